@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dialogue.h: one conversation with one server, bytes in and meaning out.
+ *
+ *   service bytes --> dialogue_feed() --> line splitter --> protocol->line()  where does a reply end?
+ *                                                       \-> protocol->turn()  what do we say to it?
+ *
+ * A dialogue knows no socket, no clock and no memory but its own: the caller owns the bytes it feeds, keeps
+ * the incomplete last line, sends dialogue_output(), and lays TLS under it when it says WANT_TLS. What the
+ * server says is handed to the caller's note() as raw bytes; what it means is in the fields of the struct.
+ * Nothing is ever sent before the greeting, and only one command is ever on its way (RFC 3207 section 4,
+ * RFC 4642 section 2.2.1: an upgrade must not be pipelined).
+ *
+ * A protocol is two functions and a goodbye: see imap.c, pop3.c, smtp.c, ftp.c. To add one, write such a file
+ * and add its rows to the table in services.c.
+ */
+#ifndef PROTOCOLS_DIALOGUE_H
+#define PROTOCOLS_DIALOGUE_H
+
+#include <stdint.h>
+
+#include "protocols/span.h"
+
+#define DIALOGUE_LINE_MAX ((size_t)8 * 1024)   /* octets in a line, its end not counted    */
+#define DIALOGUE_REPLY_MAX ((size_t)64 * 1024) /* octets in a reply, all its lines together */
+#define DIALOGUE_NAME_MAX ((size_t)255)        /* octets of the name given in EHLO          */
+
+struct dialogue;
+
+/* What the dialogue wants of its caller now. Send dialogue_output() first, whatever it wants. */
+enum want {
+    WANT_MORE,  /* read on                                                              */
+    WANT_TLS,   /* the upgrade was accepted: TLS begins with the very next byte         */
+    WANT_CLOSE, /* all is said                                                          */
+    WANT_ABORT  /* going on is of no use: dialogue.ending says why                      */
+};
+
+/* What the newest line of a reply is. */
+enum line {
+    LINE_MORE, /* the reply goes on              */
+    LINE_LAST, /* the reply is complete          */
+    LINE_ALIEN /* not a line of this protocol    */
+};
+
+enum reply_kind {
+    REPLY_POSITIVE, /* 2yz, OK, +OK                          */
+    REPLY_CONTINUE, /* 3yz, a continuation request           */
+    REPLY_TRANSIENT, /* 4yz, or a response code that says so  */
+    REPLY_NEGATIVE, /* 5yz, NO, BAD, -ERR                    */
+    REPLY_FAREWELL  /* 421, BYE: the server is leaving       */
+};
+
+struct reply {
+    enum reply_kind kind;
+    int code;         /* the three digits of SMTP and FTP, else 0               */
+    struct span line; /* the last line, without its end                         */
+};
+
+/* Raw text for the caller to keep; the span is valid during the call only. */
+enum note {
+    NOTE_BANNER,             /* a line of the greeting, the next one if it has several        */
+    NOTE_CAPABILITIES_BEGIN, /* a list begins: it replaces the one noted on this side of TLS  */
+    NOTE_CAPABILITY,         /* one capability with its parameters                            */
+    NOTE_MECHANISM,          /* one SASL mechanism of the list                                */
+    NOTE_UPGRADE             /* the (last) line of the reply to the upgrade command           */
+};
+
+/* secure: it was said inside TLS. */
+typedef void (*note_fn)(void *context, bool secure, enum note, struct span);
+
+/* What this conversation is for. */
+struct agenda {
+    bool capabilities; /* ask for the capability list, outside and inside TLS */
+    bool upgrade;      /* ask for TLS on a connection that starts in clear    */
+    const char *name;  /* our name for EHLO; at most DIALOGUE_NAME_MAX octets */
+};
+
+enum step {
+    STEP_GREETING,
+    STEP_CAPABILITIES,
+    STEP_HELO, /* SMTP: EHLO was refused */
+    STEP_UPGRADE,
+    STEP_UPGRADE_AGAIN, /* FTP: AUTH TLS was refused, AUTH SSL is tried */
+    STEP_SECURING,      /* waiting for dialogue_secured()               */
+    STEP_GOODBYE,
+    STEP_DONE
+};
+
+enum greeting { GREETING_NONE, GREETING_OK, GREETING_PREAUTH, GREETING_REFUSED };
+
+/* How a question went. */
+enum answer {
+    ANSWER_NOT_ASKED,
+    ANSWER_MISSING, /* asked, no complete reply (yet)               */
+    ANSWER_YES,     /* complete and positive                        */
+    ANSWER_NO,      /* refused                                      */
+    ANSWER_LATER,   /* refused for the moment: 4yz, [UNAVAILABLE] … */
+    ANSWER_ODD      /* a reply that fits no grammar of this command */
+};
+
+enum ending {
+    ENDING_NONE,
+    ENDING_REFUSED, /* the greeting turned us away                       */
+    ENDING_LEFT,    /* 421 or BYE in the middle                          */
+    ENDING_ALIEN,   /* the greeting is of another protocol               */
+    ENDING_GARBLED, /* it was this protocol until now                    */
+    ENDING_LIMIT    /* a line or a reply was longer than we take         */
+};
+
+/* What a capability list said, as far as the dialogue itself and the login rules need it. */
+struct capabilities {
+    enum answer answer;
+    bool listed;         /* a list has come, asked for or not                           */
+    bool starttls;       /* the upgrade is offered                                      */
+    bool user;           /* POP3: USER                                                  */
+    bool plaintext;      /* a mechanism of PLAIN LOGIN XOAUTH2 OAUTHBEARER              */
+    bool login_disabled; /* no password login now: LOGINDISABLED, or no way in is named */
+};
+
+struct protocol {
+    const char *name;
+    const char *greetings[5]; /* how a greeting can begin, NULL at the end                            */
+    bool hello_first;         /* the capability command must come before the upgrade (RFC 3207)       */
+    bool announces_login;     /* the capability list says whether a password login is allowed         */
+    enum line (*line)(struct dialogue *, struct span, struct reply *); /* does the reply end here?     */
+    enum want (*ask)(struct dialogue *, enum step);                    /* say the command of that step */
+    enum want (*turn)(struct dialogue *, const struct reply *);        /* what a reply leads to        */
+};
+
+struct dialogue {
+    const struct protocol *protocol;
+    struct agenda agenda;
+    note_fn note;
+    void *context;
+
+    /* Facts. Index 0 of the lists is before TLS, 1 inside TLS. */
+    enum greeting greeting;
+    struct capabilities capabilities[2];
+    enum answer upgrade;
+    const char *upgrade_command; /* NULL until asked                                       */
+    bool secure;                 /* TLS is up                                              */
+    bool doubtful;               /* the greeting may be another protocol's: nothing of ours
+                                    was answered as ours yet                               */
+    bool bare_lf;                /* a line ended without CR                                */
+    bool greeted_again;          /* a greeting inside TLS after an upgrade                 */
+    int refusal;                 /* the code of a refusing greeting, 0 if the protocol has none */
+    enum ending ending;
+
+    /* Machinery. */
+    enum step step;
+    size_t reply_octets; /* of the reply being read                                   */
+    size_t literal;      /* IMAP: octets of a literal still to be passed over         */
+    int code;            /* SMTP, FTP: the code of the multi-line reply being read    */
+    unsigned tag;        /* IMAP: the tag of the command on its way                   */
+    bool continued;      /* IMAP: the next line belongs to the one with the literal   */
+    bool listing;        /* this reply has begun a capability list                    */
+    size_t out_len;
+    char out[DIALOGUE_NAME_MAX + 32];
+};
+
+/* Begins a conversation; secure says that it starts inside TLS (an implicit port). */
+void dialogue_init(struct dialogue *, const struct protocol *, struct agenda, bool secure, note_fn,
+                   void *context);
+
+/* Eats whole lines off the front of *bytes until there is something to say or to do. If there is neither (WANT_MORE
+   and no output), what is left is an incomplete line, which the caller keeps and feeds again with what follows.
+   After WANT_TLS, WANT_CLOSE and WANT_ABORT it is what the server said behind the end. */
+enum want dialogue_feed(struct dialogue *, struct span *bytes);
+
+/* TLS is up on a connection that was upgraded: carry on inside it. */
+enum want dialogue_secured(struct dialogue *);
+
+/* What is to be sent now; empty when nothing is. Forgotten at the next feed. */
+struct span dialogue_output(const struct dialogue *);
+
+/* Could these bytes be the beginning of a greeting of this protocol? For what a silent peer left unfinished. */
+bool dialogue_greets(const struct protocol *, struct span bytes);
+
+/* Does the server say that a password login is not allowed now? Unknown where it makes no such announcement. */
+enum tri dialogue_login_disabled(const struct dialogue *, bool inside_tls);
+
+/* --- for the protocol files --------------------------------------------------------------------------------- */
+
+/* Says a command (CRLF is added) and moves to the step that its reply belongs to. */
+enum want dialogue_say(struct dialogue *, enum step, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The greeting is read, and what it was. */
+enum want dialogue_greeted(struct dialogue *, enum greeting);
+
+/* The upgrade command is answered. */
+enum want dialogue_upgraded(struct dialogue *, enum answer, struct span reply_line);
+
+/* The question of this step is settled: asks the next one of the agenda, or says goodbye. */
+enum want dialogue_proceed(struct dialogue *);
+enum want dialogue_end(struct dialogue *, enum ending);
+
+/* The capability list of this side of TLS. */
+struct capabilities *dialogue_capabilities(struct dialogue *);
+
+/* Opens a list, once a reply: what was noted before it is replaced. */
+struct capabilities *dialogue_list(struct dialogue *);
+void dialogue_note(struct dialogue *, enum note, struct span);
+void dialogue_note_mechanism(struct dialogue *, struct span name);
+
+/* SMTP and FTP: the three digits and what follows. False if the line has none. */
+bool reply_parse_code(struct span line, int *code, char *separator);
+enum reply_kind reply_kind_of_code(int code);
+enum answer answer_of(enum reply_kind);
+
+extern const struct protocol protocol_ftp, protocol_imap, protocol_pop3, protocol_smtp;
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* ftp.c: FTP before login (RFC 959, RFC 2389, RFC 4217): greeting, FEAT, AUTH TLS or AUTH SSL, QUIT. */
+#include "protocols/dialogue.h"
+
+/* RFC 854: commands of the Telnet layer that some servers still send; out is as large as a line may be. */
+static struct span strip_telnet(struct span line, char *out)
+{
+    const unsigned char iac = 255, will = 251;
+    size_t n = 0;
+    for (size_t i = 0; i < line.len; i++) {
+        unsigned char next = i + 1 < line.len ? (unsigned char)line.at[i + 1] : 0;
+        if ((unsigned char)line.at[i] != iac)
+            out[n++] = line.at[i];
+        else if (next == iac)
+            out[n++] = line.at[++i];
+        else
+            i += next >= will ? 2 : 1; /* WILL, WON'T, DO, DON'T name an option */
+    }
+    return (struct span){out, n};
+}
+
+/* RFC 2389 section 3.2: a feature a line. AUTH may name several ways, with ";" between them, or none. */
+static void read_feature(struct dialogue *d, struct span text)
+{
+    struct span rest = span_trim(text);
+    struct span word = span_word(&rest);
+
+    if (!word.len)
+        return;
+    dialogue_note(d, NOTE_CAPABILITY, span_trim(text));
+    if (span_is(word, "AUTH") && (!rest.len || span_mentions(rest, "TLS") || span_mentions(rest, "SSL")))
+        dialogue_capabilities(d)->starttls = true;
+}
+
+/* The lines between the first and the last of a reply may be anything (RFC 959 section 4.2). */
+static void read_inner_line(struct dialogue *d, struct span line)
+{
+    int code;
+    char separator;
+    if (d->step != STEP_CAPABILITIES || d->code != 211)
+        return;
+    dialogue_list(d);
+    if (reply_parse_code(line, &code, &separator) && code == d->code)
+        line = span_from(line, 4); /* some servers repeat the code before each feature */
+    read_feature(d, line);
+}
+
+static enum line read_line(struct dialogue *d, struct span line, struct reply *reply)
+{
+    char separator;
+    bool coded = reply_parse_code(line, &reply->code, &separator);
+
+    if (!coded && !d->code)
+        return LINE_ALIEN;
+    if (d->step == STEP_GREETING)
+        dialogue_note(d, NOTE_BANNER, line);
+    if (d->code && !(coded && separator == ' ' && reply->code == d->code)) {
+        read_inner_line(d, line);
+        return LINE_MORE;
+    }
+    if (separator == '-') {
+        d->code = reply->code;
+        return LINE_MORE;
+    }
+    d->code = 0;
+    if (reply->code == 120) /* RFC 959 section 5.4: the service is ready in a while */
+        return LINE_MORE;
+    if (reply->code == 220 && d->step == STEP_CAPABILITIES) {
+        d->greeted_again = true; /* RFC 4217 has no second greeting; it is not the answer to FEAT */
+        return LINE_MORE;
+    }
+    reply->kind = reply_kind_of_code(reply->code);
+    return LINE_LAST;
+}
+
+static enum line ftp_line(struct dialogue *d, struct span line, struct reply *reply)
+{
+    char clean[DIALOGUE_LINE_MAX];
+    if (line.len && memchr(line.at, 255, line.len))
+        line = strip_telnet(line, clean);
+    return read_line(d, line, reply);
+}
+
+static enum want ftp_ask(struct dialogue *d, enum step step)
+{
+    switch (step) {
+    case STEP_CAPABILITIES:
+        return dialogue_say(d, step, "FEAT");
+    case STEP_UPGRADE:
+        return dialogue_say(d, step, "%s", d->upgrade_command = "AUTH TLS");
+    case STEP_UPGRADE_AGAIN:
+        return dialogue_say(d, step, "AUTH SSL");
+    default:
+        return dialogue_say(d, STEP_GOODBYE, "QUIT");
+    }
+}
+
+static enum greeting greet(struct dialogue *d, const struct reply *reply)
+{
+    if (reply->kind != REPLY_POSITIVE) {
+        d->refusal = reply->code;
+        return GREETING_REFUSED;
+    }
+    /* SMTP greets with 220 too, NNTP and others with another 2yz. */
+    d->doubtful = reply->code != 220 ||
+                  (span_mentions(reply->line, "SMTP") && !span_mentions(reply->line, "FTP"));
+    return GREETING_OK;
+}
+
+static enum want features(struct dialogue *d, const struct reply *reply)
+{
+    struct capabilities *c = dialogue_capabilities(d);
+    c->answer = answer_of(reply->kind);
+    if (reply->code == 211) {
+        dialogue_list(d); /* a single 211 line: there are none */
+        d->doubtful = false;
+    } else if (c->answer == ANSWER_YES) {
+        c->answer = ANSWER_ODD;
+    }
+    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
+/* RFC 4217 section 4.2: 234 it is; 334 is wrong there, but some send it and go on. */
+static enum want upgraded(struct dialogue *d, const struct reply *reply)
+{
+    enum answer answer = reply->code == 334 ? ANSWER_YES : answer_of(reply->kind);
+
+    if (reply->kind == REPLY_FAREWELL) {
+        d->upgrade = ANSWER_LATER;
+        dialogue_note(d, NOTE_UPGRADE, reply->line);
+        return dialogue_end(d, ENDING_LEFT);
+    }
+    if (d->step == STEP_UPGRADE && answer == ANSWER_NO) {
+        d->upgrade = ANSWER_NO;
+        dialogue_note(d, NOTE_UPGRADE, reply->line);
+        return d->doubtful ? dialogue_end(d, ENDING_ALIEN) : ftp_ask(d, STEP_UPGRADE_AGAIN);
+    }
+    if (d->step == STEP_UPGRADE_AGAIN && answer != ANSWER_YES)
+        return dialogue_proceed(d); /* the answer to AUTH TLS stands */
+    if (d->step == STEP_UPGRADE_AGAIN)
+        d->upgrade_command = "AUTH SSL";
+    return dialogue_upgraded(d, answer, reply->line);
+}
+
+static enum want ftp_turn(struct dialogue *d, const struct reply *reply)
+{
+    switch (d->step) {
+    case STEP_GREETING:
+        return dialogue_greeted(d, greet(d, reply));
+    case STEP_CAPABILITIES:
+        return features(d, reply);
+    case STEP_UPGRADE:
+    case STEP_UPGRADE_AGAIN:
+        return upgraded(d, reply);
+    default:
+        return dialogue_end(d, ENDING_NONE);
+    }
+}
+
+const struct protocol protocol_ftp = {
+    .name = "ftp",
+    .greetings = {"1", "2", "4", "5", NULL},
+    .line = ftp_line,
+    .ask = ftp_ask,
+    .turn = ftp_turn,
+};

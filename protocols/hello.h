@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hello.h: ClientHellos made by hand, and what a server answers to them.
+ *
+ * Asking for a version costs one hello and the first flight of the answer: no key exchange, no cryptography. That
+ * is also the only way to ask for SSLv2 and SSLv3, which no library speaks any more, and it does not depend on the
+ * crypto policy of the host. The reader takes the answer in any pieces, keeps a bounded amount of it, and believes
+ * TLS 1.3 only from the supported_versions extension (RFC 8446 section 4.2.1) or a HelloRetryRequest.
+ *
+ * Wire formats: SSLv2 (draft-hickman-netscape-ssl), RFC 6101, RFC 2246, RFC 4346, RFC 5246, RFC 8446.
+ */
+#ifndef PROTOCOLS_HELLO_H
+#define PROTOCOLS_HELLO_H
+
+#include <stdint.h>
+
+#include "protocols/span.h"
+
+enum version {
+    VERSION_SSL2,
+    VERSION_SSL3,
+    VERSION_TLS10,
+    VERSION_TLS11,
+    VERSION_TLS12,
+    VERSION_TLS13,
+    VERSION_COUNT,
+    VERSION_NONE = VERSION_COUNT /* none that we know */
+};
+
+/* "2.0", "3.0", "1.0" … "1.3" */
+const char *version_number(enum version);
+
+/* The version of these two octets on the wire; VERSION_NONE for any other. */
+enum version version_of_wire(uint16_t);
+
+/* The IANA name of a suite, or of an SSLv2 cipher kind (three octets); NULL if it is not in our table. */
+const char *suite_name(uint32_t code);
+
+#define HELLO_MAX ((size_t)1024)
+#define HELLO_RANDOM ((size_t)32)
+
+struct hello {
+    enum version highest;  /* the highest version offered                                            */
+    bool alone;            /* TLS 1.3 alone, not TLS 1.3 and everything below it                     */
+    bool with_share;       /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
+    const char *name;      /* for server_name, NULL for none; a DNS name of at most 255 octets       */
+    const uint8_t *random; /* HELLO_RANDOM octets                                                    */
+};
+
+/* Writes the hello with its record header and gives its length: under 256 octets, or 512. */
+size_t hello_build(const struct hello *, uint8_t out[HELLO_MAX]);
+
+/* What a ServerHello says. */
+struct server_hello {
+    enum version version;  /* the chosen one; VERSION_NONE if it is none that we know      */
+    uint16_t wire;         /* as sent: legacy_version, or what supported_versions has      */
+    uint32_t suite;        /* SSLv2: the first common cipher kind, 0 if there is none      */
+    bool retry;            /* it was a HelloRetryRequest                                   */
+    bool compressed;       /* a compression method other than null was chosen              */
+    bool master_secret;    /* extended_master_secret (RFC 7627)                            */
+    bool renegotiation;    /* renegotiation_info (RFC 5746)                                */
+    bool encrypt_then_mac; /* RFC 7366                                                     */
+    bool sentinel;         /* the random ends in the downgrade mark of TLS 1.3 servers     */
+};
+
+/* Reads the body of a ServerHello message; false if it is malformed. */
+bool server_hello_parse(struct span body, struct server_hello *);
+
+enum response_state {
+    RESPONSE_MORE,      /* read on                                                                 */
+    RESPONSE_DONE,      /* the hello is there, and what else was wanted and is to be had           */
+    RESPONSE_ALERT,     /* a fatal alert, or a closing one: response.alert                         */
+    RESPONSE_PLAINTEXT, /* text where TLS should begin                                             */
+    RESPONSE_MALFORMED, /* neither text nor TLS, or TLS that breaks its own grammar                */
+    RESPONSE_LIMIT      /* warnings without end, or a message larger than we take                  */
+};
+
+#define RESPONSE_WARNINGS_MAX 16
+#define RESPONSE_HELLO_MAX ((size_t)4096)
+
+/* The reader of one answer. */
+struct response {
+    /* Facts. */
+    bool greeted; /* a ServerHello has come: hello is valid, also when the rest then failed */
+    struct server_hello hello;
+    int alert;   /* -1, or the description of the fatal alert                             */
+    int warning; /* -1, or the description of the last warning                            */
+    size_t certificates_len; /* complete if certified                                      */
+    bool certified;          /* the Certificate message (SSLv2: the certificate) is whole   */
+
+    /* Machinery. */
+    enum version highest;  /* what was offered                                            */
+    uint8_t *certificates; /* the caller's, or NULL if the certificates are not wanted    */
+    size_t certificates_max;
+    bool started;
+    bool ssl2; /* the records are SSLv2's */
+    unsigned warnings;
+    size_t head_len, record_left, message_len, message_left;
+    uint8_t record_type, message_type;
+    uint8_t head[5];
+    uint8_t piece[4]; /* a handshake header or an alert in pieces */
+    size_t piece_len;
+    size_t octets;
+    uint8_t body[RESPONSE_HELLO_MAX];
+};
+
+/* Begins to read the answer to a hello. The Certificate message is put into certificates (at most max octets; the
+   buffer stays the caller's), or passed over if that is NULL. */
+void response_init(struct response *, const struct hello *, uint8_t *certificates, size_t max);
+
+enum response_state response_feed(struct response *, struct span bytes);
+
+/* Walks the certificates that were read: gives the DER of the next one, and false at the end. *at starts at 0. */
+bool response_certificate(const struct response *, size_t *at, struct span *der);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* imap.c: IMAP before authentication (RFC 9051, RFC 3501): greeting, CAPABILITY, STARTTLS, LOGOUT. */
+#include <stdio.h>
+
+#include "protocols/dialogue.h"
+
+/* RFC 9051 section 7.2.2: atoms in any order, AUTH=mechanism among them. */
+static void read_capabilities(struct dialogue *d, struct span rest)
+{
+    struct capabilities *c = dialogue_list(d);
+    struct span word;
+    while ((word = span_word(&rest)).len) {
+        dialogue_note(d, NOTE_CAPABILITY, word);
+        if (span_is(word, "STARTTLS"))
+            c->starttls = true;
+        else if (span_is(word, "LOGINDISABLED"))
+            c->login_disabled = true;
+        else if (span_starts(word, "AUTH="))
+            dialogue_note_mechanism(d, span_from(word, strlen("AUTH=")));
+    }
+}
+
+/* The list may also stand in a response code: OK [CAPABILITY IMAP4rev1 …] text. */
+static void read_response_code(struct dialogue *d, struct span text)
+{
+    static const char opening[] = "[CAPABILITY ";
+    const char *end = span_starts(text, opening) ? memchr(text.at, ']', text.len) : NULL;
+    if (!end)
+        return;
+    struct span inside = span_until(text, (size_t)(end - text.at));
+    read_capabilities(d, span_from(inside, strlen(opening)));
+}
+
+/* RFC 9051 section 4.3: a line that ends in {n} or {n+} goes on after n octets of literal. */
+static void expect_literal(struct dialogue *d, struct span line)
+{
+    size_t n = 0, scale = 1, at = line.len;
+    if (!at || line.at[--at] != '}')
+        return;
+    if (at && line.at[at - 1] == '+')
+        at--;
+    for (; at && ascii_digit(line.at[at - 1]) && scale <= 10000000; scale *= 10)
+        n += (size_t)(line.at[--at] - '0') * scale;
+    if (scale == 1 || !at || line.at[at - 1] != '{')
+        return;
+    d->literal = n;
+    d->continued = true;
+}
+
+static enum line untagged(struct dialogue *d, struct span line, struct reply *reply)
+{
+    struct span rest = span_from(line, strlen("* "));
+    struct span word = span_word(&rest);
+    bool greeting = d->step == STEP_GREETING;
+
+    rest = span_trim(rest);
+    if (greeting && !span_is(word, "OK") && !span_is(word, "PREAUTH") && !span_is(word, "BYE"))
+        return LINE_ALIEN;
+    if (greeting)
+        dialogue_note(d, NOTE_BANNER, line);
+    if (span_is(word, "BYE")) {
+        reply->kind = REPLY_FAREWELL;
+        return d->step == STEP_GOODBYE ? LINE_MORE : LINE_LAST;
+    }
+    if (span_is(word, "OK") || span_is(word, "PREAUTH")) {
+        read_response_code(d, rest);
+        return greeting ? LINE_LAST : LINE_MORE;
+    }
+    if (span_is(word, "CAPABILITY"))
+        read_capabilities(d, rest);
+    else if (!span_is(word, "NO") && !span_is(word, "BAD"))
+        expect_literal(d, line);
+    return LINE_MORE;
+}
+
+/* OK, NO or BAD behind our tag. */
+static enum line tagged(struct dialogue *d, struct span rest, struct reply *reply)
+{
+    struct span status = span_word(&rest);
+    rest = span_trim(rest);
+    if (span_is(status, "OK")) {
+        read_response_code(d, rest);
+        reply->kind = REPLY_POSITIVE;
+    } else if (span_is(status, "NO") &&
+               (span_starts(rest, "[UNAVAILABLE]") || span_starts(rest, "[INUSE]") ||
+                span_starts(rest, "[LIMIT]"))) { /* RFC 5530: it may work later */
+        reply->kind = REPLY_TRANSIENT;
+    } else if (span_is(status, "NO") || span_is(status, "BAD")) {
+        reply->kind = REPLY_NEGATIVE;
+    } else {
+        return LINE_ALIEN;
+    }
+    return LINE_LAST;
+}
+
+static enum line imap_line(struct dialogue *d, struct span line, struct reply *reply)
+{
+    char tag[16];
+    int n = snprintf(tag, sizeof tag, "a%u ", d->tag);
+
+    if (d->continued) {
+        d->continued = false;
+        expect_literal(d, line);
+        return LINE_MORE;
+    }
+    if (span_starts(line, "* "))
+        return untagged(d, line, reply);
+    if (d->step == STEP_GREETING)
+        return LINE_ALIEN;
+    if (span_starts(line, tag))
+        return tagged(d, span_from(line, (size_t)n), reply);
+    if (span_starts(line, "+")) {
+        reply->kind = REPLY_CONTINUE;
+        return LINE_LAST;
+    }
+    /* An empty line is a slip; a tag that is not ours belongs to no question of ours. */
+    return line.len == 0 || span_starts(line, "a") ? LINE_MORE : LINE_ALIEN;
+}
+
+static enum want imap_ask(struct dialogue *d, enum step step)
+{
+    const char *command = step == STEP_CAPABILITIES ? "CAPABILITY"
+                          : step == STEP_UPGRADE    ? "STARTTLS"
+                                                    : "LOGOUT";
+    if (step == STEP_UPGRADE)
+        d->upgrade_command = command;
+    return dialogue_say(d, step, "a%u %s", ++d->tag, command);
+}
+
+static enum want imap_turn(struct dialogue *d, const struct reply *reply)
+{
+    struct capabilities *c = dialogue_capabilities(d);
+
+    switch (d->step) {
+    case STEP_GREETING:
+        return dialogue_greeted(d, reply->kind == REPLY_FAREWELL           ? GREETING_REFUSED
+                                   : span_starts(reply->line, "* PREAUTH") ? GREETING_PREAUTH
+                                                                           : GREETING_OK);
+    case STEP_CAPABILITIES:
+        c->answer = answer_of(reply->kind);
+        if (c->answer == ANSWER_YES && !c->listed)
+            c->answer = ANSWER_ODD;
+        break;
+    case STEP_UPGRADE:
+        if (reply->kind != REPLY_FAREWELL)
+            return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
+        d->upgrade = ANSWER_LATER;
+        dialogue_note(d, NOTE_UPGRADE, reply->line);
+        break;
+    default:
+        return dialogue_end(d, ENDING_NONE);
+    }
+    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
+const struct protocol protocol_imap = {
+    .name = "imap",
+    .greetings = {"* OK", "* PREAUTH", "* BYE", NULL},
+    .announces_login = true,
+    .line = imap_line,
+    .ask = imap_ask,
+    .turn = imap_turn,
+};

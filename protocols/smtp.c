@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* smtp.c: SMTP and submission (RFC 5321, RFC 3207, RFC 4954): greeting, EHLO or HELO, STARTTLS, QUIT. */
+#include "protocols/dialogue.h"
+
+static void read_mechanisms(struct dialogue *d, struct span rest)
+{
+    struct span word;
+    while ((word = span_word(&rest)).len)
+        dialogue_note_mechanism(d, word);
+}
+
+/* RFC 5321 section 4.1.1.1: one keyword a line. "AUTH=" is how it was written before RFC 4954. */
+static void read_keyword(struct dialogue *d, struct span text)
+{
+    struct span rest = span_trim(text);
+    struct span word = span_word(&rest);
+
+    if (!word.len)
+        return;
+    dialogue_note(d, NOTE_CAPABILITY, span_trim(text));
+    if (span_is(word, "STARTTLS"))
+        dialogue_capabilities(d)->starttls = true;
+    else if (span_is(word, "AUTH"))
+        read_mechanisms(d, rest);
+    else if (span_starts(word, "AUTH="))
+        read_mechanisms(d, span_from(span_trim(text), strlen("AUTH=")));
+}
+
+/* The first line of the reply to EHLO is the server's name, the others are what it can do. */
+static void read_hello_line(struct dialogue *d, struct span text)
+{
+    if (d->listing)
+        read_keyword(d, text);
+    else
+        dialogue_list(d);
+}
+
+static enum line smtp_line(struct dialogue *d, struct span line, struct reply *reply)
+{
+    char separator;
+
+    if (!reply_parse_code(line, &reply->code, &separator))
+        return LINE_ALIEN;
+    reply->kind = reply_kind_of_code(reply->code);
+    if (d->step == STEP_GREETING) {
+        dialogue_note(d, NOTE_BANNER, line);
+    } else if (d->step == STEP_CAPABILITIES && reply->code == 220) {
+        d->greeted_again = true; /* RFC 3207 has no second greeting; it is not the answer to EHLO */
+        return LINE_MORE;
+    } else if (d->step == STEP_CAPABILITIES && reply->code == 250) {
+        read_hello_line(d, span_from(line, 4));
+    }
+    return separator == '-' ? LINE_MORE : LINE_LAST;
+}
+
+static enum want smtp_ask(struct dialogue *d, enum step step)
+{
+    switch (step) {
+    case STEP_CAPABILITIES:
+        return dialogue_say(d, step, "EHLO %s", d->agenda.name);
+    case STEP_HELO:
+        return dialogue_say(d, step, "HELO %s", d->agenda.name);
+    case STEP_UPGRADE:
+        return dialogue_say(d, step, "%s", d->upgrade_command = "STARTTLS");
+    default:
+        return dialogue_say(d, STEP_GOODBYE, "QUIT");
+    }
+}
+
+static enum greeting greet(struct dialogue *d, const struct reply *reply)
+{
+    if (reply->kind != REPLY_POSITIVE) {
+        d->refusal = reply->code;
+        return GREETING_REFUSED;
+    }
+    /* FTP greets with 220 too, NNTP and others with another 2yz. */
+    d->doubtful = reply->code != 220 ||
+                  (span_mentions(reply->line, "FTP") && !span_mentions(reply->line, "SMTP"));
+    return GREETING_OK;
+}
+
+static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
+{
+    struct capabilities *c = dialogue_capabilities(d);
+
+    if (d->step == STEP_GREETING)
+        return dialogue_greeted(d, greet(d, reply));
+    if (d->step == STEP_GOODBYE)
+        return dialogue_end(d, ENDING_NONE);
+    if (d->step == STEP_UPGRADE && reply->kind != REPLY_FAREWELL)
+        return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
+    if (d->step == STEP_UPGRADE) {
+        d->upgrade = ANSWER_LATER;
+        dialogue_note(d, NOTE_UPGRADE, reply->line);
+    }
+    if (d->step == STEP_CAPABILITIES) {
+        c->answer = answer_of(reply->kind);
+        if (c->answer == ANSWER_YES && !c->listed)
+            c->answer = ANSWER_ODD;
+        c->login_disabled = !c->plaintext;
+    }
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    if (reply->kind == REPLY_POSITIVE)
+        d->doubtful = false;
+    else if (d->step == STEP_CAPABILITIES && !d->secure)
+        return d->protocol->ask(d, STEP_HELO);
+    return d->doubtful ? dialogue_end(d, ENDING_ALIEN) : dialogue_proceed(d);
+}
+
+const struct protocol protocol_smtp = {
+    .name = "smtp",
+    .greetings = {"2", "4", "5", NULL},
+    .hello_first = true,
+    .announces_login = true,
+    .line = smtp_line,
+    .ask = smtp_ask,
+    .turn = smtp_turn,
+};
