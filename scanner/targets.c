@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/targets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "scanner/grow.h"
+#include "scanner/targets/held.h"
+#include "scanner/targets/lines.h"
+
+struct targets *targets_new(struct choice *choice, FILE *errors)
+{
+    static const int families[FAMILIES] = {AF_INET, AF_INET6};
+    struct targets *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->choice = choice;
+    t->errors = errors;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        t->given[i].family = t->unwanted[i].family = families[i];
+        t->held[i].family = t->excluded[i].family = families[i];
+    }
+    return t;
+}
+
+void targets_free(struct targets *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        entries_clear(&t->given[i]);
+        entries_clear(&t->unwanted[i]);
+        segments_clear(&t->held[i]);
+        segments_clear(&t->excluded[i]);
+    }
+    for (size_t i = 0; i < t->source_count; i++)
+        free(t->sources[i].file);
+    names_clear(&t->names);
+    names_clear(&t->unwanted_names);
+    errands_clear(&t->errands);
+    free(t->sources);
+    free(t->hosts);
+    free(t);
+}
+
+/* --- adding --- */
+
+static size_t tell(struct targets *t, const char *what)
+{
+    fprintf(t->errors, "targets: %s\n", what);
+    return 1;
+}
+
+static const char no_memory[] = "out of memory";
+
+/* From here on lines come from this file, or from the arguments, beginning with this number
+   there. */
+static bool source_begin(struct targets *t, const char *file, uint64_t line)
+{
+    char *name = file ? strdup(file) : NULL;
+    if ((file && !name) ||
+        !grow(&t->sources, t->source_count, &t->source_capacity, sizeof t->sources[0])) {
+        free(name);
+        return false;
+    }
+    t->sources[t->source_count++] =
+        (struct source){.file = name, .first = t->line_count, .line = line};
+    return true;
+}
+
+static enum target_kind refuse(struct complaint *c, const char *what, const char *why)
+{
+    snprintf(c->text, sizeof c->text, "%s%s", what, why);
+    return TARGET_BAD;
+}
+
+static enum target_kind keep_name(struct targets *t, struct names *names,
+                                  const struct target *target, uint32_t errand, uint32_t line,
+                                  struct complaint *c)
+{
+    struct name *name = names_keep(names, target->name);
+    if (!name)
+        return refuse(c, "", no_memory);
+    if (!name->services) {
+        name->services = target->services;
+        name->errand = errand;
+        name->line = line;
+        return TARGET_HOSTS;
+    }
+    const struct service_set *sum = choice_union(t->choice, name->services, target->services);
+    if (!sum)
+        return refuse(c, "the name ", choice_error(t->choice));
+    name->services = sum;
+    return TARGET_HOSTS;
+}
+
+static enum target_kind keep_target(struct targets *t, struct entries *entries, struct names *names,
+                                    const struct target *target, uint32_t line, struct complaint *c)
+{
+    const struct errand *errand = errands_keep(&t->errands, target);
+    if (errand && target->family == AF_UNSPEC)
+        return keep_name(t, names, target, errand->id, line, c);
+    if (!errand || !entries_add(&entries[target->family == AF_INET ? V4 : V6],
+                                (struct entry){target->first, target->last, errand->id, line}))
+        return refuse(c, "", no_memory);
+    return TARGET_HOSTS;
+}
+
+/* Reads one line and keeps what it means. */
+typedef enum target_kind (*line_fn)(struct targets *, struct span, struct complaint *);
+
+static enum target_kind add_line(struct targets *t, struct span line, struct complaint *c)
+{
+    struct target target;
+    uint32_t number = t->line_count;
+    if (number == UINT32_MAX)
+        return refuse(c, "", "there are more lines than can be numbered");
+    t->line_count++;
+    enum target_kind kind = target_parse(line, t->choice, &target, c);
+    t->ignored += kind == TARGET_IGNORED;
+    return kind == TARGET_HOSTS ? keep_target(t, t->given, &t->names, &target, number, c) : kind;
+}
+
+static enum target_kind exclude_line(struct targets *t, struct span line, struct complaint *c)
+{
+    struct target target = {.services = choice_set(t->choice, 0)};
+    enum target_kind kind = target_parse_exclusion(line, &target, c);
+    return kind == TARGET_HOSTS ? keep_target(t, t->unwanted, &t->unwanted_names, &target, 0, c)
+                                : kind;
+}
+
+size_t targets_add_argument(struct targets *t, const char *text)
+{
+    struct complaint complaint;
+    bool goes_on = t->source_count && !t->sources[t->source_count - 1].file;
+    t->argument_count++;
+    if (!goes_on && !source_begin(t, NULL, t->argument_count))
+        return tell(t, no_memory);
+    enum target_kind kind = add_line(t, span_of(text), &complaint);
+    if (kind == TARGET_NOTHING)
+        kind = refuse(&complaint, "", "there is no target in it");
+    if (kind != TARGET_BAD)
+        return 0;
+    fprintf(t->errors, "argument %" PRIu64 ": %s\n", t->argument_count, complaint.text);
+    return 1;
+}
+
+/* Gives all whole lines to the function; returns how many were bad. */
+static size_t read_lines(struct targets *t, struct lines *lines, const char *path, line_fn line_of)
+{
+    struct span line;
+    struct complaint complaint;
+    size_t errors = 0;
+    while (lines_next(lines, &line)) {
+        if (line_of(t, line, &complaint) != TARGET_BAD)
+            continue;
+        fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, lines->number, complaint.text);
+        errors++;
+    }
+    return errors;
+}
+
+/* A plain loop, so that pipes and /dev/fd/N will do. */
+static size_t read_file(struct targets *t, const char *path, line_fn line_of)
+{
+    size_t errors = 0;
+    char buffer[32 * 1024];
+    struct lines lines = {.number = 0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd;
+    while (n >= 0 && !lines.ended) {
+        do
+            n = read(fd, buffer, sizeof buffer);
+        while (n < 0 && errno == EINTR);
+        lines.piece = (struct span){buffer, n > 0 ? (size_t)n : 0};
+        lines.ended = n == 0;
+        if (n >= 0)
+            errors += read_lines(t, &lines, path, line_of);
+    }
+    if (n < 0) {
+        fprintf(t->errors, "%s: %s\n", path, strerror(errno));
+        errors++;
+    }
+    if (fd >= 0)
+        close(fd);
+    return errors;
+}
+
+size_t targets_add_file(struct targets *t, const char *path)
+{
+    if (!source_begin(t, path, 1))
+        return tell(t, no_memory);
+    return read_file(t, path, add_line);
+}
+
+size_t targets_exclude_file(struct targets *t, const char *path)
+{
+    return read_file(t, path, exclude_line);
+}
+
+/* --- building --- */
+
+static bool build_names(struct targets *t)
+{
+    t->hosts = malloc((t->names.count ? t->names.count : 1) * sizeof(struct name *));
+    if (!t->hosts)
+        return false;
+    for (size_t i = 0; i < t->names.count; i++) {
+        struct name *name = t->names.list[i];
+        name->excluded = names_find(&t->unwanted_names, name->text);
+        if (name->excluded)
+            continue;
+        t->hosts[t->host_count++] = name;
+        t->endpoints += name->services->count;
+    }
+    return true;
+}
+
+static void count_endpoints(struct targets *t, const struct segments *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct segment one = segments_get(s, i);
+        t->endpoints += wide_count(one.first, one.last) * choice_set(t->choice, one.set)->count;
+    }
+}
+
+static bool build_family(struct targets *t, size_t i, struct complaint *c)
+{
+    bool ok = segments_build(&t->excluded[i], &t->unwanted[i], &t->errands, t->choice, NULL, c) &&
+              segments_build(&t->held[i], &t->given[i], &t->errands, t->choice, &t->excluded[i], c);
+    entries_clear(&t->unwanted[i]);
+    return ok;
+}
+
+size_t targets_build(struct targets *t)
+{
+    struct complaint complaint;
+    for (size_t i = 0; i < FAMILIES; i++)
+        if (!build_family(t, i, &complaint))
+            return tell(t, complaint.text);
+    if (!build_names(t))
+        return tell(t, no_memory);
+    uint64_t v4 = t->held[V4].addresses, v6 = t->held[V6].addresses; /* v4 is at most 2^32 */
+    if (v6 > TARGET_HOSTS_MAX || v4 + v6 + t->host_count > TARGET_HOSTS_MAX)
+        return tell(t, "they are more than 2^48 hosts");
+    for (size_t i = 0; i < FAMILIES; i++)
+        count_endpoints(t, &t->held[i]);
+    return 0;
+}
+
+/* --- reading --- */
+
+uint64_t targets_ignored(const struct targets *t)
+{
+    return t->ignored;
+}
+
+uint64_t targets_count(const struct targets *t)
+{
+    return t->held[V4].addresses + t->held[V6].addresses + t->host_count;
+}
+
+uint64_t targets_endpoints(const struct targets *t)
+{
+    return t->endpoints;
+}
+
+struct target_host host_of(const struct errand *errand, const struct service_set *services)
+{
+    return (struct target_host){
+        .services = services->rows,
+        .service_count = services->count,
+        .labels = errand->labels,
+        .label_count = errand->label_count,
+    };
+}
+
+/* Where a line came from: the last source that does not begin after it. */
+static void set_source(const struct targets *t, uint32_t line, struct target_host *host)
+{
+    size_t low = 0, high = t->source_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (t->sources[middle].first <= line)
+            low = middle;
+        else
+            high = middle;
+    }
+    host->file = t->sources[low].file;
+    host->line = t->sources[low].line + (line - t->sources[low].first);
+}
+
+bool targets_host(const struct targets *t, uint64_t index, struct target_host *host)
+{
+    for (size_t i = 0; i < FAMILIES; i++) {
+        const struct segments *all = &t->held[i];
+        if (index >= all->addresses) {
+            index -= all->addresses;
+            continue;
+        }
+        struct segment s = segments_at_index(all, index);
+        struct entry owner = entries_get(&t->given[i], s.owner);
+        *host = host_of(t->errands.list[owner.errand], choice_set(t->choice, s.set));
+        host->address = address_of_number(all->family, wide_add(s.first, index - s.before));
+        set_source(t, owner.line, host);
+        return true;
+    }
+    if (index >= t->host_count)
+        return false;
+    const struct name *name = t->hosts[index];
+    *host = host_of(t->errands.list[name->errand], name->services);
+    host->name = name->text;
+    set_source(t, name->line, host);
+    return true;
+}
+
+bool targets_excluded(const struct targets *t, const struct address *address)
+{
+    struct segment found;
+    struct wide until;
+    return segments_find(&t->excluded[address->family == AF_INET ? V4 : V6],
+                         address_number(address), &found, &until);
+}
