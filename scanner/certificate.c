@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include "scanner/certificate.h"
+
+#include <arpa/inet.h>
+#include <gnutls/crypto.h>
+#include <gnutls/x509.h>
+#include <stdlib.h>
+
+struct trust {
+    gnutls_x509_trust_list_t roots;
+};
+
+struct trust *trust_new(const char *ca_file, FILE *errors)
+{
+    struct trust *t = calloc(1, sizeof *t);
+    int count = -1;
+
+    if (t && gnutls_x509_trust_list_init(&t->roots, 0) == 0)
+        count = ca_file ? gnutls_x509_trust_list_add_trust_file(t->roots, ca_file, NULL,
+                                                                GNUTLS_X509_FMT_PEM, 0, 0)
+                        : gnutls_x509_trust_list_add_system_trust(t->roots, 0, 0);
+    if (count > 0 || (count == 0 && !ca_file))
+        return t;
+    fprintf(errors, "%s: no certificates could be read: %s\n", ca_file ? ca_file : "system trust",
+            count < 0 ? gnutls_strerror(count) : "there are none in it");
+    trust_free(t);
+    return NULL;
+}
+
+void trust_free(struct trust *t)
+{
+    if (!t)
+        return;
+    if (t->roots)
+        gnutls_x509_trust_list_deinit(t->roots, 1);
+    free(t);
+}
+
+static gnutls_datum_t datum_of(struct span s)
+{
+    union {
+        const char *in;
+        unsigned char *out;
+    } pointer = {s.at}; /* GnuTLS only reads it, but does not say so */
+    return (gnutls_datum_t){pointer.out, (unsigned)s.len};
+}
+
+static bool set_from_datum(struct text *t, int result, gnutls_datum_t *d)
+{
+    if (result < 0)
+        return true;
+    bool ok = text_set(t, (struct span){(const char *)d->data, d->size}, TEXT_REPLY_MAX);
+    gnutls_free(d->data);
+    return ok;
+}
+
+static bool add_address(struct list *l, const void *octets, size_t size)
+{
+    char text[INET6_ADDRSTRLEN];
+    int family = size == 4 ? AF_INET : AF_INET6;
+    if ((size != 4 && size != 16) || !inet_ntop(family, octets, text, sizeof text))
+        return true;
+    return list_add(l, span_of(text));
+}
+
+static bool read_names(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    char name[TEXT_ITEM_MAX];
+    for (unsigned i = 0; i < 2 * LIST_ITEMS_MAX; i++) {
+        size_t size = sizeof name;
+        int type = gnutls_x509_crt_get_subject_alt_name(crt, i, name, &size, NULL);
+        if (type == GNUTLS_E_SHORT_MEMORY_BUFFER) {
+            c->names.lossy = true; /* longer than any name can be */
+            continue;
+        }
+        if (type < 0)
+            break;
+        bool ok = true;
+        if (type == GNUTLS_SAN_DNSNAME)
+            ok = list_add(&c->names, (struct span){name, size});
+        else if (type == GNUTLS_SAN_IPADDRESS)
+            ok = add_address(&c->addresses, name, size);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool read_usage(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } usages[] = {
+        {GNUTLS_KEY_DIGITAL_SIGNATURE, "digitalSignature"},
+        {GNUTLS_KEY_NON_REPUDIATION, "nonRepudiation"},
+        {GNUTLS_KEY_KEY_ENCIPHERMENT, "keyEncipherment"},
+        {GNUTLS_KEY_DATA_ENCIPHERMENT, "dataEncipherment"},
+        {GNUTLS_KEY_KEY_AGREEMENT, "keyAgreement"},
+        {GNUTLS_KEY_KEY_CERT_SIGN, "keyCertSign"},
+        {GNUTLS_KEY_CRL_SIGN, "cRLSign"},
+        {GNUTLS_KEY_ENCIPHER_ONLY, "encipherOnly"},
+        {GNUTLS_KEY_DECIPHER_ONLY, "decipherOnly"},
+    };
+    static const struct {
+        const char *oid, *name;
+    } purposes[] = {
+        {GNUTLS_KP_TLS_WWW_SERVER, "serverAuth"},    {GNUTLS_KP_TLS_WWW_CLIENT, "clientAuth"},
+        {GNUTLS_KP_CODE_SIGNING, "codeSigning"},     {GNUTLS_KP_EMAIL_PROTECTION, "emailProtection"},
+        {GNUTLS_KP_TIME_STAMPING, "timeStamping"},   {GNUTLS_KP_OCSP_SIGNING, "OCSPSigning"},
+        {GNUTLS_KP_ANY, "anyExtendedKeyUsage"},
+    };
+    unsigned usage = 0;
+    char oid[128];
+
+    if (gnutls_x509_crt_get_key_usage(crt, &usage, NULL) >= 0)
+        for (size_t i = 0; i < sizeof usages / sizeof *usages; i++)
+            if ((usage & usages[i].bit) && !list_add(&c->key_usage, span_of(usages[i].name)))
+                return false;
+    for (unsigned n = 0; n < LIST_ITEMS_MAX; n++) {
+        size_t size = sizeof oid;
+        if (gnutls_x509_crt_get_key_purpose_oid(crt, n, oid, &size, NULL) < 0)
+            break;
+        const char *name = oid;
+        for (size_t i = 0; i < sizeof purposes / sizeof *purposes; i++)
+            if (strcmp(oid, purposes[i].oid) == 0)
+                name = purposes[i].name;
+        if (!list_add(&c->purposes, span_of(name)))
+            return false;
+    }
+    return true;
+}
+
+static void read_serial(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    unsigned char octets[32];
+    size_t size = sizeof octets;
+    if (gnutls_x509_crt_get_serial(crt, octets, &size) < 0)
+        return;
+    for (size_t i = 0; i < size; i++)
+        snprintf(c->serial + 2 * i, 3, "%02x", octets[i]);
+}
+
+static void read_key(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    unsigned bits = 0;
+    int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits);
+    const char *name = "unknown";
+
+    switch (algorithm) {
+    case GNUTLS_PK_RSA:
+        name = "rsa";
+        break;
+    case GNUTLS_PK_RSA_PSS:
+        name = "rsa-pss";
+        break;
+    case GNUTLS_PK_DSA:
+        name = "dsa";
+        break;
+    case GNUTLS_PK_ECDSA:
+        name = "ec";
+        break;
+    case GNUTLS_PK_EDDSA_ED25519:
+        name = "ed25519";
+        break;
+    case GNUTLS_PK_EDDSA_ED448:
+        name = "ed448";
+        break;
+    default:
+        break;
+    }
+    snprintf(c->key_algorithm, sizeof c->key_algorithm, "%s", name);
+    c->key_bits = algorithm < 0 ? 0 : bits;
+}
+
+/* The date as Unix time; GnuTLS says (time_t)-1 for one it cannot read. */
+static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    gnutls_datum_t text = {NULL, 0};
+    size_t size = sizeof c->spki_sha256;
+
+    gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, c->spki_sha256, &size);
+    c->not_before = gnutls_x509_crt_get_activation_time(crt);
+    c->not_after = gnutls_x509_crt_get_expiration_time(crt);
+    const char *signature = gnutls_sign_get_name(
+        (gnutls_sign_algorithm_t)gnutls_x509_crt_get_signature_algorithm(crt));
+    snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "%s",
+             signature ? signature : "unknown");
+    read_serial(crt, c);
+    read_key(crt, c);
+    gnutls_datum_t subject = {NULL, 0}, issuer = {NULL, 0};
+    if (gnutls_x509_crt_get_raw_dn(crt, &subject) >= 0 &&
+        gnutls_x509_crt_get_raw_issuer_dn(crt, &issuer) >= 0)
+        c->self_signed =
+            subject.size == issuer.size && memcmp(subject.data, issuer.data, subject.size) == 0;
+    gnutls_free(subject.data);
+    gnutls_free(issuer.data);
+    return set_from_datum(&c->subject, gnutls_x509_crt_get_dn3(crt, &text, 0), &text) &&
+           set_from_datum(&c->issuer, gnutls_x509_crt_get_issuer_dn3(crt, &text, 0), &text) &&
+           read_names(crt, c) && read_usage(crt, c);
+}
+
+static bool read_der(struct span der, struct certificate *c)
+{
+    gnutls_x509_crt_t crt;
+    gnutls_datum_t datum = datum_of(der);
+    bool ok = true;
+
+    gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, c->sha256);
+    if (gnutls_x509_crt_init(&crt) < 0)
+        return false;
+    c->readable = gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0;
+    if (c->readable)
+        ok = read_crt(crt, c);
+    gnutls_x509_crt_deinit(crt);
+    return ok && (c->subject.data || text_set(&c->subject, span_of(""), TEXT_REPLY_MAX)) &&
+           (c->issuer.data || text_set(&c->issuer, span_of(""), TEXT_REPLY_MAX));
+}
+
+bool chain_read(struct chain *chain, const struct span *ders, size_t count)
+{
+    if (count > CHAIN_MAX)
+        count = CHAIN_MAX;
+    chain->certificates = calloc(count ? count : 1, sizeof *chain->certificates);
+    if (!chain->certificates)
+        return false;
+    chain->count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_der(ders[i], &chain->certificates[i]))
+            return false;
+    return true;
+}
+
+void chain_free(struct chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        struct certificate *c = &chain->certificates[i];
+        text_free(&c->subject);
+        text_free(&c->issuer);
+        list_clear(&c->names);
+        list_clear(&c->addresses);
+        list_clear(&c->key_usage);
+        list_clear(&c->purposes);
+    }
+    free(chain->certificates);
+    *chain = (struct chain){0};
+}
+
+/* Without a name there is only the address, and without an address in the certificate nothing to compare it with. */
+static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struct address *address)
+{
+    char octets[16];
+    size_t size = sizeof octets;
+
+    if (name)
+        return tri_of(gnutls_x509_crt_check_hostname2(leaf, name, 0) != 0);
+    for (unsigned i = 0; i < LIST_ITEMS_MAX; i++, size = sizeof octets) {
+        int type = gnutls_x509_crt_get_subject_alt_name(leaf, i, octets, &size, NULL);
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+            break;
+        if (type == GNUTLS_SAN_IPADDRESS)
+            return tri_of(gnutls_x509_crt_check_ip(leaf, address->bytes,
+                                                   address->family == AF_INET ? 4 : 16, 0) != 0);
+    }
+    return TRI_UNKNOWN;
+}
+
+static bool read_errors(struct verdict *v, unsigned status)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } errors[] = {
+        {GNUTLS_CERT_SIGNER_NOT_FOUND, "unknown_issuer"},
+        {GNUTLS_CERT_SIGNER_NOT_CA, "issuer_not_a_ca"},
+        {GNUTLS_CERT_SIGNATURE_FAILURE, "bad_signature"},
+        {GNUTLS_CERT_INSECURE_ALGORITHM, "insecure_algorithm"},
+        {GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, "constraints_violated"},
+        {GNUTLS_CERT_PURPOSE_MISMATCH, "wrong_purpose"},
+        {GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, "unknown_critical_extension"},
+        {GNUTLS_CERT_REVOKED, "revoked"},
+    };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if ((status & errors[i].bit) && !list_add(&v->errors, span_of(errors[i].name)))
+            return false;
+    return true;
+}
+
+/* The dates are compared here, because the library has one clock for the whole process. */
+static bool check_dates(struct verdict *v, const gnutls_x509_crt_t *crts, unsigned count, time_t now)
+{
+    bool ok = true;
+    for (unsigned i = 0; i < count && ok; i++) {
+        time_t from = gnutls_x509_crt_get_activation_time(crts[i]);
+        time_t until = gnutls_x509_crt_get_expiration_time(crts[i]);
+        if (from == (time_t)-1 || now < from)
+            ok = list_add(&v->errors, span_of("not_yet_valid"));
+        if (ok && (until == (time_t)-1 || now > until))
+            ok = list_add(&v->errors, span_of("expired"));
+    }
+    return ok;
+}
+
+bool chain_verify(const struct trust *trust, const struct span *ders, size_t count, const char *name,
+                  const struct address *address, time_t now, struct verdict *v)
+{
+    gnutls_x509_crt_t crts[CHAIN_MAX];
+    unsigned read = 0, status = 0;
+    bool ok = true;
+
+    for (size_t i = 0; i < count && i < CHAIN_MAX; i++) {
+        gnutls_datum_t datum = datum_of(ders[i]);
+        if (gnutls_x509_crt_init(&crts[read]) < 0)
+            break;
+        if (gnutls_x509_crt_import(crts[read++], &datum, GNUTLS_X509_FMT_DER) < 0) {
+            gnutls_x509_crt_deinit(crts[--read]);
+            break;
+        }
+    }
+    if (read == 0) {
+        ok = list_add(&v->errors, span_of("unreadable"));
+    } else {
+        v->name_match = match_name(crts[0], name, address);
+        ok = check_dates(v, crts, read, now);
+        if (gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
+                                               GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL) < 0)
+            status = GNUTLS_CERT_INVALID;
+        ok = ok && read_errors(v, status);
+        v->trusted = status == 0 && v->errors.count == 0;
+        if (status != 0 && v->errors.count == 0)
+            ok = ok && list_add(&v->errors, span_of("invalid"));
+    }
+    while (read)
+        gnutls_x509_crt_deinit(crts[--read]);
+    return ok;
+}
+
+void verdict_free(struct verdict *v)
+{
+    list_clear(&v->errors);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * certificate.h: what a certificate says, and whether the chain that came with it can be trusted.
+ *
+ * Facts are copied out of the DER at once; nothing here keeps a library object. Verification never happens inside a
+ * handshake: a scanner wants to see the chain that a client would refuse.
+ */
+#ifndef SCANNER_CERTIFICATE_H
+#define SCANNER_CERTIFICATE_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "scanner/address.h"
+#include "scanner/text.h"
+
+#define CHAIN_MAX ((size_t)8)
+
+struct certificate {
+    unsigned char sha256[32], spki_sha256[32];
+    char serial[2 * 32 + 1];      /* hex; RFC 5280 allows 20 octets, more than 32 are cut */
+    struct text subject, issuer;  /* RFC 4514 */
+    struct list names, addresses; /* subjectAltName: DNS and IP */
+    struct list key_usage, purposes;
+    int64_t not_before, not_after; /* Unix time */
+    char key_algorithm[24];        /* rsa, ec, ed25519 … */
+    unsigned key_bits;
+    char signature_algorithm[32]; /* RSA-SHA256, ECDSA-SHA256 … */
+    bool self_signed;             /* issuer and subject are the same name */
+    bool readable;                /* false: only sha256 is known, the DER is broken */
+};
+
+struct verdict {
+    bool trusted;         /* a chain to a trusted root, every date and algorithm in order */
+    enum tri name_match;  /* unknown where there is nothing to compare with */
+    struct list errors;   /* unknown_issuer, expired, not_yet_valid, insecure_algorithm … */
+};
+
+struct chain {
+    struct certificate *certificates; /* the server's own first */
+    size_t count;
+};
+
+/* The roots that are trusted: the system's, or those of a PEM file. NULL (and a line on errors) if they cannot be
+   read. */
+struct trust *trust_new(const char *ca_file, FILE *errors);
+void trust_free(struct trust *);
+
+/* Reads up to CHAIN_MAX certificates, the server's own first. False when there is no memory. */
+bool chain_read(struct chain *, const struct span *ders, size_t count);
+void chain_free(struct chain *);
+
+/* Is the chain good for this name, or for this address where there is no name, at this time (Unix time)? */
+bool chain_verify(const struct trust *, const struct span *ders, size_t count, const char *name,
+                  const struct address *, time_t now, struct verdict *);
+void verdict_free(struct verdict *);
+
+#endif

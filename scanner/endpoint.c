@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/endpoint.h"
+
+#include <sys/time.h>
+
+#define ALERT_PROTOCOL_VERSION 70
+#define FAILURE_TEXT_MAX ((size_t)256)
+
+static int64_t unix_ms(void)
+{
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+void endpoint_init(struct endpoint *e, struct observation *o, const struct endpoint_options *options,
+                   struct network *network, const struct address *address, const char *name)
+{
+    *e = (struct endpoint){.observation = o,
+                           .options = options,
+                           .network = network,
+                           .name = name,
+                           .address = *address,
+                           .implicit = o->service->mode == MODE_IMPLICIT};
+    ladder_init(&e->ladder, o->tls.versions, options->exhaustive);
+}
+
+/* --- what is asked next --------------------------------------------------------------------------------------------- */
+
+static bool wants(const struct endpoint *e, enum facts facts)
+{
+    return (e->options->facts & facts) != 0;
+}
+
+/* Capabilities inside an implicit port need a handshake, unless the quick mode (versions, no handshake) is wanted. */
+static enum offer first_offer(const struct endpoint *e)
+{
+    if (wants(e, FACTS_HANDSHAKE))
+        return OFFER_HANDSHAKE;
+    if (wants(e, FACTS_VERSIONS))
+        return OFFER_HELLO;
+    return e->implicit ? OFFER_HANDSHAKE : OFFER_NONE;
+}
+
+static void ask_dialogue(struct endpoint *e, enum offer offer, enum tls_offer handshake,
+                         enum hearing hearing)
+{
+    struct probe_request *r = &e->request;
+    e->hearing = hearing;
+    r->offer = offer;
+    r->handshake = handshake;
+    r->agenda = (struct agenda){.capabilities = wants(e, FACTS_CAPABILITIES),
+                                .upgrade = !e->implicit && offer != OFFER_NONE};
+}
+
+/* Asks one thing of TLS, and says no more than it must before. */
+static void ask_hello(struct endpoint *e)
+{
+    e->hearing = HEARING_NOTHING;
+    e->request.offer = OFFER_HELLO;
+    e->request.agenda = (struct agenda){.upgrade = !e->implicit};
+}
+
+/* The handshake died on its hello, yet a smaller hello was answered: once more with a small one. */
+static bool worth_a_small_hello(const struct endpoint *e)
+{
+    return wants(e, FACTS_HANDSHAKE) && e->handshake_died && ladder_has_accepted(&e->ladder);
+}
+
+/* Fills in what this probe asks; false when there is nothing left. */
+static bool choose(struct endpoint *e)
+{
+    switch (e->stage) {
+    case ENDPOINT_FIRST:
+    case ENDPOINT_OTHER_MODE:
+        ask_dialogue(e, first_offer(e), TLS_OFFER_DEFAULT, HEARING_ALL);
+        if (e->request.offer == OFFER_HELLO)
+            ladder_next(&e->ladder, &e->request.hello);
+        return true;
+    case ENDPOINT_VERSIONS:
+        if (ladder_next(&e->ladder, &e->request.hello)) {
+            ask_hello(e);
+            return true;
+        }
+        if (worth_a_small_hello(e)) {
+            e->stage = ENDPOINT_SMALL;
+            ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
+            return true;
+        }
+        return false;
+    case ENDPOINT_SMALL:
+    case ENDPOINT_DONE:
+        break;
+    }
+    return false;
+}
+
+static void conclude(struct endpoint *e);
+
+bool endpoint_next(struct endpoint *e, struct probe_request *r)
+{
+    struct observation *o = e->observation;
+    uint64_t now = uv_now(e->network->loop);
+
+    if (!o->started) {
+        o->started = unix_ms();
+        e->deadline = now + e->options->deadline_ms;
+    }
+    e->request = (struct probe_request){.address = e->address,
+                                        .port = o->service->port,
+                                        .protocol = o->service->protocol,
+                                        .tls_first = e->implicit,
+                                        .server_name = e->name,
+                                        .deadline = e->deadline};
+    bool late = now >= e->deadline;
+    if (e->stage == ENDPOINT_DONE || late || !choose(e)) {
+        ladder_finish(&e->ladder, late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED);
+        e->stage = ENDPOINT_DONE;
+        conclude(e);
+        return false;
+    }
+    e->request.certificates = e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
+    o->connections++;
+    *r = e->request;
+    return true;
+}
+
+void endpoint_withdraw(struct endpoint *e)
+{
+    e->observation->connections--;
+}
+
+void endpoint_unresolved(struct endpoint *e, enum cause cause, const char *word)
+{
+    struct observation *o = e->observation;
+    o->started = unix_ms();
+    o->status = STATUS_DNS_ERROR;
+    o->error = (struct outcome){PHASE_RESOLVE, cause, 0};
+    o->error_word = word;
+    e->stage = ENDPOINT_DONE;
+    ladder_finish(&e->ladder, cause);
+    conclude(e);
+}
+
+/* --- what the dialogue says ----------------------------------------------------------------------------------------- */
+
+void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span text)
+{
+    struct observation *o = e->observation;
+
+    if (e->hearing == HEARING_NOTHING || (e->hearing == HEARING_INSIDE && !secure))
+        return;
+    switch (note) {
+    case NOTE_BANNER:
+        text_add_line(&o->banner, text, TEXT_BANNER_MAX);
+        break;
+    case NOTE_CAPABILITIES_BEGIN:
+        list_clear(&o->capabilities[secure]);
+        list_clear(&o->mechanisms[secure]);
+        break;
+    case NOTE_CAPABILITY:
+        list_add_upper(&o->capabilities[secure], text, " =");
+        break;
+    case NOTE_MECHANISM:
+        list_add_upper(&o->mechanisms[secure], text, "");
+        break;
+    case NOTE_UPGRADE:
+        text_set(&o->upgrade_reply, text, TEXT_REPLY_MAX);
+        break;
+    }
+}
+
+/* Why an answer that is not a plain yes or no is not known. */
+static enum cause cause_of_answer(enum answer answer, const struct dialogue *d, enum cause missing)
+{
+    switch (answer) {
+    case ANSWER_NOT_ASKED:
+        return CAUSE_NOT_ASKED;
+    case ANSWER_MISSING:
+        return missing == CAUSE_NONE ? CAUSE_CLOSED : missing;
+    case ANSWER_LATER:
+        return d->ending == ENDING_LEFT ? CAUSE_RATE_LIMITED : CAUSE_TEMPORARY;
+    case ANSWER_ODD:
+        return CAUSE_ODD_REPLY;
+    case ANSWER_NO:
+        return CAUSE_REFUSED;
+    case ANSWER_YES:
+        break;
+    }
+    return CAUSE_NONE;
+}
+
+/* The capability list of one side of TLS, and what it says about logging in. */
+static void absorb_list(struct observation *o, const struct dialogue *d, bool side, enum cause missing)
+{
+    enum fact capabilities = side ? FACT_CAPABILITIES_AFTER : FACT_CAPABILITIES_BEFORE;
+    enum fact mechanisms = side ? FACT_MECHANISMS_AFTER : FACT_MECHANISMS_BEFORE;
+    enum fact login = side ? FACT_LOGIN_AFTER : FACT_LOGIN_BEFORE;
+    enum cause why = cause_of_answer(d->capabilities[side].answer, d, missing);
+
+    if (why == CAUSE_NONE && (o->capabilities[side].full || o->mechanisms[side].full))
+        why = CAUSE_LIMIT;
+    o->why[capabilities] = o->why[mechanisms] = why;
+    o->login_disabled[side] = dialogue_login_disabled(d, side);
+    /* Where the protocol has no such announcement, that is known without a list. */
+    o->why[login] = d->protocol->announces_login ? why : CAUSE_NONE;
+    if (why != CAUSE_NONE) {
+        list_clear(&o->capabilities[side]);
+        list_clear(&o->mechanisms[side]);
+    }
+}
+
+/* Nothing is before TLS where everything is inside it. */
+static void absorb_implicit(struct observation *o)
+{
+    for (int f = FACT_ADVERTISED; f <= FACT_TRAILING; f++)
+        observation_learn(o, (enum fact)f);
+    for (int f = FACT_LOGIN_BEFORE; f <= FACT_MECHANISMS_BEFORE; f++)
+        observation_learn(o, (enum fact)f);
+}
+
+static void absorb_upgrade(struct observation *o, const struct probe_facts *f, enum cause missing)
+{
+    const struct dialogue *d = f->dialogue;
+    enum cause why = cause_of_answer(d->upgrade, d, missing);
+
+    o->upgrade_command = d->upgrade_command;
+    o->why[FACT_REPLY] = o->upgrade_reply.data ? CAUSE_NONE : why;
+    o->why[FACT_ACCEPTED] = o->why[FACT_TRAILING] = why;
+    if (d->upgrade == ANSWER_YES) {
+        o->accepted = TRI_YES;
+        o->trailing = f->trailing;
+    } else if (d->upgrade == ANSWER_NO) { /* then there is no TLS, and nothing inside it */
+        o->accepted = TRI_NO;
+        o->tls.refused = true;
+        static const enum fact settled[] = {FACT_ACCEPTED, FACT_TRAILING, FACT_TLS, FACT_LOGIN_AFTER,
+                                            FACT_CAPABILITIES_AFTER, FACT_MECHANISMS_AFTER};
+        for (size_t i = 0; i < sizeof settled / sizeof *settled; i++)
+            observation_learn(o, settled[i]);
+    }
+}
+
+static void absorb_clear(struct observation *o, const struct probe_facts *f, enum cause missing)
+{
+    const struct dialogue *d = f->dialogue;
+    const struct capabilities *c = &d->capabilities[0];
+
+    absorb_list(o, d, false, missing);
+    o->why[FACT_ADVERTISED] = c->starttls ? CAUSE_NONE : cause_of_answer(c->answer, d, missing);
+    o->advertised = tri_of(c->starttls);
+    absorb_upgrade(o, f, missing);
+}
+
+/* What the dialogue of a first probe brought. */
+static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    const struct dialogue *d = f->dialogue;
+    enum cause missing = f->outcome.cause;
+    bool greeted = d->greeting != GREETING_NONE;
+
+    if (o->banner.data)
+        observation_learn(o, FACT_BANNER);
+    if (greeted || o->banner.data) {
+        observation_learn(o, FACT_OBSERVED_MODE);
+        o->mode = e->implicit                               ? MODE_IMPLICIT
+                  : o->service->mode == MODE_IMPLICIT ? MODE_INSECURE
+                                                            : o->service->mode;
+    }
+    if (e->implicit)
+        absorb_implicit(o);
+    if (!greeted)
+        return;
+    if (d->greeting != GREETING_REFUSED) {
+        observation_learn(o, FACT_PREAUTH);
+        o->preauth = d->greeting == GREETING_PREAUTH;
+    }
+    if (!e->implicit && d->greeting != GREETING_REFUSED)
+        absorb_clear(o, f, missing);
+    if ((e->implicit || d->upgrade == ANSWER_YES) && d->greeting != GREETING_REFUSED)
+        absorb_list(o, d, true, d->secure ? missing : CAUSE_TLS);
+}
+
+/* --- what TLS says -------------------------------------------------------------------------------------------------- */
+
+static void learn_below(struct endpoint *e, const struct server_hello *hello, bool compression_asked)
+{
+    if (hello->version == VERSION_NONE || hello->version == VERSION_TLS13 ||
+        hello->version <= VERSION_SSL3 || e->below_seen)
+        return;
+    e->below = *hello;
+    e->below_seen = true;
+    e->compression_asked = compression_asked;
+}
+
+static void absorb_certificates(struct endpoint *e, const struct span *ders, size_t count)
+{
+    struct observation *o = e->observation;
+    if (!count || observation_knows(o, FACT_CERTIFICATE))
+        return;
+    if (!chain_read(&o->tls.chain, ders, count)) {
+        o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
+        return;
+    }
+    observation_learn(o, FACT_CERTIFICATE);
+    observation_learn(o, FACT_CHAIN);
+    if (!wants(e, FACTS_HANDSHAKE))
+        return;
+    o->why[FACT_VERIFY] = chain_verify(e->options->trust, ders, count, e->name, &e->address,
+                                       (time_t)(unix_ms() / 1000), &o->tls.verdict)
+                              ? CAUSE_NONE
+                              : CAUSE_LOCAL;
+}
+
+static void learn_session(struct observation *o, const struct tls_session_facts *s)
+{
+    observation_learn(o, FACT_GROUP);
+    observation_learn(o, FACT_DH_BITS);
+    observation_learn(o, FACT_STAPLE);
+    snprintf(o->tls.group, sizeof o->tls.group, "%s", s->group ? s->group : "");
+    o->tls.dh_bits = s->dh_bits;
+    o->tls.staple = s->staple;
+}
+
+static void learn_failure(struct observation *o, const struct probe_facts *f)
+{
+    const char *text = NULL;
+    o->tls.failure = f->outcome;
+    o->tls.failure.detail = f->outcome.cause == CAUSE_ALERT ||
+                                    f->outcome.cause == CAUSE_CERTIFICATE_REQUIRED
+                                ? f->outcome.detail
+                                : -1;
+    if (f->first_text.len)
+        text_set(&o->tls.failure_text, f->first_text, FAILURE_TEXT_MAX);
+    else if (f->tls && (tls_outcome(f->tls, &text), text))
+        text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX);
+}
+
+/* A full handshake, done or broken. What a ServerHello and a certificate said holds either way. */
+static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    struct tls_session_facts s = tls_facts(f->tls);
+    struct span ders[CHAIN_MAX];
+    enum cause cause = f->outcome.phase == PHASE_TLS ? f->outcome.cause : CAUSE_NONE;
+    bool small = e->request.handshake == TLS_OFFER_SMALL;
+
+    o->tls.established = s.completed && cause == CAUSE_NONE;
+    o->handshake = o->tls.established ? HANDSHAKE_OK : HANDSHAKE_FAILED;
+    observation_learn(o, FACT_ESTABLISHED);
+    if (o->tls.established) {
+        o->tls.failure = (struct outcome){PHASE_TLS, CAUSE_NONE, -1};
+        text_free(&o->tls.failure_text);
+        observation_learn(o, FACT_LARGE_HELLO);
+        o->tls.large_hello = small;
+    } else if (!small) {
+        learn_failure(o, f);
+    }
+    if (s.hello_seen) {
+        o->tls.version = s.hello.version;
+        o->tls.suite = s.hello.suite;
+        observation_learn(o, FACT_TLS_VERSION);
+        observation_learn(o, FACT_CIPHER);
+        ladder_add_handshake(&e->ladder, &s.hello,
+                             tls_context_versions(e->network->tls, e->request.handshake));
+        learn_below(e, &s.hello, false);
+    }
+    if (s.completed || s.client_certificate_requested) {
+        observation_learn(o, FACT_CLIENT_CERTIFICATE);
+        o->tls.client_certificate = s.client_certificate_requested;
+    }
+    if (s.completed)
+        learn_session(o, &s);
+    if (s.hello_seen && !small)
+        observation_learn(o, FACT_LARGE_HELLO);
+    absorb_certificates(e, ders, tls_certificates(f->tls, ders, CHAIN_MAX));
+    e->handshake_died = !s.hello_seen && cause != CAUSE_LOCAL && cause != CAUSE_PLAINTEXT &&
+                        !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
+}
+
+static void absorb_response(struct endpoint *e, const struct probe_facts *f)
+{
+    const struct response *r = f->response;
+    struct hello_result result = {.cause = f->outcome.cause, .reached = f->tls_begun};
+    struct span ders[CHAIN_MAX];
+    size_t count = 0, at = 0;
+
+    if (r && r->greeted) {
+        result.cause = CAUSE_NONE;
+        result.hello = r->hello;
+        learn_below(e, &r->hello, e->request.hello.highest < VERSION_TLS13);
+        while (count < CHAIN_MAX && response_certificate(r, &at, &ders[count]))
+            count++;
+        absorb_certificates(e, ders, count);
+    } else if (result.cause == CAUSE_ALERT) {
+        result.alert = f->outcome.detail;
+    } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
+        result.cause = CAUSE_REFUSED;
+    }
+    ladder_absorb(&e->ladder, &e->request.hello, &result);
+}
+
+static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
+{
+    if (f->tls_begun) {
+        e->observation->tls.asked = true;
+        observation_learn(e->observation, FACT_TLS);
+    }
+    if (f->tls && f->tls_begun)
+        absorb_handshake(e, f);
+    if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
+        absorb_response(e, f);
+}
+
+/* --- what follows ----------------------------------------------------------------------------------------------------- */
+
+/* The first text on an implicit port: is it how this protocol greets? */
+static bool greets_in_clear(const struct endpoint *e, const struct probe_facts *f)
+{
+    return e->implicit && f->outcome.cause == CAUSE_PLAINTEXT &&
+           dialogue_greets(e->observation->service->protocol, f->first_text);
+}
+
+/* Silence where a greeting should be: the server may wait for TLS. */
+static bool waits_for_tls(const struct endpoint *e, const struct probe_facts *f)
+{
+    return !e->implicit && f->outcome.phase == PHASE_GREETING && f->received == 0 &&
+           f->outcome.cause == CAUSE_TIMEOUT;
+}
+
+static bool met_tls(const struct probe_facts *f)
+{
+    return (f->tls && tls_facts(f->tls).hello_seen) || (f->response && f->response->greeted);
+}
+
+/* The endpoint's own trouble, as the last probe that spoke for it saw it. */
+static void set_status(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    const struct dialogue *d = f->dialogue;
+    struct outcome end = f->outcome;
+
+    o->error = end;
+    if (e->connected && !f->connected) {
+        o->status = STATUS_ERROR; /* it let us in before */
+    } else if (!f->connected) {
+        o->status = end.cause == CAUSE_CLOSED                                        ? STATUS_CLOSED
+                    : end.cause == CAUSE_TIMEOUT || end.cause == CAUSE_DEADLINE      ? STATUS_TIMEOUT
+                    : end.cause == CAUSE_UNREACHABLE                                 ? STATUS_UNREACHABLE
+                                                                                     : STATUS_ERROR;
+    } else if (end.cause == CAUSE_MISMATCH) {
+        o->status = STATUS_MISMATCH;
+    } else if (d->protocol && d->greeting == GREETING_REFUSED) {
+        o->status = STATUS_REFUSED;
+    } else if (d->protocol && d->greeting != GREETING_NONE) {
+        o->status = end.cause == CAUSE_LIMIT || end.cause == CAUSE_LOCAL ? STATUS_ERROR : STATUS_OK;
+    } else if (e->implicit && end.phase == PHASE_TLS && end.cause == CAUSE_PLAINTEXT) {
+        o->status = STATUS_MISMATCH;
+    } else if (e->implicit && e->request.offer == OFFER_HELLO && met_tls(f)) {
+        o->status = STATUS_OK; /* quick mode: TLS is all that is looked at */
+    } else if (end.cause == CAUSE_TIMEOUT && f->received == 0) {
+        o->status = STATUS_TIMEOUT;
+    } else if (e->implicit && end.phase == PHASE_TLS) {
+        o->status = STATUS_TLS_ERROR;
+    } else {
+        o->status = end.cause == CAUSE_TIMEOUT ? STATUS_TIMEOUT : STATUS_ERROR;
+    }
+    if (o->status == STATUS_OK)
+        o->error = (struct outcome){end.phase, CAUSE_NONE, 0};
+}
+
+static void begin_other_mode(struct endpoint *e)
+{
+    e->stage = ENDPOINT_OTHER_MODE;
+    e->implicit = !e->implicit;
+    text_free(&e->observation->banner);
+}
+
+/* Are there versions to be asked, and a way to ask them? */
+static bool worth_asking_versions(const struct endpoint *e, const struct probe_facts *f)
+{
+    const struct observation *o = e->observation;
+    if (!wants(e, FACTS_VERSIONS) || !f->tls_begun)
+        return false;
+    return o->status == STATUS_OK || o->status == STATUS_TLS_ERROR || o->status == STATUS_REFUSED ||
+           (e->implicit && met_tls(f));
+}
+
+static void absorb_first(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    bool other = e->stage == ENDPOINT_OTHER_MODE;
+
+    if (!other && greets_in_clear(e, f)) {
+        begin_other_mode(e);
+        return;
+    }
+    if (!other && waits_for_tls(e, f)) {
+        o->status = STATUS_TIMEOUT;
+        o->error = f->outcome;
+        begin_other_mode(e);
+        return;
+    }
+    if (other && e->implicit && !met_tls(f)) { /* it was silence after all */
+        e->stage = ENDPOINT_DONE;
+        return;
+    }
+    if (f->connected)
+        absorb_dialogue(e, f);
+    absorb_tls(e, f);
+    if (e->implicit && met_tls(f)) {
+        observation_learn(o, FACT_OBSERVED_MODE);
+        o->mode = MODE_IMPLICIT;
+        absorb_implicit(o);
+    }
+    set_status(e, f);
+    e->stage = worth_asking_versions(e, f) ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
+}
+
+void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+
+    e->connected |= f->connected;
+    if (e->stage == ENDPOINT_FIRST || e->stage == ENDPOINT_OTHER_MODE) {
+        absorb_first(e, f);
+    } else if (e->stage == ENDPOINT_SMALL) {
+        absorb_tls(e, f);
+        if (o->tls.established && f->dialogue->protocol) {
+            if (e->implicit)
+                absorb_dialogue(e, f);
+            else
+                absorb_list(o, f->dialogue, true, f->outcome.cause);
+            if (o->status == STATUS_TLS_ERROR)
+                set_status(e, f);
+        }
+        e->stage = ENDPOINT_DONE;
+    } else {
+        absorb_tls(e, f);
+    }
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------------- */
+
+/* What a hello of TLS 1.2 or less showed of the old extensions; with TLS 1.3 alone they do not apply. */
+static void conclude_below(struct endpoint *e)
+{
+    struct observation *o = e->observation;
+    const struct version_fact *versions = o->tls.versions;
+    bool none_below = true;
+    enum cause why = CAUSE_NOT_ASKED;
+
+    for (int v = VERSION_TLS10; v <= VERSION_TLS12; v++) {
+        none_below &= versions[v].status == VERSION_REJECTED;
+        if (versions[v].status == VERSION_INCONCLUSIVE)
+            why = versions[v].reason;
+    }
+    o->why[FACT_MASTER_SECRET] = o->why[FACT_RENEGOTIATION] = o->why[FACT_COMPRESSION] =
+        e->below_seen || none_below ? CAUSE_NONE : why;
+    if (e->below_seen) {
+        o->tls.master_secret = tri_of(e->below.master_secret);
+        o->tls.renegotiation = tri_of(e->below.renegotiation);
+        o->tls.compression = tri_of(e->below.compressed);
+        if (!e->compression_asked)
+            o->why[FACT_COMPRESSION] = CAUSE_NOT_ASKED;
+    }
+    /* RFC 8446 section 4.1.3: the mark is due where a server that can do TLS 1.3 was offered less. */
+    enum version_status modern = versions[VERSION_TLS13].status;
+    if (modern == VERSION_ACCEPTED && e->below_seen) {
+        observation_learn(o, FACT_SENTINEL);
+        o->tls.sentinel = tri_of(e->below.sentinel);
+    } else if (modern == VERSION_REJECTED || none_below) {
+        observation_learn(o, FACT_SENTINEL);
+    } else {
+        o->why[FACT_SENTINEL] = why;
+    }
+}
+
+/* Every fact that is not known gets its reason. */
+static void conclude(struct endpoint *e)
+{
+    struct observation *o = e->observation;
+
+    o->duration = unix_ms() - o->started;
+    if (o->tls.asked)
+        conclude_below(e);
+    if (o->handshake == HANDSHAKE_FAILED) {
+        observation_excuse(o, FACT_LOGIN_AFTER, FACT_VERIFY, CAUSE_TLS);
+    }
+    if (o->error.cause != CAUSE_NONE) {
+        enum cause cause = o->status == STATUS_TLS_ERROR ? CAUSE_TLS : o->error.cause;
+        if (!observation_knows(o, FACT_TLS))
+            observation_excuse(o, FACT_TLS, FACT_VERIFY, cause);
+        observation_excuse(o, FACT_OBSERVED_MODE, FACT_MECHANISMS_AFTER, cause);
+    }
+    /* Nothing inside TLS is known where it is not known whether the upgrade is accepted. */
+    if (o->why[FACT_ACCEPTED] > CAUSE_NOT_ASKED)
+        observation_excuse(o, FACT_LOGIN_AFTER, FACT_TLS, o->why[FACT_ACCEPTED]);
+}

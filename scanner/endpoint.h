@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * endpoint.h: one service at one address: which probe comes next, and what the probes add up to.
+ *
+ * The first probe holds the dialogue and, if asked for, the full handshake; the others ask for versions. Later probes
+ * are chosen from what earlier ones saw. An endpoint opens no connection itself: it fills in a request, and is told
+ * what came of it. One probe at a time.
+ */
+#ifndef SCANNER_ENDPOINT_H
+#define SCANNER_ENDPOINT_H
+
+#include "scanner/observation.h"
+#include "scanner/probe.h"
+#include "scanner/versions.h"
+
+/* What is gathered (--facts). */
+enum facts {
+    FACTS_CAPABILITIES = 1 << 0,
+    FACTS_VERSIONS = 1 << 1,
+    FACTS_HANDSHAKE = 1 << 2,
+    FACTS_LOGIN = 1 << 3,
+    FACTS_INJECTION = 1 << 4,
+    FACTS_ALL = (1 << 5) - 1
+};
+
+struct endpoint_options {
+    unsigned facts; /* enum facts, together */
+    bool exhaustive;
+    unsigned deadline_ms; /* for all probes of an endpoint together */
+    const struct trust *trust;
+};
+
+enum endpoint_stage {
+    ENDPOINT_FIRST,      /* the dialogue, and the handshake or the first hello           */
+    ENDPOINT_OTHER_MODE, /* it did not behave as the table says: the other way round     */
+    ENDPOINT_VERSIONS,   /* hello by hello                                               */
+    ENDPOINT_SMALL,      /* the handshake died on its hello: once more with a small one  */
+    ENDPOINT_DONE
+};
+
+/* Which notes of the dialogue under way become facts. */
+enum hearing { HEARING_NOTHING, HEARING_ALL, HEARING_INSIDE };
+
+struct endpoint {
+    struct observation *observation;
+    const struct endpoint_options *options;
+    struct network *network;
+    const char *name; /* of the host, or NULL */
+    struct address address;
+
+    enum endpoint_stage stage;
+    bool implicit; /* how it is spoken to now */
+    bool connected, spoken_to; /* some probe got through; and was greeted, or met TLS    */
+    bool handshake_died;       /* before a ServerHello, and not by a plain "no"          */
+    enum hearing hearing;
+    struct probe_request request; /* of the probe under way                              */
+    struct ladder ladder;
+    struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
+    bool below_seen, compression_asked;
+    uint64_t deadline; /* in the loop's time */
+};
+
+void endpoint_init(struct endpoint *, struct observation *, const struct endpoint_options *,
+                   struct network *, const struct address *, const char *name);
+
+/* Fills in the next probe (all but on_done and context, which the caller sets; context is the endpoint's owner's).
+   False when there is no more to ask: the observation is complete. */
+bool endpoint_next(struct endpoint *, struct probe_request *);
+
+/* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
+void endpoint_withdraw(struct endpoint *);
+
+/* The name has no address (word says why): there is nothing to probe, and the observation is complete. */
+void endpoint_unresolved(struct endpoint *, enum cause, const char *word);
+
+/* For probe_request.note. */
+void endpoint_note(struct endpoint *, bool secure, enum note, struct span);
+
+/* The probe that endpoint_next() asked for has ended. */
+void endpoint_absorb(struct endpoint *, const struct probe_facts *);
+
+#endif

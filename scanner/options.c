@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/options.h"
+
+#include <argp.h>
+#include <stdlib.h>
+
+#include "scanner/resolver.h"
+
+enum key {
+    KEY_ALL = 'a',
+    KEY_FILE = 'f',
+    KEY_OUTPUT = 'o',
+    KEY_QUIET = 'q',
+    KEY_EXCLUDE = 'x',
+    KEY_SERVICES = 0x100, /* beyond the short options */
+    KEY_PORTS,
+    KEY_DRY_RUN,
+    KEY_FACTS,
+    KEY_EXHAUSTIVE,
+    KEY_CA_FILE,
+    KEY_CONCURRENCY,
+    KEY_PER_HOST,
+    KEY_RESOLVER,
+    KEY_SOURCE,
+    KEY_EHLO_NAME,
+    KEY_CONNECT_TIMEOUT,
+    KEY_GREETING_TIMEOUT,
+    KEY_REPLY_TIMEOUT,
+    KEY_TLS_TIMEOUT,
+    KEY_ENDPOINT_TIMEOUT,
+    KEY_JSON,
+    KEY_TABLE
+};
+
+#define DEFAULT_CONCURRENCY 500
+#define DEFAULT_PER_HOST 3
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "What is scanned:", 1},
+    {"file", KEY_FILE, "FILE", 0, "Targets from FILE, one a line; - is standard input, scanned as it comes", 0},
+    {"exclude-file", KEY_EXCLUDE, "FILE", 0, "Never connect to what FILE lists, nor to names that resolve to it", 0},
+    {"services", KEY_SERVICES, "LIST", 0, "Of the protocol table only these: imap,ftp/explicit", 0},
+    {"ports", KEY_PORTS, "LIST", 0, "These besides: imap/insecure:1143,smtp:2525", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "Say what would be scanned, and how many endpoints that is; no DNS, no connection",
+     0},
+    {NULL, 0, NULL, 0, "What is asked:", 2},
+    {"facts", KEY_FACTS, "LIST", 0,
+     "Only these of capabilities,versions,handshake,login,injection (default: all). "
+     "capabilities,versions is the quick mode: no key exchange",
+     0},
+    {"exhaustive", KEY_EXHAUSTIVE, NULL, 0, "Ask each TLS version by itself and infer none", 0},
+    {"ca-file", KEY_CA_FILE, "FILE", 0, "Trust these certificates (PEM) instead of the system's", 0},
+    {NULL, 0, NULL, 0, "What comes out:", 3},
+    {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
+    {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
+    {"json", KEY_JSON, NULL, 0, "Records on standard output, also on a terminal", 0},
+    {"table", KEY_TABLE, NULL, 0, "A table on standard output, also where it is not a terminal", 0},
+    {"quiet", KEY_QUIET, NULL, 0, "No progress line, no notes", 0},
+    {NULL, 0, NULL, 0, "Manners:", 4},
+    {"concurrency", KEY_CONCURRENCY, "N", 0, "Connections at once (default 500)", 0},
+    {"per-host", KEY_PER_HOST, "N", 0, "Of them to one address, never two to a port (default 3)", 0},
+    {"ehlo-name", KEY_EHLO_NAME, "NAME", 0, "Our name for EHLO (default: the address that is connected from)", 0},
+    {"source-address", KEY_SOURCE, "ADDRESS", 0, "Connect from this address", 0},
+    {"resolver", KEY_RESOLVER, "ADDRESS[:PORT]", 0, "Ask this DNS server (default: the system's)", 0},
+    {NULL, 0, NULL, 0, "Patience, in seconds:", 5},
+    {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0, "For the connection (default 5)", 0},
+    {"greeting-timeout", KEY_GREETING_TIMEOUT, "S", 0, "For the greeting; some servers wait on purpose (default 30)", 0},
+    {"reply-timeout", KEY_REPLY_TIMEOUT, "S", 0, "For the reply to a command (default 15)", 0},
+    {"tls-timeout", KEY_TLS_TIMEOUT, "S", 0, "For a handshake, or the answer to a hello (default 15)", 0},
+    {"endpoint-timeout", KEY_ENDPOINT_TIMEOUT, "S", 0, "For all that one endpoint is asked (default 300)", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} fact_names[] = {
+    {"capabilities", FACTS_CAPABILITIES}, {"versions", FACTS_VERSIONS},   {"handshake", FACTS_HANDSHAKE},
+    {"login", FACTS_LOGIN},               {"injection", FACTS_INJECTION},
+};
+
+const char *facts_text(unsigned facts, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < sizeof fact_names / sizeof *fact_names; i++)
+        if ((facts & fact_names[i].bit) && len < size)
+            len += (size_t)snprintf(out + len, size - len, "%s%s", len ? "," : "", fact_names[i].name);
+    return out;
+}
+
+static unsigned parse_facts(struct argp_state *state, const char *list)
+{
+    unsigned facts = 0;
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ","), i = 0;
+        while (i < sizeof fact_names / sizeof *fact_names && !span_is((struct span){at, n}, fact_names[i].name))
+            i++;
+        if (i == sizeof fact_names / sizeof *fact_names)
+            argp_error(state, "--facts: '%.*s' is none of capabilities, versions, handshake, login, injection", (int)n,
+                       at);
+        else
+            facts |= fact_names[i].bit;
+        at += n + (at[n] == ',');
+    }
+    if (!facts)
+        argp_error(state, "--facts: the list is empty");
+    return facts;
+}
+
+static unsigned parse_number(struct argp_state *state, const char *name, const char *text, unsigned min, unsigned max)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (!ascii_digit(*text) || *end || value < min || value > max)
+        argp_error(state, "--%s: '%s' is not a number from %u to %u", name, text, min, max);
+    return (unsigned)value;
+}
+
+/* Seconds, with a fraction if need be, as milliseconds. */
+static unsigned parse_seconds(struct argp_state *state, const char *name, const char *text)
+{
+    char *end;
+    double value = ascii_digit(*text) ? strtod(text, &end) : -1;
+    if (value < 0.001 || value > 86400 || *end)
+        argp_error(state, "--%s: '%s' is not a number of seconds from 0.001 to 86400", name, text);
+    return (unsigned)(value * 1000);
+}
+
+static void parse_source(struct argp_state *state, struct scan_options *o, const char *text)
+{
+    if (!address_parse(span_of(text), &o->source))
+        argp_error(state, "--source-address: '%s' is no address", text);
+    o->engine.source = &o->source;
+}
+
+static void check_resolver(struct argp_state *state, const char *text)
+{
+    struct address address;
+    uint16_t port;
+    if (!resolver_server_parse(span_of(text), &address, &port))
+        argp_error(state, "--resolver: '%s' is not ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text);
+}
+
+/* RFC 5321 section 4.1.2: what may stand behind EHLO. */
+static void check_name(struct argp_state *state, const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]");
+    if (!n || text[n] || n > DIALOGUE_NAME_MAX)
+        argp_error(state, "--ehlo-name: '%s' is no name", text);
+}
+
+static void append(struct argp_state *state, const char ***list, size_t *count, const char *item)
+{
+    const char **longer = realloc(*list, (*count + 1) * sizeof **list);
+    if (!longer)
+        argp_failure(state, 2, 0, "out of memory");
+    else {
+        *list = longer;
+        longer[(*count)++] = item;
+    }
+}
+
+static error_t on_option(int key, char *argument, struct argp_state *state)
+{
+    struct scan_options *o = state->input;
+    struct engine_options *e = &o->engine;
+
+    switch (key) {
+    case KEY_FILE:
+        if (strcmp(argument, "-") == 0)
+            o->from_stdin = true;
+        else
+            append(state, &o->files, &o->file_count, argument);
+        break;
+    case KEY_EXCLUDE:
+        append(state, &o->excludes, &o->exclude_count, argument);
+        break;
+    case KEY_SERVICES:
+        append(state, &o->services, &o->service_count, argument);
+        break;
+    case KEY_PORTS:
+        append(state, &o->ports, &o->port_count, argument);
+        break;
+    case ARGP_KEY_ARG:
+        if (strcmp(argument, "-") == 0)
+            o->from_stdin = true;
+        else
+            append(state, &o->targets, &o->target_count, argument);
+        break;
+    case KEY_DRY_RUN:
+        o->dry_run = true;
+        break;
+    case KEY_FACTS:
+        e->endpoint.facts = parse_facts(state, argument);
+        break;
+    case KEY_EXHAUSTIVE:
+        e->endpoint.exhaustive = true;
+        break;
+    case KEY_CA_FILE:
+        o->ca_file = argument;
+        break;
+    case KEY_OUTPUT:
+        o->output = argument;
+        break;
+    case KEY_ALL:
+        o->all = true;
+        break;
+    case KEY_JSON:
+        o->json = true;
+        break;
+    case KEY_TABLE:
+        o->table = true;
+        break;
+    case KEY_QUIET:
+        o->quiet = true;
+        break;
+    case KEY_CONCURRENCY:
+        e->concurrency = parse_number(state, "concurrency", argument, 1, 1000000);
+        break;
+    case KEY_PER_HOST:
+        e->per_host = parse_number(state, "per-host", argument, 1, 1000);
+        break;
+    case KEY_EHLO_NAME:
+        check_name(state, argument);
+        e->name = argument;
+        break;
+    case KEY_SOURCE:
+        parse_source(state, o, argument);
+        break;
+    case KEY_RESOLVER:
+        check_resolver(state, argument);
+        e->resolver = argument;
+        break;
+    case KEY_CONNECT_TIMEOUT:
+        e->deadlines.connect = parse_seconds(state, "connect-timeout", argument);
+        break;
+    case KEY_GREETING_TIMEOUT:
+        e->deadlines.greeting = parse_seconds(state, "greeting-timeout", argument);
+        break;
+    case KEY_REPLY_TIMEOUT:
+        e->deadlines.reply = parse_seconds(state, "reply-timeout", argument);
+        break;
+    case KEY_TLS_TIMEOUT:
+        e->deadlines.tls = parse_seconds(state, "tls-timeout", argument);
+        break;
+    case KEY_ENDPOINT_TIMEOUT:
+        e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument);
+        break;
+    case ARGP_KEY_END:
+        if (!o->target_count && !o->file_count && !o->from_stdin)
+            argp_error(state, "no target is given");
+        if (o->json && o->table)
+            argp_error(state, "--json and --table exclude each other");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+void options_parse(struct scan_options *o, int argc, char **argv)
+{
+    static const struct argp argp = {
+        options, on_option, "TARGET…",
+        "Scans mail and FTP services and writes what they do as NDJSON records.\v"
+        "A TARGET is an address, a network (192.0.2.0/24), a range (192.0.2.10-40) or a name, each also with\n"
+        ":PORT/PROTOCOL[/MODE] (192.0.2.7:1143/imap). Lines of files may have labels behind it (owner=mail site=ams)\n"
+        "and comments (#), and may be those of masscan's list output.\n\n"
+        "Exit status: 0 done; 2 usage, input or output error; 3 incomplete, or nothing at all answered.",
+        NULL, NULL, NULL};
+
+    *o = (struct scan_options){
+        .engine = {.endpoint = {.facts = FACTS_ALL, .deadline_ms = 300000},
+                   .deadlines = {.connect = 5000, .greeting = 30000, .reply = 15000, .tls = 15000},
+                   .concurrency = DEFAULT_CONCURRENCY,
+                   .per_host = DEFAULT_PER_HOST}};
+    argp_err_exit_status = 2;
+    argp_parse(&argp, argc, argv, 0, NULL, o);
+}
+
+void options_free(struct scan_options *o)
+{
+    free(o->targets);
+    free(o->files);
+    free(o->excludes);
+    free(o->services);
+    free(o->ports);
+}

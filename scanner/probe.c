@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/probe.h"
+
+#include <gnutls/crypto.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLAINTEXT_MAX ((size_t)8 * 1024) /* octets of text passed over where TLS should begin       */
+#define PLAINTEXT_WAIT 5000U             /* ms to wait for TLS behind such text                     */
+#define GOODBYE_WAIT 3000U               /* ms to wait for the answer to QUIT                       */
+#define FIRST_TEXT_MAX ((size_t)512)
+#define CERTIFICATES_MAX ((size_t)64 * 1024)
+
+enum layer {
+    LAYER_CLEAR,    /* the dialogue, in clear                              */
+    LAYER_AWAITED,  /* a hello is out, and no octet of TLS has come yet    */
+    LAYER_TLS,      /* a TLS session, and the dialogue inside it           */
+    LAYER_RESPONSE  /* the answer to a hand-made hello                     */
+};
+
+struct probe {
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_connect_t connect;
+    struct network *network;
+    struct probe_request request;
+    unsigned open_handles;
+    bool done;
+    bool last_look; /* the deadline has passed; what lies in the socket is read first */
+
+    enum layer layer;
+    struct dialogue dialogue;
+    struct tls *tls;
+    struct response *response;
+    uint8_t *certificates;
+    char *carry; /* the incomplete last line */
+    size_t carry_len;
+    char *first_text;
+    size_t first_text_len, text_octets;
+    bool in_text_line;
+    struct probe_facts facts;
+    char name[DIALOGUE_NAME_MAX + 1];
+};
+
+/* --- ending -------------------------------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct probe *p = handle->data;
+    if (--p->open_handles > 0)
+        return;
+    tls_free(p->tls);
+    free(p->response);
+    free(p->certificates);
+    free(p->carry);
+    free(p->first_text);
+    free(p);
+}
+
+static void close_handles(struct probe *p)
+{
+    p->done = true;
+    if (!uv_is_closing((uv_handle_t *)&p->tcp))
+        uv_close((uv_handle_t *)&p->tcp, on_closed);
+    if (!uv_is_closing((uv_handle_t *)&p->timer))
+        uv_close((uv_handle_t *)&p->timer, on_closed);
+}
+
+/* The one exit. */
+static void finish(struct probe *p, enum phase phase, enum cause cause, int detail)
+{
+    if (p->done)
+        return;
+    p->done = true;
+    p->facts.outcome = (struct outcome){phase, cause, detail};
+    p->request.on_done(p->request.context, p);
+    close_handles(p);
+}
+
+void probe_cancel(struct probe *p)
+{
+    close_handles(p);
+}
+
+struct probe_facts probe_facts(const struct probe *p)
+{
+    struct probe_facts facts = p->facts;
+    facts.first_text = (struct span){p->first_text, p->first_text_len};
+    facts.dialogue = &p->dialogue;
+    facts.tls = p->tls;
+    facts.response = p->response;
+    return facts;
+}
+
+static enum phase phase_now(const struct probe *p)
+{
+    if (p->layer == LAYER_AWAITED || p->layer == LAYER_RESPONSE)
+        return PHASE_TLS;
+    if (p->layer == LAYER_TLS && p->tls && !tls_facts(p->tls).completed)
+        return PHASE_TLS;
+    if (p->dialogue.step == STEP_GOODBYE || p->dialogue.step == STEP_DONE)
+        return PHASE_GOODBYE;
+    if (p->dialogue.step == STEP_GREETING)
+        return PHASE_GREETING;
+    if (p->layer == LAYER_TLS)
+        return PHASE_INSIDE;
+    switch (p->dialogue.step) {
+    case STEP_CAPABILITIES:
+    case STEP_HELO:
+        return PHASE_CAPABILITIES;
+    default:
+        return PHASE_STARTTLS;
+    }
+}
+
+/* Silence, or the end of the connection. */
+static void finish_early(struct probe *p, enum cause cause)
+{
+    enum phase phase = phase_now(p);
+    struct span unfinished = {p->carry, p->carry_len};
+
+    if (phase == PHASE_GOODBYE) /* all was said; the answer to QUIT is a courtesy */
+        cause = CAUSE_NONE;
+    else if (p->layer == LAYER_AWAITED && p->text_octets)
+        cause = CAUSE_PLAINTEXT;
+    else if (p->dialogue.step == STEP_GREETING && phase != PHASE_TLS && unfinished.len &&
+             !dialogue_greets(p->request.protocol, unfinished))
+        cause = CAUSE_MISMATCH;
+    if (cause == CAUSE_MISMATCH && p->request.note)
+        p->request.note(p->request.context, p->dialogue.secure, NOTE_BANNER, unfinished);
+    finish(p, phase, cause, 0);
+}
+
+/* --- time ---------------------------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct probe *p = timer->data;
+    if (p->done)
+        return;
+    /* The loop runs its timers before it looks at the sockets: under load the answer may be there already. */
+    if (!p->last_look) {
+        p->last_look = true;
+        uv_timer_start(timer, on_timer, 1, 0);
+        return;
+    }
+    bool whole = uv_now(p->network->loop) >= p->request.deadline;
+    if (!p->facts.connected)
+        finish(p, PHASE_CONNECT, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT, 0);
+    else
+        finish_early(p, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT);
+}
+
+static void set_deadline(struct probe *p, unsigned ms)
+{
+    uint64_t now = uv_now(p->network->loop);
+    uint64_t left = p->request.deadline > now ? p->request.deadline - now : 0;
+    p->last_look = false;
+    uv_timer_start(&p->timer, on_timer, ms < left ? ms : left, 0);
+}
+
+static void set_reply_deadline(struct probe *p)
+{
+    const struct deadlines *d = &p->network->deadlines;
+    unsigned ms = d->reply;
+    if (p->dialogue.step == STEP_GREETING)
+        ms = d->greeting;
+    else if (p->dialogue.step == STEP_GOODBYE && ms > GOODBYE_WAIT)
+        ms = GOODBYE_WAIT;
+    set_deadline(p, ms);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------- */
+
+struct late_write {
+    uv_write_t request;
+    struct probe *probe;
+    char bytes[];
+};
+
+static void on_written(uv_write_t *request, int result)
+{
+    struct late_write *w = (struct late_write *)request->data;
+    struct probe *p = w->probe;
+    free(w);
+    if (result < 0 && result != UV_ECANCELED && !p->done)
+        finish_early(p, CAUSE_RESET);
+}
+
+/* What is sent is small, and goes out at once unless the peer does not read. */
+static void send_bytes(struct probe *p, struct span bytes)
+{
+    union {
+        const char *in;
+        char *out;
+    } at = {bytes.at}; /* libuv only reads it, but does not say so */
+    if (p->done || !bytes.len)
+        return;
+    uv_buf_t buffer = uv_buf_init(at.out, (unsigned)bytes.len);
+    int n = uv_try_write((uv_stream_t *)&p->tcp, &buffer, 1);
+    if (n == (int)bytes.len)
+        return;
+    if (n < 0 && n != UV_EAGAIN) {
+        finish_early(p, CAUSE_RESET);
+        return;
+    }
+    bytes = span_from(bytes, n > 0 ? (size_t)n : 0);
+    struct late_write *w = malloc(sizeof *w + bytes.len);
+    if (!w) {
+        finish_early(p, CAUSE_LOCAL);
+        return;
+    }
+    memcpy(w->bytes, bytes.at, bytes.len);
+    w->probe = p;
+    w->request.data = w;
+    buffer = uv_buf_init(w->bytes, (unsigned)bytes.len);
+    if (uv_write(&w->request, (uv_stream_t *)&p->tcp, &buffer, 1, on_written) < 0) {
+        free(w);
+        finish_early(p, CAUSE_RESET);
+    }
+}
+
+static void flush_tls(struct probe *p)
+{
+    send_bytes(p, tls_output(p->tls));
+    if (p->tls)
+        tls_sent(p->tls);
+}
+
+/* --- the dialogue -------------------------------------------------------------------------------------------------- */
+
+static void begin_tls(struct probe *p, struct span rest);
+
+static void finish_dialogue(struct probe *p)
+{
+    static const enum cause causes[] = {
+        [ENDING_NONE] = CAUSE_NONE,         [ENDING_REFUSED] = CAUSE_REFUSED,
+        [ENDING_LEFT] = CAUSE_RATE_LIMITED, [ENDING_ALIEN] = CAUSE_MISMATCH,
+        [ENDING_GARBLED] = CAUSE_ODD_REPLY, [ENDING_LIMIT] = CAUSE_LIMIT,
+    };
+    enum ending ending = p->dialogue.ending;
+    enum phase phase = ending == ENDING_REFUSED || ending == ENDING_ALIEN ? PHASE_GREETING
+                       : p->dialogue.greeting == GREETING_NONE            ? PHASE_GREETING
+                       : p->dialogue.secure                               ? PHASE_INSIDE
+                                                                          : PHASE_CAPABILITIES;
+    finish(p, phase, causes[ending], p->dialogue.refusal);
+}
+
+/* Does what the dialogue wants; rest is what came behind the last line it took. */
+static void obey(struct probe *p, enum want want, struct span rest)
+{
+    struct span output = dialogue_output(&p->dialogue);
+
+    if (p->layer == LAYER_TLS) {
+        tls_write(p->tls, output);
+        if (want == WANT_CLOSE)
+            tls_close(p->tls);
+        flush_tls(p);
+    } else {
+        send_bytes(p, output);
+    }
+    if (p->done)
+        return;
+    switch (want) {
+    case WANT_MORE:
+        set_reply_deadline(p);
+        break;
+    case WANT_TLS:
+        begin_tls(p, rest);
+        break;
+    case WANT_CLOSE:
+        finish(p, PHASE_GOODBYE, CAUSE_NONE, 0);
+        break;
+    case WANT_ABORT:
+        finish_dialogue(p);
+        break;
+    }
+}
+
+/* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first line. */
+static void hear(struct probe *p, char *bytes, size_t len)
+{
+    char *start = bytes - p->carry_len;
+    if (p->carry_len)
+        memcpy(start, p->carry, p->carry_len);
+    struct span in = {start, len + p->carry_len};
+    p->carry_len = 0;
+    for (;;) {
+        enum want want = dialogue_feed(&p->dialogue, &in);
+        bool waiting = want == WANT_MORE && !dialogue_output(&p->dialogue).len;
+        if (waiting && in.len && !p->carry && !(p->carry = malloc(NETWORK_CARRY))) {
+            finish_early(p, CAUSE_LOCAL);
+            return;
+        }
+        if (waiting) {
+            if (in.len)
+                memcpy(p->carry, in.at, in.len);
+            p->carry_len = in.len;
+            return;
+        }
+        obey(p, want, in);
+        if (p->done || want != WANT_MORE)
+            return;
+    }
+}
+
+/* --- TLS ----------------------------------------------------------------------------------------------------------- */
+
+static void begin_handshake(struct probe *p)
+{
+    p->tls = tls_new(p->network->tls, p->request.handshake, p->request.server_name);
+    if (!p->tls) {
+        finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
+        return;
+    }
+    tls_start(p->tls);
+    flush_tls(p);
+}
+
+static void begin_hello(struct probe *p)
+{
+    uint8_t random[HELLO_RANDOM], hello[HELLO_MAX];
+
+    p->response = malloc(sizeof *p->response);
+    if (p->request.certificates)
+        p->certificates = malloc(CERTIFICATES_MAX);
+    if (!p->response || (p->request.certificates && !p->certificates) ||
+        gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
+        finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
+        return;
+    }
+    p->request.hello.random = random;
+    p->request.hello.name = p->request.server_name;
+    size_t len = hello_build(&p->request.hello, hello);
+    p->request.hello.random = NULL;
+    response_init(p->response, &p->request.hello, p->certificates, CERTIFICATES_MAX);
+    send_bytes(p, (struct span){(const char *)hello, len});
+}
+
+static void on_cipher(struct probe *p, char *bytes, size_t len);
+
+/* TLS may begin; rest is what came too early for it. */
+static void begin_tls(struct probe *p, struct span rest)
+{
+    p->layer = LAYER_AWAITED;
+    p->facts.tls_begun = true;
+    set_deadline(p, p->network->deadlines.tls);
+    if (p->request.offer == OFFER_HANDSHAKE)
+        begin_handshake(p);
+    else
+        begin_hello(p);
+    if (!p->done && rest.len) {
+        memmove(p->network->input + NETWORK_CARRY, rest.at, rest.len);
+        on_cipher(p, p->network->input + NETWORK_CARRY, rest.len);
+    }
+}
+
+/* The handshake is done: on with the dialogue. */
+static void on_open(struct probe *p)
+{
+    p->carry_len = 0;
+    if (p->request.tls_first)
+        set_reply_deadline(p); /* the greeting comes inside */
+    else
+        obey(p, dialogue_secured(&p->dialogue), (struct span){"", 0});
+}
+
+static void finish_tls(struct probe *p)
+{
+    const char *text;
+    struct outcome o = tls_outcome(p->tls, &text);
+    finish(p, PHASE_TLS, o.cause, o.detail);
+}
+
+static void on_tls_bytes(struct probe *p, char *bytes, size_t len)
+{
+    char *plain = p->network->plain + NETWORK_CARRY;
+    bool was_open = tls_step(p->tls) == TLS_OPEN;
+    enum tls_step step = tls_feed(p->tls, (struct span){bytes, len});
+    size_t n;
+
+    flush_tls(p);
+    if (!p->done && step == TLS_OPEN && !was_open)
+        on_open(p);
+    while (!p->done && (n = tls_read(p->tls, plain, NETWORK_BUFFER - NETWORK_CARRY)) > 0) {
+        p->facts.usable = true;
+        hear(p, plain, n);
+    }
+    if (p->done)
+        return;
+    if (tls_step(p->tls) == TLS_FAILED) {
+        flush_tls(p);
+        finish_tls(p);
+    } else if (tls_step(p->tls) == TLS_CLOSED) {
+        finish_early(p, CAUSE_CLOSED);
+    }
+}
+
+static void on_response_bytes(struct probe *p, char *bytes, size_t len)
+{
+    switch (response_feed(p->response, (struct span){bytes, len})) {
+    case RESPONSE_MORE:
+        break;
+    case RESPONSE_DONE:
+        finish(p, PHASE_TLS, CAUSE_NONE, 0);
+        break;
+    case RESPONSE_ALERT:
+        finish(p, PHASE_TLS, CAUSE_ALERT, p->response->alert);
+        break;
+    case RESPONSE_PLAINTEXT:
+        finish(p, PHASE_TLS, CAUSE_PLAINTEXT, 0);
+        break;
+    case RESPONSE_MALFORMED:
+        finish(p, PHASE_TLS, CAUSE_PROTOCOL, 0);
+        break;
+    case RESPONSE_LIMIT:
+        finish(p, PHASE_TLS, CAUSE_LIMIT, 0);
+        break;
+    }
+}
+
+static bool is_text(char c)
+{
+    return c == '\r' || c == '\n' || c == '\t' || (c >= ' ' && c < 127);
+}
+
+/* Text where TLS should begin. Behind an upgrade it is passed over, counted, and never taken for TLS: whether it came
+   with the reply or a moment later must make no difference. Gives how much of the bytes it is. */
+static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (p->in_text_line || is_text(bytes[n])))
+        p->in_text_line = bytes[n++] != '\n';
+    if (n && !p->first_text && (p->first_text = malloc(FIRST_TEXT_MAX))) {
+        p->first_text_len = n < FIRST_TEXT_MAX ? n : FIRST_TEXT_MAX;
+        memcpy(p->first_text, bytes, p->first_text_len);
+    }
+    p->text_octets += n;
+    if (!p->request.tls_first)
+        p->facts.trailing += n;
+    return n;
+}
+
+static void on_cipher(struct probe *p, char *bytes, size_t len)
+{
+    if (p->layer == LAYER_AWAITED) {
+        size_t n = pass_over_text(p, bytes, len);
+        if (n && (p->request.tls_first || p->text_octets > PLAINTEXT_MAX)) {
+            finish(p, PHASE_TLS, CAUSE_PLAINTEXT, 0);
+            return;
+        }
+        if (n && p->network->deadlines.tls > PLAINTEXT_WAIT)
+            set_deadline(p, PLAINTEXT_WAIT);
+        bytes += n;
+        len -= n;
+        if (!len)
+            return;
+        p->layer = p->tls ? LAYER_TLS : LAYER_RESPONSE;
+    }
+    if (p->layer == LAYER_TLS)
+        on_tls_bytes(p, bytes, len);
+    else
+        on_response_bytes(p, bytes, len);
+}
+
+/* --- the connection ------------------------------------------------------------------------------------------------ */
+
+static enum cause cause_of_uv(int error)
+{
+    switch (error) {
+    case UV_ECONNREFUSED:
+    case UV_EOF:
+        return CAUSE_CLOSED;
+    case UV_ETIMEDOUT:
+        return CAUSE_TIMEOUT;
+    case UV_EADDRNOTAVAIL: /* no port of ours is left */
+    case UV_EADDRINUSE:
+    case UV_EMFILE:
+    case UV_ENFILE:
+    case UV_ENOBUFS:
+    case UV_ENOMEM:
+        return CAUSE_LOCAL;
+    case UV_ECONNRESET:
+    case UV_EPIPE:
+    case UV_ECONNABORTED:
+        return CAUSE_RESET;
+    default:
+        return CAUSE_UNREACHABLE;
+    }
+}
+
+/* The peer is gone; a TLS session or a response may make more of that. */
+static void on_end(struct probe *p, enum cause cause)
+{
+    if (p->layer == LAYER_TLS) {
+        enum tls_step step = tls_eof(p->tls);
+        bool during_handshake = !tls_facts(p->tls).completed;
+        if (step == TLS_FAILED && during_handshake && cause == CAUSE_CLOSED) {
+            finish_tls(p);
+            return;
+        }
+    }
+    /* A warning before the end is the refusal, unless it only remarked on the name (112). */
+    if (p->layer == LAYER_RESPONSE && !p->response->greeted && p->response->warning > 0 &&
+        p->response->warning != 112) {
+        finish(p, PHASE_TLS, CAUSE_ALERT, p->response->warning);
+        return;
+    }
+    finish_early(p, cause);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct probe *p = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init(p->network->input + NETWORK_CARRY, NETWORK_BUFFER - NETWORK_CARRY);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    struct probe *p = stream->data;
+    if (p->done || n == 0)
+        return;
+    if (n < 0) {
+        on_end(p, cause_of_uv((int)n));
+        return;
+    }
+    p->facts.received += (uint64_t)n;
+    if (p->layer == LAYER_CLEAR)
+        hear(p, buffer->base, (size_t)n);
+    else
+        on_cipher(p, buffer->base, (size_t)n);
+}
+
+/* RFC 5321 section 4.1.4: who has no name says its address. */
+static void name_ourselves(struct probe *p)
+{
+    struct sockaddr_storage own;
+    struct address address;
+    int size = sizeof own;
+    char text[ADDRESS_TEXT_MAX];
+
+    if (p->network->name) {
+        snprintf(p->name, sizeof p->name, "%s", p->network->name);
+    } else if (uv_tcp_getsockname(&p->tcp, (struct sockaddr *)&own, &size) == 0 &&
+               address_from_sockaddr((const struct sockaddr *)&own, &address)) {
+        snprintf(p->name, sizeof p->name, address.family == AF_INET6 ? "[IPv6:%s]" : "[%s]",
+                 address_format(&address, text));
+    } else {
+        snprintf(p->name, sizeof p->name, "[127.0.0.1]");
+    }
+}
+
+static void on_connected(uv_connect_t *connect, int result)
+{
+    struct probe *p = connect->data;
+    if (p->done || result == UV_ECANCELED)
+        return;
+    if (result < 0) {
+        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
+        return;
+    }
+    p->facts.connected = true;
+    uv_tcp_nodelay(&p->tcp, 1);
+    name_ourselves(p);
+    p->request.agenda.name = p->name;
+    dialogue_init(&p->dialogue, p->request.protocol, p->request.agenda, p->request.tls_first,
+                  p->request.note, p->request.context);
+    if ((result = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read)) < 0)
+        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
+    else if (p->request.tls_first)
+        begin_tls(p, (struct span){"", 0});
+    else
+        set_reply_deadline(p);
+}
+
+/* An address to connect from takes no port before it is known where to: ports are then only used up a peer. */
+static int bind_source(struct probe *p)
+{
+    const struct address *source = p->network->source;
+    struct sockaddr_storage own;
+    uv_os_fd_t fd;
+    int one = 1;
+
+    if (!source || source->family != p->request.address.family)
+        return 0;
+    address_to_sockaddr(source, 0, &own);
+    if (uv_fileno((uv_handle_t *)&p->tcp, &fd) == 0)
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    return uv_tcp_bind(&p->tcp, (const struct sockaddr *)&own, 0);
+}
+
+static void on_failed_at_once(uv_timer_t *timer)
+{
+    struct probe *p = timer->data;
+    struct outcome o = p->facts.outcome;
+    finish(p, o.phase, o.cause, o.detail);
+}
+
+bool probe_start(struct network *network, const struct probe_request *request, struct probe **out)
+{
+    struct sockaddr_storage peer;
+    struct probe *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return false;
+    p->network = network;
+    p->request = *request;
+    p->tcp.data = p->timer.data = p->connect.data = p;
+    if (uv_tcp_init_ex(network->loop, &p->tcp, (unsigned)request->address.family) < 0) {
+        free(p); /* no descriptor: no handle was made */
+        return false;
+    }
+    uv_timer_init(network->loop, &p->timer);
+    p->open_handles = 2;
+    address_to_sockaddr(&request->address, request->port, &peer);
+    int result = bind_source(p);
+    if (result == 0)
+        result = uv_tcp_connect(&p->connect, &p->tcp, (const struct sockaddr *)&peer, on_connected);
+    if (result < 0)
+        p->facts.outcome = (struct outcome){PHASE_CONNECT, cause_of_uv(result), 0};
+    if (result < 0) /* told from the loop */
+        uv_timer_start(&p->timer, on_failed_at_once, 0, 0);
+    else
+        set_deadline(p, network->deadlines.connect);
+    *out = p;
+    return true;
+}

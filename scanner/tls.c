@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/tls.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+
+#define OUTPUT_MAX ((size_t)64 * 1024)
+#define WARNINGS_MAX 16 /* and other things that are not fatal but lead nowhere */
+
+/* Old suites, groups and signatures are wanted: seeing them is the point. %COMPAT pads the hello to 512 octets. */
+static const char *const priorities[TLS_OFFER_COUNT] = {
+    [TLS_OFFER_DEFAULT] =
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+CIPHER-ALL:+ARCFOUR-128:"
+        "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
+        "+DHE-DSS:%COMPAT:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_SMALL] =
+        "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+AES-128-GCM:+AES-256-CBC:"
+        "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-X25519:+GROUP-SECP256R1:"
+        "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:"
+        "+SIGN-RSA-SHA1:+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+};
+
+struct tls_context {
+    gnutls_priority_t priorities[TLS_OFFER_COUNT];
+    gnutls_certificate_credentials_t credentials;
+    unsigned versions[TLS_OFFER_COUNT];
+};
+
+struct tls {
+    gnutls_session_t session;
+    enum tls_step step;
+    struct span input;
+    bool eof;
+    bool out_of_memory;
+    int error; /* of the library, once the step is TLS_FAILED */
+    int alert;
+    unsigned warnings;
+    char *out;
+    size_t out_len, out_max;
+    struct tls_session_facts facts;
+};
+
+/* What the library took of an offer: it drops what it does not know without a word. */
+static unsigned read_back(gnutls_priority_t priority)
+{
+    const unsigned *list = NULL;
+    unsigned versions = 0;
+    int count = gnutls_priority_protocol_list(priority, &list);
+    for (int i = 0; i < count; i++) {
+        enum version v = list[i] == GNUTLS_TLS1_0   ? VERSION_TLS10
+                         : list[i] == GNUTLS_TLS1_1 ? VERSION_TLS11
+                         : list[i] == GNUTLS_TLS1_2 ? VERSION_TLS12
+                         : list[i] == GNUTLS_TLS1_3 ? VERSION_TLS13
+                                                    : VERSION_NONE;
+        if (v != VERSION_NONE)
+            versions |= 1U << v;
+    }
+    return versions;
+}
+
+struct tls_context *tls_context_new(FILE *errors)
+{
+    struct tls_context *c = calloc(1, sizeof *c);
+    const char *at = NULL;
+    int result = c ? gnutls_certificate_allocate_credentials(&c->credentials) : GNUTLS_E_MEMORY_ERROR;
+
+    for (int i = 0; i < TLS_OFFER_COUNT && result >= 0; i++) {
+        result = gnutls_priority_init(&c->priorities[i], priorities[i], &at);
+        if (result >= 0)
+            c->versions[i] = read_back(c->priorities[i]);
+    }
+    if (result >= 0)
+        return c;
+    fprintf(errors, "TLS cannot be set up: %s%s%s\n", gnutls_strerror(result), at ? " at " : "",
+            at ? at : "");
+    tls_context_free(c);
+    return NULL;
+}
+
+void tls_context_free(struct tls_context *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < TLS_OFFER_COUNT; i++)
+        if (c->priorities[i])
+            gnutls_priority_deinit(c->priorities[i]);
+    if (c->credentials)
+        gnutls_certificate_free_credentials(c->credentials);
+    free(c);
+}
+
+unsigned tls_context_versions(const struct tls_context *c, enum tls_offer offer)
+{
+    return c->versions[offer];
+}
+
+/* --- what GnuTLS reads from and writes to -------------------------------------------------------------------------- */
+
+static ssize_t on_pull(gnutls_transport_ptr_t context, void *to, size_t max)
+{
+    struct tls *t = context;
+    if (!t->input.len) {
+        if (t->eof)
+            return 0;
+        gnutls_transport_set_errno(t->session, EAGAIN);
+        return -1;
+    }
+    size_t n = t->input.len < max ? t->input.len : max;
+    memcpy(to, t->input.at, n);
+    t->input = span_from(t->input, n);
+    return (ssize_t)n;
+}
+
+static ssize_t on_push(gnutls_transport_ptr_t context, const giovec_t *pieces, int count)
+{
+    struct tls *t = context;
+    size_t sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += pieces[i].iov_len;
+    if (t->out_len + sum > t->out_max) {
+        size_t max = t->out_len + sum < 1024 ? 1024 : t->out_len + sum;
+        char *out = max > OUTPUT_MAX ? NULL : realloc(t->out, max);
+        if (!out) {
+            t->out_of_memory = true;
+            gnutls_transport_set_errno(t->session, ENOBUFS);
+            return -1;
+        }
+        t->out = out;
+        t->out_max = max;
+    }
+    for (int i = 0; i < count; i++) {
+        memcpy(t->out + t->out_len, pieces[i].iov_base, pieces[i].iov_len);
+        t->out_len += pieces[i].iov_len;
+    }
+    return (ssize_t)sum;
+}
+
+/* Sees every handshake message that comes in. */
+static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                        const gnutls_datum_t *message)
+{
+    struct tls *t = gnutls_session_get_ptr(session);
+    (void)when;
+    if (!incoming)
+        return 0;
+    if (type == GNUTLS_HANDSHAKE_SERVER_HELLO || type == GNUTLS_HANDSHAKE_HELLO_RETRY_REQUEST) {
+        struct span body = {(const char *)message->data, message->size};
+        struct server_hello hello;
+        if (server_hello_parse(body, &hello)) {
+            t->facts.hello = hello;
+            t->facts.hello_seen = true;
+        }
+    } else if (type == GNUTLS_HANDSHAKE_CERTIFICATE_REQUEST) {
+        t->facts.client_certificate_requested = true;
+    }
+    return 0;
+}
+
+struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *name)
+{
+    struct tls *t = calloc(1, sizeof *t);
+    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
+
+    if (offer == TLS_OFFER_SMALL)
+        flags |= GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_EXTENSIONS;
+    if (!t)
+        return NULL;
+    t->alert = -1;
+    if (gnutls_init(&t->session, flags) < 0) {
+        free(t);
+        return NULL;
+    }
+    gnutls_session_set_ptr(t->session, t);
+    gnutls_transport_set_ptr(t->session, t);
+    gnutls_transport_set_pull_function(t->session, on_pull);
+    gnutls_transport_set_vec_push_function(t->session, on_push);
+    gnutls_handshake_set_hook_function(t->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, on_handshake);
+    gnutls_handshake_set_max_packet_length(t->session, OUTPUT_MAX);
+    gnutls_dh_set_prime_bits(t->session, 512); /* weak ones are to be seen */
+    if (gnutls_priority_set(t->session, c->priorities[offer]) < 0 ||
+        gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, c->credentials) < 0 ||
+        (name && gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name)) < 0)) {
+        tls_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    gnutls_deinit(t->session);
+    free(t->out);
+    free(t);
+}
+
+/* --- stepping ------------------------------------------------------------------------------------------------------ */
+
+static enum tls_step fail(struct tls *t, int error)
+{
+    t->error = error;
+    if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
+        t->alert = (int)gnutls_alert_get(t->session);
+    else if (!t->eof)
+        gnutls_alert_send_appropriate(t->session, error);
+    return t->step = TLS_FAILED;
+}
+
+/* Results that are neither progress nor failure: bounded, a server can send warnings for ever. */
+static bool is_passing(struct tls *t, int result)
+{
+    return gnutls_error_is_fatal(result) == 0 && ++t->warnings <= WARNINGS_MAX;
+}
+
+static enum tls_step handshake(struct tls *t)
+{
+    for (;;) {
+        int result = gnutls_handshake(t->session);
+        if (result == GNUTLS_E_SUCCESS) {
+            t->facts.completed = true;
+            return t->step = TLS_OPEN;
+        }
+        if (result == GNUTLS_E_AGAIN)
+            return t->step;
+        if (!is_passing(t, result))
+            return fail(t, result);
+    }
+}
+
+enum tls_step tls_start(struct tls *t)
+{
+    return handshake(t);
+}
+
+enum tls_step tls_feed(struct tls *t, struct span cipher)
+{
+    t->input = cipher;
+    return t->step == TLS_MORE ? handshake(t) : t->step;
+}
+
+enum tls_step tls_eof(struct tls *t)
+{
+    t->eof = true;
+    t->input = (struct span){"", 0};
+    if (t->step == TLS_MORE)
+        return handshake(t);
+    return t->step;
+}
+
+size_t tls_read(struct tls *t, char *out, size_t max)
+{
+    while (t->step == TLS_OPEN) {
+        ssize_t n = gnutls_record_recv(t->session, out, max);
+        if (n > 0)
+            return (size_t)n;
+        if (n == GNUTLS_E_AGAIN)
+            break;
+        if (n == 0)
+            t->step = TLS_CLOSED;
+        else if (n == GNUTLS_E_REHANDSHAKE)
+            continue; /* refused by not answering */
+        else if (!is_passing(t, (int)n))
+            fail(t, (int)n);
+    }
+    return 0;
+}
+
+enum tls_step tls_step(const struct tls *t)
+{
+    return t->step;
+}
+
+void tls_write(struct tls *t, struct span plain)
+{
+    if (t->step != TLS_OPEN || !plain.len)
+        return;
+    ssize_t n = gnutls_record_send(t->session, plain.at, plain.len);
+    if (n < 0)
+        fail(t, (int)n);
+}
+
+void tls_close(struct tls *t)
+{
+    if (t->step == TLS_OPEN || t->step == TLS_CLOSED)
+        gnutls_bye(t->session, GNUTLS_SHUT_WR);
+}
+
+struct span tls_output(const struct tls *t)
+{
+    return (struct span){t->out, t->out_len};
+}
+
+void tls_sent(struct tls *t)
+{
+    t->out_len = 0;
+}
+
+/* --- facts --------------------------------------------------------------------------------------------------------- */
+
+struct tls_session_facts tls_facts(const struct tls *t)
+{
+    struct tls_session_facts facts = t->facts;
+    if (facts.completed) {
+        facts.staple = gnutls_ocsp_status_request_is_checked(t->session, GNUTLS_OCSP_SR_IS_AVAIL) != 0;
+        gnutls_group_t group = gnutls_group_get(t->session);
+        facts.group = group == GNUTLS_GROUP_INVALID ? NULL : gnutls_group_get_name(group);
+        gnutls_kx_algorithm_t kx = gnutls_kx_get(t->session);
+        if (kx == GNUTLS_KX_DHE_RSA || kx == GNUTLS_KX_DHE_DSS || kx == GNUTLS_KX_ANON_DH) {
+            int bits = gnutls_dh_get_prime_bits(t->session);
+            facts.dh_bits = bits > 0 ? (unsigned)bits : 0;
+        }
+    }
+    return facts;
+}
+
+size_t tls_certificates(const struct tls *t, struct span *ders, size_t max)
+{
+    unsigned count = 0;
+    const gnutls_datum_t *list = gnutls_certificate_get_peers(t->session, &count);
+    if (!list)
+        return 0;
+    size_t n = count < max ? count : max;
+    for (size_t i = 0; i < n; i++)
+        ders[i] = (struct span){(const char *)list[i].data, list[i].size};
+    return n;
+}
+
+static enum cause cause_of_error(const struct tls *t)
+{
+    if (t->out_of_memory)
+        return CAUSE_LOCAL;
+    if (t->warnings > WARNINGS_MAX)
+        return CAUSE_LIMIT;
+    switch (t->error) {
+    case GNUTLS_E_FATAL_ALERT_RECEIVED:
+        return CAUSE_ALERT;
+    case GNUTLS_E_PREMATURE_TERMINATION:
+        return CAUSE_CLOSED;
+    case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
+        return CAUSE_VERSION;
+    case GNUTLS_E_HANDSHAKE_TOO_LARGE:
+    case GNUTLS_E_RECORD_OVERFLOW:
+        return CAUSE_LIMIT;
+    case GNUTLS_E_MEMORY_ERROR:
+        return CAUSE_LOCAL;
+    default:
+        return t->eof ? CAUSE_CLOSED : CAUSE_PROTOCOL;
+    }
+}
+
+/* Before TLS 1.3 a server says no to a missing certificate with one of several alerts (RFC 5246 section 7.4.6). */
+static bool wants_certificate(const struct tls *t)
+{
+    return t->alert == 116 || (t->facts.client_certificate_requested &&
+                               (t->alert == 40 || t->alert == 41 || t->alert == 42));
+}
+
+struct outcome tls_outcome(const struct tls *t, const char **text)
+{
+    struct outcome o = {PHASE_TLS, CAUSE_NONE, -1};
+    *text = NULL;
+    if (t->step != TLS_FAILED)
+        return o;
+    o.cause = cause_of_error(t);
+    *text = gnutls_strerror(t->error);
+    if (o.cause == CAUSE_ALERT) {
+        o.detail = t->alert;
+        *text = gnutls_alert_get_name((gnutls_alert_description_t)t->alert);
+        if (wants_certificate(t))
+            o.cause = CAUSE_CERTIFICATE_REQUIRED;
+    }
+    return o;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tls.h: one TLS client session as a transformer of bytes: ciphertext in, ciphertext out. It never touches a socket.
+ *
+ *   tls_start()                 the hello is in tls_output()
+ *   tls_feed() … tls_read() …   what came, until nothing more comes out of it
+ *   tls_write(), tls_close()    more for tls_output()
+ *
+ * After every call send tls_output(), whatever the step is: an alert of ours may be in it. A session is worth looking
+ * at after a failure too: version, suite and chain of a handshake that broke late are there.
+ */
+#ifndef SCANNER_TLS_H
+#define SCANNER_TLS_H
+
+#include <stdio.h>
+
+#include "protocols/hello.h"
+#include "protocols/span.h"
+#include "scanner/certificate.h"
+#include "scanner/outcome.h"
+
+enum tls_step {
+    TLS_MORE,   /* the handshake goes on                  */
+    TLS_OPEN,   /* it is done                             */
+    TLS_CLOSED, /* the peer said goodbye (close_notify)   */
+    TLS_FAILED  /* tls_outcome() says how                 */
+};
+
+/* The hellos that a full handshake can begin with. Of 256 to 511 octets some servers choke (RFC 7685), of any more
+   than 255 some others. */
+enum tls_offer {
+    TLS_OFFER_DEFAULT, /* TLS 1.0 to 1.3, all the library has, padded to 512 octets     */
+    TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice, in under 256 octets            */
+    TLS_OFFER_COUNT
+};
+
+/* What all sessions of a loop share: priorities and (unused, but asked for) credentials. Outlives them. */
+struct tls_context *tls_context_new(FILE *errors);
+void tls_context_free(struct tls_context *);
+
+/* The versions that an offer really contains, read back from the library: bit 1 << VERSION_x. */
+unsigned tls_context_versions(const struct tls_context *, enum tls_offer);
+
+/* name: for server_name, NULL for none. NULL if there is no memory. */
+struct tls *tls_new(struct tls_context *, enum tls_offer, const char *name);
+void tls_free(struct tls *);
+
+enum tls_step tls_start(struct tls *);
+
+/* The bytes must stay until tls_read() has given everything: the session reads them in place. */
+enum tls_step tls_feed(struct tls *, struct span cipher);
+
+/* The peer closed the connection. */
+enum tls_step tls_eof(struct tls *);
+
+/* What the peer said inside TLS; 0 when there is no more now, and tls_step() says what that means. */
+size_t tls_read(struct tls *, char *out, size_t max);
+enum tls_step tls_step(const struct tls *);
+void tls_write(struct tls *, struct span plain);
+void tls_close(struct tls *);
+
+/* Ciphertext for the peer; tls_sent() forgets it. */
+struct span tls_output(const struct tls *);
+void tls_sent(struct tls *);
+
+/* --- facts, at any time ------------------------------------------------------------------------------------------ */
+
+struct tls_session_facts {
+    bool hello_seen; /* a ServerHello came: hello is valid                */
+    struct server_hello hello;
+    bool completed;  /* the handshake was finished                        */
+    bool client_certificate_requested;
+    bool staple;
+    unsigned dh_bits; /* 0: none                                          */
+    const char *group; /* NULL: none                                      */
+};
+
+struct tls_session_facts tls_facts(const struct tls *);
+
+/* The certificates as sent, at most max; they live as long as the session. */
+size_t tls_certificates(const struct tls *, struct span *ders, size_t max);
+
+/* Why it failed: cause and alert; *text is the library's word for it, or NULL. */
+struct outcome tls_outcome(const struct tls *, const char **text);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "scanner/versions.h"
+
+#define ALERT_PROTOCOL_VERSION 70
+#define UNREACHED_MAX 2 /* then the server is left alone */
+
+void ladder_init(struct ladder *l, struct version_fact facts[VERSION_COUNT], bool exhaustive)
+{
+    *l = (struct ladder){.facts = facts, .exhaustive = exhaustive};
+}
+
+static void settle(struct ladder *l, enum version v, struct version_fact fact)
+{
+    l->facts[v] = fact;
+    l->settled[v] = true;
+}
+
+static void accept_version(struct ladder *l, enum version v, uint32_t suite)
+{
+    settle(l, v, (struct version_fact){.status = VERSION_ACCEPTED, .alert = -1, .suite = suite});
+}
+
+static void reject(struct ladder *l, enum version v, enum proof proof, int alert)
+{
+    settle(l, v, (struct version_fact){.status = VERSION_REJECTED, .proof = proof, .alert = alert});
+}
+
+static void leave_open(struct ladder *l, enum version v, enum cause cause, int alert)
+{
+    settle(l, v, (struct version_fact){.status = VERSION_INCONCLUSIVE, .reason = cause, .alert = alert});
+}
+
+/* The server had the choice of all up to highest (or of those in offered) and took this one. */
+static void chose(struct ladder *l, const struct server_hello *hello, enum version highest, unsigned offered)
+{
+    enum version v = hello->version;
+    if (v == VERSION_NONE || !(offered & 1U << v)) {
+        if (!l->settled[highest])
+            leave_open(l, highest, CAUSE_VERSION, -1);
+        return;
+    }
+    if (!l->settled[v] || l->facts[v].status != VERSION_ACCEPTED)
+        accept_version(l, v, hello->suite);
+    for (int above = (int)v + 1; above <= (int)highest; above++)
+        if ((offered & 1U << above) && !l->settled[above])
+            reject(l, (enum version)above, PROOF_CHOSE_LOWER, -1);
+}
+
+void ladder_add_handshake(struct ladder *l, const struct server_hello *hello, unsigned offered)
+{
+    int highest = VERSION_TLS13;
+    while (highest > VERSION_SSL3 && !(offered & 1U << highest))
+        highest--;
+    chose(l, hello, (enum version)highest, offered);
+}
+
+bool ladder_next(struct ladder *l, struct hello *ask)
+{
+    int v = VERSION_TLS13;
+    while (v >= VERSION_SSL2 && l->settled[v])
+        v--;
+    if (v < VERSION_SSL2)
+        return false;
+    ask->highest = (enum version)v;
+    ask->alone = l->exhaustive;
+    ask->with_share = v == VERSION_TLS13 && l->share_tried;
+    return true;
+}
+
+/* A refusal of this hello that is not about the version. It counts if some other hello is accepted in the end. */
+static void refused(struct ladder *l, const struct hello *asked, enum proof proof, int alert)
+{
+    if (asked->highest == VERSION_TLS13 && !l->share_tried) {
+        l->share_tried = true; /* it may have been the missing key share: once more with one */
+        return;
+    }
+    reject(l, asked->highest, proof, alert);
+}
+
+static void excluded(struct ladder *l, enum version highest)
+{
+    reject(l, highest, PROOF_ALERT, ALERT_PROTOCOL_VERSION);
+    if (l->exhaustive || highest == VERSION_SSL2)
+        return;
+    for (int below = (int)highest - 1; below >= VERSION_SSL3; below--)
+        if (!l->settled[below])
+            reject(l, (enum version)below, PROOF_INFERRED, -1);
+}
+
+void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hello_result *result)
+{
+    unsigned all = (1U << VERSION_COUNT) - 1;
+    unsigned offered = asked->highest == VERSION_SSL2 ? 1U << VERSION_SSL2
+                       : asked->alone && asked->highest == VERSION_TLS13
+                           ? 1U << VERSION_TLS13
+                           : all & ~(1U << VERSION_SSL2) & ((2U << asked->highest) - 1);
+
+    l->unreached = result->reached ? 0 : l->unreached + 1;
+    if (l->unreached >= UNREACHED_MAX) {
+        ladder_finish(l, result->cause);
+        return;
+    }
+    switch (result->cause) {
+    case CAUSE_NONE:
+        chose(l, &result->hello, asked->highest, offered);
+        break;
+    case CAUSE_ALERT:
+        if (result->alert == ALERT_PROTOCOL_VERSION)
+            excluded(l, asked->highest);
+        else
+            refused(l, asked, PROOF_ALERT, result->alert);
+        break;
+    case CAUSE_CLOSED:
+    case CAUSE_RESET:
+        if (result->reached) {
+            refused(l, asked, result->cause == CAUSE_CLOSED ? PROOF_CLOSE : PROOF_RESET, -1);
+            break;
+        }
+        /* fall through */
+    default:
+        leave_open(l, asked->highest, result->cause, -1);
+        break;
+    }
+}
+
+bool ladder_has_accepted(const struct ladder *l)
+{
+    for (int v = 0; v < VERSION_COUNT; v++)
+        if (l->facts[v].status == VERSION_ACCEPTED)
+            return true;
+    return false;
+}
+
+void ladder_finish(struct ladder *l, enum cause cause)
+{
+    bool meaningful = ladder_has_accepted(l);
+    for (int v = 0; v < VERSION_COUNT; v++) {
+        struct version_fact *fact = &l->facts[v];
+        if (!l->settled[v]) {
+            leave_open(l, (enum version)v, cause, -1);
+            if (cause == CAUSE_NOT_ASKED)
+                fact->status = VERSION_NOT_TESTED;
+        } else if (!meaningful && fact->status == VERSION_REJECTED) {
+            bool decided = fact->proof == PROOF_INFERRED || fact->proof == PROOF_CHOSE_LOWER ||
+                           fact->alert == ALERT_PROTOCOL_VERSION;
+            if (!decided)
+                leave_open(l, (enum version)v,
+                           fact->proof == PROOF_ALERT   ? CAUSE_ALERT
+                           : fact->proof == PROOF_CLOSE ? CAUSE_CLOSED
+                                                        : CAUSE_RESET,
+                           fact->alert);
+        }
+    }
+}
