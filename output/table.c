@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* table.c: a line an endpoint, for people at a terminal, and a summary. No text of a server's gets in here. */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "output/record.h"
+#include "output/writer.h"
+#include "scanner/targets.h"
+
+struct table {
+    uint64_t versions[VERSION_COUNT];
+    uint64_t login_open, without_tls, shown;
+};
+
+enum color { PLAIN, RED, YELLOW, GREEN, DIM };
+
+static const char *paint(const struct writing *w, enum color color)
+{
+    static const char *const codes[] = {"", "\033[31m", "\033[33m", "\033[32m", "\033[2m"};
+    return w->color ? codes[color] : "";
+}
+
+static const char *unpaint(const struct writing *w, enum color color)
+{
+    return w->color && color != PLAIN ? "\033[0m" : "";
+}
+
+static bool print(struct writing *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool print(struct writing *w, const char *format, ...)
+{
+    char *line = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&line, format, arguments);
+    va_end(arguments);
+    bool ok = n >= 0 && outfile_write(w->file, line, (size_t)n);
+    if (n >= 0)
+        free(line);
+    return ok;
+}
+
+static bool begin(struct writing *w)
+{
+    w->state = calloc(1, sizeof(struct table));
+    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %s%s\n", paint(w, DIM), "HOST", "SERVICE",
+                             "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR", "REMARKS", unpaint(w, DIM));
+}
+
+static bool is_clear(const struct observation *o)
+{
+    return observation_knows(o, FACT_OBSERVED_MODE) && o->mode != MODE_IMPLICIT;
+}
+
+/* The upgrade in a word. */
+static const char *upgrade_word(const struct observation *o, enum color *color)
+{
+    *color = PLAIN;
+    if (!is_clear(o))
+        return observation_knows(o, FACT_OBSERVED_MODE) && o->status == STATUS_OK ? "implicit" : "-";
+    if (!observation_knows(o, FACT_ACCEPTED))
+        return o->upgrade_command ? "unknown" : "-";
+    if (o->accepted != TRI_YES) {
+        *color = RED;
+        return o->advertised == TRI_YES ? "refused" : "none";
+    }
+    if (o->handshake == HANDSHAKE_FAILED) {
+        *color = RED;
+        return "fails";
+    }
+    *color = GREEN;
+    return o->advertised == TRI_NO ? "hidden" : "works";
+}
+
+/* The versions accepted; "?" stands for what is not known. */
+static const char *version_words(const struct observation *o, char *out, size_t size, enum color *color)
+{
+    size_t len = 0;
+    bool unknown = false;
+    *color = PLAIN;
+    out[0] = 0;
+    if (!observation_knows(o, FACT_TLS) || o->tls.refused)
+        return "-";
+    for (int v = 0; v < VERSION_COUNT; v++) {
+        const struct version_fact *f = &o->tls.versions[v];
+        unknown |= f->status == VERSION_INCONCLUSIVE;
+        if (f->status != VERSION_ACCEPTED)
+            continue;
+        if (v < VERSION_TLS12)
+            *color = RED;
+        len += (size_t)snprintf(out + len, size - len, "%s%s%s", len ? " " : "", v <= VERSION_SSL3 ? "ssl" : "",
+                                version_number((enum version)v));
+    }
+    if (unknown)
+        snprintf(out + len, size - len, "%s?", len ? " " : "");
+    return *out ? out : "none";
+}
+
+static const char *login_word(const struct observation *o, enum color *color)
+{
+    *color = PLAIN;
+    if (!is_clear(o) || !observation_knows(o, FACT_LOGIN_BEFORE))
+        return "-";
+    if (o->preauth) {
+        *color = RED;
+        return "not needed";
+    }
+    if (o->login_disabled[0] == TRI_UNKNOWN)
+        return "not announced";
+    *color = o->login_disabled[0] == TRI_YES ? GREEN : YELLOW;
+    return o->login_disabled[0] == TRI_YES ? "disabled" : "offered";
+}
+
+/* What else is worth a word: only words of ours. */
+static const char *remarks(const struct observation *o, char *out, size_t size)
+{
+    size_t len = 0;
+    const char *words[8];
+    size_t count = 0;
+
+    if (o->status != STATUS_OK)
+        words[count++] = outcome_text(o->error);
+    if (o->status == STATUS_OK && observation_knows(o, FACT_OBSERVED_MODE) && o->mode != o->service->mode)
+        words[count++] = o->mode == MODE_IMPLICIT ? "speaks TLS at once" : "speaks in clear";
+    if (o->preauth && is_clear(o))
+        words[count++] = "PREAUTH";
+    if (o->status == STATUS_OK && o->handshake == HANDSHAKE_FAILED)
+        words[count++] = outcome_text(o->tls.failure);
+    if (o->trailing)
+        words[count++] = "text between STARTTLS and TLS";
+    if (observation_knows(o, FACT_VERIFY) && !o->tls.verdict.trusted)
+        words[count++] = list_has(&o->tls.verdict.errors, "expired") ? "certificate expired" : "certificate not trusted";
+    if (observation_knows(o, FACT_VERIFY) && o->tls.verdict.name_match == TRI_NO)
+        words[count++] = "certificate is for another name";
+    out[0] = 0;
+    for (size_t i = 0; i < count && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", words[i]);
+    return out;
+}
+
+static void count(struct table *t, const struct observation *o)
+{
+    t->shown++;
+    for (int v = 0; v < VERSION_COUNT; v++)
+        t->versions[v] += o->tls.versions[v].status == VERSION_ACCEPTED;
+    if (is_clear(o) && o->status == STATUS_OK) {
+        t->login_open += observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_NO;
+        t->without_tls += o->accepted == TRI_NO || o->handshake == HANDSHAKE_FAILED;
+    }
+}
+
+static bool show(struct writing *w, const struct host_view *host, const struct observation *o)
+{
+    char address[ADDRESS_TEXT_MAX] = "", name[96], service[32], versions[64], words[256];
+    enum color starttls_color, version_color, login_color;
+    enum color status_color = o->status == STATUS_OK ? PLAIN : DIM;
+
+    if (host->address.family)
+        address_format(&host->address, address);
+    if (host->target->name)
+        snprintf(name, sizeof name, "%.40s%s%s", host->target->name, *address ? " " : "", address);
+    else
+        snprintf(name, sizeof name, "%s", address);
+    snprintf(service, sizeof service, "%u/%s", (unsigned)o->service->port, o->service->protocol->name);
+    const char *starttls = upgrade_word(o, &starttls_color);
+    const char *version = version_words(o, versions, sizeof versions, &version_color);
+    const char *login = login_word(o, &login_color);
+    return print(w, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s\n", name, service,
+                 paint(w, status_color), status_name(o->status), unpaint(w, status_color), paint(w, starttls_color),
+                 starttls, unpaint(w, starttls_color), paint(w, version_color), version, unpaint(w, version_color),
+                 paint(w, login_color), login, unpaint(w, login_color), remarks(o, words, sizeof words));
+}
+
+static bool host(struct writing *w, const struct host_view *view)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        count(w->state, &view->endpoints[i]);
+        if (!show(w, view, &view->endpoints[i]))
+            return false;
+    }
+    w->recorded += view->count;
+    return true;
+}
+
+static bool end(struct writing *w, const struct run_end *e)
+{
+    const struct table *t = w->state;
+    bool ok = print(w, "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64 " endpoints shown:", e->answered, e->hosts,
+                    t->shown);
+    for (int s = 0; s < STATUS_COUNT && ok; s++)
+        if (e->statuses[s])
+            ok = print(w, " %" PRIu64 " %s", e->statuses[s], status_name((enum status)s));
+    ok = ok && print(w, "\naccepted:");
+    for (int v = 0; v < VERSION_COUNT && ok; v++)
+        ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS", version_number((enum version)v),
+                   t->versions[v], v + 1 < VERSION_COUNT ? "," : "\n");
+    ok = ok && print(w, "in clear: %" PRIu64 " offer password logins, %" PRIu64 " have no working TLS\n", t->login_open,
+                     t->without_tls);
+    return ok && (!e->stopped_by || print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
+}
+
+static void free_state(struct writing *w)
+{
+    free(w->state);
+    w->state = NULL;
+}
+
+const struct writer writer_table = {"table", begin, host, end, free_state};
