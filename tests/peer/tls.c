@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the ClientHello first, by itself: it decides whether GnuTLS gets the connection (and the
+ * hello), or an answer is played. GnuTLS reads from conn->in and writes to conn->out, so that it
+ * never sees a socket. */
+#define _GNU_SOURCE
+#include "inside.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+enum { HANDSHAKE_TURNS = 16, SAY_PIECE = 8192, ALERT_UNEXPECTED = 10, ALERT_NO_NAME = 112 };
+
+gnutls_priority_t tls_priority(unsigned versions, struct peer_error *error)
+{
+    char text[160];
+    gnutls_priority_t priority = NULL;
+    snprintf(text, sizeof text,
+             "NORMAL:-VERS-ALL%s%s%s%s:+3DES-CBC:+SIGN-ALL:%%VERIFY_ALLOW_SIGN_WITH_SHA1",
+             versions & VERSION_TLS13 ? ":+VERS-TLS1.3" : "",
+             versions & VERSION_TLS12 ? ":+VERS-TLS1.2" : "",
+             versions & VERSION_TLS11 ? ":+VERS-TLS1.1" : "",
+             versions & VERSION_TLS10 ? ":+VERS-TLS1.0" : "");
+    int code = gnutls_priority_init(&priority, text, NULL);
+    if (code == GNUTLS_E_SUCCESS)
+        return priority;
+    snprintf(error->text, sizeof error->text, "GnuTLS takes no %s: %s", text,
+             gnutls_strerror(code));
+    return NULL;
+}
+
+/* ---- between GnuTLS and the buffers ---- */
+
+static ssize_t on_pull(gnutls_transport_ptr_t pointer, void *data, size_t len)
+{
+    struct conn *conn = pointer;
+    if (conn->in.len == 0) {
+        gnutls_transport_set_errno(conn->session, EAGAIN);
+        return -1;
+    }
+    if (len > conn->in.len)
+        len = conn->in.len;
+    memcpy(data, conn->in.at, len);
+    bytes_drop(&conn->in, len);
+    return (ssize_t)len;
+}
+
+static ssize_t on_push(gnutls_transport_ptr_t pointer, const giovec_t *pieces, int count)
+{
+    struct conn *conn = pointer;
+    size_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        conn_send(conn, pieces[i].iov_base, pieces[i].iov_len);
+        sum += pieces[i].iov_len;
+    }
+    return (ssize_t)sum;
+}
+
+static void session_begin(struct conn *conn)
+{
+    static const gnutls_certificate_request_t requests[] = {
+        [CLIENT_CERT_NONE] = GNUTLS_CERT_IGNORE,
+        [CLIENT_CERT_REQUEST] = GNUTLS_CERT_REQUEST,
+        [CLIENT_CERT_REQUIRE] = GNUTLS_CERT_REQUIRE,
+    };
+    if (gnutls_init(&conn->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
+        gnutls_priority_set(conn->session, conn->listener->priority) < 0 ||
+        gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
+                               conn->listener->cert->credentials) < 0) {
+        conn_reset(conn);
+        return;
+    }
+    gnutls_certificate_server_set_request(conn->session, requests[conn->config->client_cert]);
+    gnutls_transport_set_ptr(conn->session, conn);
+    gnutls_transport_set_pull_function(conn->session, on_pull);
+    gnutls_transport_set_vec_push_function(conn->session, on_push);
+    conn->phase = PHASE_HANDSHAKE;
+}
+
+/* ---- the hello ---- */
+
+static void alert_send(struct conn *conn, unsigned number)
+{
+    const uint8_t alert[] = {21, 3, 3, 0, 2, 2, (uint8_t)number};
+    conn_send(conn, alert, sizeof alert);
+    conn_end(conn);
+}
+
+static void garbage_send(struct conn *conn)
+{
+    uint8_t garbage[64];
+    uint32_t state = 0x9e3779b9;
+    for (size_t i = 0; i < sizeof garbage; i++) {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        garbage[i] = (uint8_t)(state >> 24 | 0x80);
+    }
+    conn_send(conn, garbage, sizeof garbage);
+    conn_end(conn);
+}
+
+/* tls= without any TLS. false: go on. */
+static bool hello_odd(struct conn *conn)
+{
+    static const uint8_t warning[] = {21, 3, 3, 0, 2, 1, ALERT_NO_NAME};
+    switch (conn->config->tls) {
+    case TLS_CLOSE:
+        conn_end(conn);
+        return true;
+    case TLS_RESET:
+        conn_reset(conn);
+        return true;
+    case TLS_SILENT:
+        conn_deafen(conn);
+        return true;
+    case TLS_PLAINTEXT:
+        say(conn, "500 Oh no: the private key cannot be read.\r\n");
+        conn_end(conn);
+        return true;
+    case TLS_GARBAGE:
+        garbage_send(conn);
+        return true;
+    case TLS_ALERTS:
+        conn_flood(conn, warning, sizeof warning);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void hello_play(struct conn *conn, const struct hello *hello, unsigned version)
+{
+    uint8_t answer[ANSWER_MAX];
+    size_t len = hello_answer(hello, version, conn->listener->cert, answer);
+    conn_send(conn, answer, len);
+    if (conn->config->tls == TLS_BREAK)
+        conn_end(conn);
+    else
+        conn_deafen(conn); /* there is no key exchange to come */
+}
+
+static void hello_refuse(struct conn *conn, const struct hello *hello)
+{
+    const struct peer_config *config = conn->config;
+    switch (config->refuse) {
+    case REFUSE_ALERT:
+        if (hello->versions == VERSION_SSL2)
+            conn_end(conn); /* SSLv2 has no such alert */
+        else
+            alert_send(conn, config->refuse_alert);
+        break;
+    case REFUSE_CLOSE:
+        conn_end(conn);
+        break;
+    case REFUSE_RESET:
+        conn_reset(conn);
+        break;
+    case REFUSE_SILENT:
+        conn_deafen(conn);
+        break;
+    default:
+        hello_play(conn, hello, config->refuse_version);
+    }
+}
+
+void tls_hello(struct conn *conn)
+{
+    const struct peer_config *config = conn->config;
+    struct hello hello;
+    size_t len = 0;
+    enum hello_state state = hello_read(conn->in.at, conn->in.len, &hello, &len);
+    if (state == HELLO_MORE || hello_odd(conn))
+        return;
+    if (state == HELLO_ALIEN) {
+        alert_send(conn, ALERT_UNEXPECTED);
+        return;
+    }
+    bool modern = config->versions & (VERSION_TLS12 | VERSION_TLS13);
+    unsigned shared = (modern ? hello.listed : hello.versions) & config->versions;
+    if (config->hello_max > 0 && len > config->hello_max)
+        conn_end(conn);
+    else if (config->sni_required && !hello.sni && !hello.v2)
+        alert_send(conn, ALERT_NO_NAME);
+    else if (shared & ~(unsigned)(VERSION_SSL2 | VERSION_SSL3))
+        session_begin(conn);
+    else if (shared)
+        hello_play(conn, &hello, shared);
+    else
+        hello_refuse(conn, &hello);
+}
+
+/* ---- the handshake ---- */
+
+/* tls=break: cuts what GnuTLS wrote since `start` behind the Certificate. Up to TLS 1.2 the
+ * messages are in clear, a record each; in TLS 1.3 it is the third encrypted record from the end,
+ * before CertificateVerify and Finished. */
+static void flight_cut(struct conn *conn, size_t start)
+{
+    size_t ends[3] = {0}; /* of the last three records, the oldest first */
+    unsigned encrypted = 0;
+    const struct bytes *out = &conn->out;
+    for (size_t at = start; at + 6 <= out->len;) {
+        size_t end = at + 5 + ((size_t)out->at[at + 3] << 8 | out->at[at + 4]);
+        bool certificate = out->at[at] == 22 && out->at[at + 5] == 11;
+        encrypted += out->at[at] == 23;
+        memmove(ends, ends + 1, 2 * sizeof *ends);
+        ends[2] = end;
+        if (certificate) {
+            ends[0] = end;
+            encrypted = 3;
+            break;
+        }
+        at = end;
+    }
+    if (encrypted >= 3) {
+        conn->out.len = ends[0];
+        conn_end(conn);
+    }
+}
+
+static void handshake_done(struct conn *conn)
+{
+    conn->listener->stats.handshakes++;
+    conn->secure = true;
+    conn->greeted_by_name = false;
+    conn->phase = PHASE_SECURE;
+    if (conn->config->mode == PEER_IMPLICIT)
+        conn_greet(conn);
+}
+
+void tls_handshake(struct conn *conn)
+{
+    size_t start = conn->out.len;
+    int code = GNUTLS_E_AGAIN;
+    for (int turn = 0; turn < HANDSHAKE_TURNS; turn++) {
+        code = gnutls_handshake(conn->session);
+        if (code == GNUTLS_E_SUCCESS || code == GNUTLS_E_AGAIN || gnutls_error_is_fatal(code))
+            break;
+    }
+    if (conn->config->tls == TLS_BREAK)
+        flight_cut(conn, start);
+    if (conn->phase != PHASE_HANDSHAKE)
+        return;
+    if (code == GNUTLS_E_SUCCESS) {
+        handshake_done(conn);
+    } else if (code != GNUTLS_E_AGAIN) {
+        gnutls_alert_send_appropriate(conn->session, code);
+        conn_end(conn);
+    }
+}
+
+/* ---- inside ---- */
+
+bool tls_receive(struct conn *conn)
+{
+    uint8_t piece[SAY_PIECE];
+    ssize_t len = gnutls_record_recv(conn->session, piece, sizeof piece);
+    if (len > 0) {
+        if (!bytes_add(&conn->lines, IN_CAP, piece, (size_t)len))
+            conn_reset(conn);
+        return true;
+    }
+    if (len == GNUTLS_E_AGAIN)
+        return false;
+    if (len == GNUTLS_E_REHANDSHAKE)
+        gnutls_alert_send(conn->session, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION);
+    if (len < 0 && !gnutls_error_is_fatal((int)len))
+        return true;
+    if (len < 0)
+        gnutls_alert_send_appropriate(conn->session, (int)len);
+    conn_end(conn);
+    return false;
+}
+
+void tls_say(struct conn *conn, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    while (len > 0) {
+        ssize_t sent = gnutls_record_send(conn->session, at, len < SAY_PIECE ? len : SAY_PIECE);
+        if (sent <= 0) {
+            conn_reset(conn);
+            return;
+        }
+        at += sent;
+        len -= (size_t)sent;
+    }
+}
+
+void tls_bye(struct conn *conn)
+{
+    gnutls_bye(conn->session, GNUTLS_SHUT_WR);
+}

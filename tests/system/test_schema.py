@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Schema, golden records and validator agree; each broken record is refused for its own reason."""
+
+import copy
+import hashlib
+import json
+import unittest
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+import validate
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+# What is wrong with the records in golden/bad: a part of one of the problems.
+BROKEN = {
+    "advertised-left-out-without-a-reason": "/starttls/advertised: left out",
+    "capabilities-not-sorted": "/auth/capabilities/before_tls: not sorted",
+    "control-character-in-banner": "/banner: '* OK \\x1b[2J ready.' does not match",
+    "control-character-in-label": "/endpoint/labels: control character U+0085",
+    "five-versions": "is too short",
+    "handshake-ok-and-not-established": "/tls/established: False, and the handshake is ok",
+    "inconclusive-without-reason": "/tls/versions/0: 'reason' is a required property",
+    "key-of-another-port": "/endpoint/key: imap://mail.example.test:144",
+    "lossy-of-no-member": "/lossy: /starttls/answer is not in the record",
+    "member-twice": "a member is there twice: hosts_done",
+    "ok-with-error": "and the status is ok",
+    "refused-without-error": "/error: None, and the status is refused",
+    "rejected-by-alert-without-number": "/tls/versions/3: 'alert' is a required property",
+    "rejected-by-nothing": "/tls/versions/1: 'by' is a required property",
+    "run-end-complete-and-stopped": "/stopped_by: signal, and the run is complete",
+    "run-end-interrupted-exit-0": "/exit_code: 0, and the run is not complete",
+    "starttls-on-implicit": "/starttls: not null on an implicit port",
+    "tls-left-out-without-a-reason": "/tls: left out, and not in unknown",
+    "tls-null-after-accepted-upgrade": "/tls: null if and only if the upgrade was refused",
+    "tls-there-after-refused-upgrade": "/tls: null if and only if the upgrade was refused",
+    "undocumented-member": "'grade' was unexpected",
+    "unknown-below-unknown": "/unknown: /tls/version is no member that could be left out",
+    "unknown-of-no-member": "/unknown: /starttls/accpeted is no member that could be left out",
+    "unknown-type": "/type: 'end' is not one of",
+    "uuid-of-version-4": "/run_id: '01a2097e-4580-4c3e",
+    "value-and-unknown": "/banner: has a value, and is in unknown",
+    "versions-accepted-lacks-one": "/tls/versions_accepted: ['1.3'], and the versions say",
+    "versions-out-of-order": "/tls/versions/2/version: '1.0' was expected",
+    "wrong-type": "/starttls/accepted: 'yes' is not of type 'boolean'",
+}
+SEVERAL_PROBLEMS = {"five-versions", "versions-out-of-order"}
+
+
+def golden(name):
+    return json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+def run_of(*records):
+    """The bytes of an output file."""
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+class Schema(unittest.TestCase):
+    def test_is_a_schema(self):
+        Draft202012Validator.check_schema(validate.SCHEMA)
+
+    def test_is_open_to_members_of_a_later_minor_version(self):
+        record = golden("bad/undocumented-member")
+        self.assertEqual(list(Draft202012Validator(validate.SCHEMA).iter_errors(record)), [])
+
+    def test_closing_changes_only_the_copy(self):
+        self.assertNotIn('"additionalProperties": false', json.dumps(validate.SCHEMA))
+
+
+class Golden(unittest.TestCase):
+    def test_all_are_valid(self):
+        files = sorted(GOLDEN.glob("*.json"))
+        self.assertTrue(files)
+        for file in files:
+            with self.subTest(file.stem):
+                self.assertEqual(validate.check_file(file), [])
+
+    def test_each_broken_one_is_refused_for_its_reason(self):
+        self.assertEqual({file.stem for file in (GOLDEN / "bad").glob("*.json")}, set(BROKEN))
+        for name, reason in BROKEN.items():
+            with self.subTest(name):
+                problems = validate.check_file(GOLDEN / "bad" / f"{name}.json")
+                self.assertIn(reason, "\n".join(problems))
+                if name not in SEVERAL_PROBLEMS:
+                    self.assertEqual(len(problems), 1, problems)
+
+    def test_every_status_and_type_is_there(self):
+        records = [json.loads(file.read_text()) for file in GOLDEN.glob("*.json")]
+        definitions = validate.SCHEMA["$defs"]
+        self.assertEqual({r["status"] for r in records if r["type"] == "endpoint"},
+                         set(definitions["status"]["enum"]))
+        self.assertEqual({r["type"] for r in records},
+                         set(validate.SCHEMA["properties"]["type"]["enum"]))
+
+    def test_no_member_can_be_taken_away_unnoticed(self):
+        record = golden("imap-insecure-ok")
+        for path in sorted(paths_of(record)):
+            if path in validate.ADDITIONS:
+                continue
+            with self.subTest(path):
+                parent, _, name = path.rpartition("/")
+                broken = copy.deepcopy(record)
+                del validate.look_up(broken, parent)[0][name]
+                self.assertNotEqual(validate.check_record(broken), [])
+
+
+def paths_of(value, path=""):
+    """The paths of all members of objects, but for those whose names are data."""
+    for name, below in value.items():
+        yield f"{path}/{name}"
+        if isinstance(below, dict) and name != "labels":
+            yield from paths_of(below, f"{path}/{name}")
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        self.records = [golden("run-start"), golden("imap-insecure-ok"), golden("checkpoint"),
+                        golden("imap-insecure-judged")]
+        self.records[3]["endpoint"]["ip"] = "192.0.2.26"
+
+    def ended(self, **changes):
+        end = golden("run-end-complete")
+        end["endpoints"] = {"recorded": 2, "by_status": [{"status": "ok", "count": 2},
+                                                         {"status": "timeout", "count": 7}]}
+        end["findings"] = [{"severity": "medium", "count": 1}]
+        end["records_sha256"] = hashlib.sha256(run_of(*self.records)).hexdigest()
+        return run_of(*self.records, {**end, **changes})
+
+    def counted(self, recorded, **by_status):
+        counts = [{"status": status, "count": count} for status, count in by_status.items()]
+        return self.ended(endpoints={"recorded": recorded, "by_status": counts})
+
+    def refused(self, data, reason):
+        self.assertIn(reason, "\n".join(validate.check_run(data)))
+
+    def test_complete(self):
+        self.assertEqual(validate.check_run(self.ended()), [])
+
+    def test_interrupted(self):
+        self.assertEqual(validate.check_run(run_of(*self.records)), [])
+
+    def test_empty(self):
+        self.refused(b"", "the file is empty")
+
+    def test_half_a_line(self):
+        self.refused(run_of(*self.records)[:-9], "line 4: has no end")
+
+    def test_invalid_utf8(self):
+        self.refused(self.ended().replace(b"mail-team", b"mail\xff"), "line 2: 'utf-8' codec")
+
+    def test_not_a_number(self):
+        self.refused(self.ended().replace(b'"port": 143', b'"port": NaN'), "NaN is not JSON")
+
+    def test_wrong_hash(self):
+        self.refused(self.ended(records_sha256="0" * 64), "is not of the bytes above")
+
+    def test_miscounted(self):
+        self.refused(self.counted(3, ok=3), "recorded 3, and there are 2")
+        self.refused(self.counted(2, timeout=2), "0 endpoints ok, and there are 2")
+        self.refused(self.ended(findings=[]), "run_end: findings []")
+
+    def test_out_of_order(self):
+        self.refused(run_of(*self.records[1:]), "does not begin with its only run_start")
+        self.refused(self.ended() + run_of(self.records[1]), "goes on after run_end")
+
+    def test_endpoint_twice(self):
+        self.records[3]["endpoint"]["ip"] = self.records[1]["endpoint"]["ip"]
+        self.refused(self.ended(), "is there 2 times")
+
+    def test_two_runs(self):
+        self.records[1]["run_id"] = "01a2097e-4580-7c3e-9b1f-000000000000"
+        self.refused(self.ended(), "more than one run_id")
+
+
+if __name__ == "__main__":
+    unittest.main()
