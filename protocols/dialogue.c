@@ -109,8 +109,10 @@ bool dialogue_greets(const struct protocol *protocol, struct span bytes)
 {
     for (size_t i = 0; protocol->greetings[i]; i++) {
         struct span greeting = span_of(protocol->greetings[i]);
-        if (bytes.len >= greeting.len ? span_starts(bytes, greeting.at)
-                                      : memcmp(bytes.at, greeting.at, bytes.len) == 0)
+        size_t n = bytes.len < greeting.len ? bytes.len : greeting.len, same = 0;
+        while (same < n && ascii_upper(bytes.at[same]) == greeting.at[same])
+            same++;
+        if (same == n)
             return true;
     }
     return false;
@@ -236,6 +238,20 @@ enum reply_kind reply_kind_of_code(int code)
     default:
         return REPLY_POSITIVE;
     }
+}
+
+bool has_enhanced_code(struct span line)
+{
+    struct span s = span_from(line, 4);
+    for (int dots = 0; dots < 2; dots++) {
+        size_t n = 0;
+        while (n < s.len && n < 3 && ascii_digit(s.at[n]))
+            n++;
+        if (!n || n == s.len || s.at[n] != '.')
+            return false;
+        s = span_from(s, n + 1);
+    }
+    return s.len && ascii_digit(s.at[0]);
 }
 
 enum answer answer_of(enum reply_kind kind)

@@ -139,6 +139,7 @@ struct dialogue {
     enum answer upgrade;
     const char *upgrade_command; /* NULL until asked                                       */
     bool secure;                 /* TLS is up                                              */
+    bool named;                  /* the greeting names the protocol                        */
     bool doubtful;               /* the greeting may be another protocol's: nothing of ours
                                     was answered as ours yet                               */
     bool bare_lf;                /* a line ended without CR                                */
@@ -152,6 +153,7 @@ struct dialogue {
     size_t literal;      /* IMAP: octets of a literal still to be passed over         */
     int code;            /* SMTP, FTP: the code of the multi-line reply being read    */
     unsigned tag;        /* IMAP: the tag of the command on its way                   */
+    bool preauth;        /* IMAP: the greeting's word                                 */
     bool continued;      /* IMAP: the next line belongs to the one with the literal   */
     bool listing;        /* this reply has begun a capability list                    */
     size_t out_len;
@@ -206,6 +208,9 @@ void dialogue_note_mechanism(struct dialogue *, struct span name);
 /* SMTP and FTP: the three digits and what follows. False if the line has none. */
 bool reply_parse_code(struct span line, int *code, char *separator);
 enum reply_kind reply_kind_of_code(int code);
+
+/* Does digit.digits.digits follow the code (RFC 3463)? */
+bool has_enhanced_code(struct span line);
 enum answer answer_of(enum reply_kind);
 
 extern const struct protocol protocol_ftp, protocol_imap, protocol_pop3, protocol_smtp;

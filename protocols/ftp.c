@@ -116,6 +116,8 @@ static enum want features(struct dialogue *d, const struct reply *reply)
         d->doubtful = false;
     } else if (c->answer == ANSWER_YES) {
         c->answer = ANSWER_ODD;
+    } else if (has_enhanced_code(reply->line)) { /* which FTP does not have */
+        d->doubtful = true;
     }
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
 }
@@ -139,6 +141,7 @@ static enum want upgraded(struct dialogue *d, const struct reply *reply)
         return dialogue_proceed(d); /* the answer to AUTH TLS stands */
     if (d->step == STEP_UPGRADE_AGAIN)
         d->upgrade_command = "AUTH SSL";
+    d->doubtful &= answer != ANSWER_YES;
     return dialogue_upgraded(d, answer, reply->line);
 }
 

@@ -110,19 +110,30 @@ static void put_server_name(struct writer *w, const char *name)
     close16(w, extension);
 }
 
-/* RFC 8446 sections 4.2.1 and 4.2.8. Without a share the server picks a group in a HelloRetryRequest. */
-static void put_tls13(struct writer *w, const struct hello *h)
+static uint16_t wire_of_version(enum version version)
 {
+    static const uint16_t wires[VERSION_COUNT] = {0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304};
+    return wires[version];
+}
+
+/* RFC 8446 section 4.2.1. In hellos below TLS 1.3 too: a server that reads it goes by the list, and then finds also what
+   lies below a version that it has not; going by the older field alone, GnuTLS gives up at such a hole. */
+static void put_supported_versions(struct writer *w, const struct hello *h)
+{
+    unsigned highest = wire_of_version(h->highest), lowest = h->alone ? highest : 0x0300;
     put16(w, EXTENSION_SUPPORTED_VERSIONS);
     size_t extension = open16(w);
-    put8(w, h->alone ? 2 : 8);
-    for (unsigned wire = 0x0304; wire >= (h->alone ? 0x0304U : 0x0301U); wire--)
+    put8(w, 2 * (highest - lowest + 1));
+    for (unsigned wire = highest; wire >= lowest; wire--)
         put16(w, wire);
     close16(w, extension);
+}
 
+/* RFC 8446 section 4.2.8. Without a share the server picks a group in a HelloRetryRequest. */
+static void put_key_share(struct writer *w, const struct hello *h)
+{
     put16(w, EXTENSION_KEY_SHARE);
-    extension = open16(w);
-    size_t shares = open16(w);
+    size_t extension = open16(w), shares = open16(w);
     if (h->with_share) {
         put16(w, 0x001d);
         size_t share = open16(w);
@@ -152,8 +163,9 @@ static void put_extensions(struct writer *w, const struct hello *h)
     put_octets(w, uncompressed_points, sizeof uncompressed_points);
     if (h->highest >= VERSION_TLS12)
         put_extension16(w, EXTENSION_SIGNATURES, signatures, COUNT(signatures));
+    put_supported_versions(w, h);
     if (modern)
-        put_tls13(w, h);
+        put_key_share(w, h);
     if (w->len > 255) { /* some servers choke on 256 to 511 octets (RFC 7685): pad to 512 */
         put16(w, EXTENSION_PADDING);
         size_t padding = open16(w);
@@ -182,12 +194,6 @@ static size_t build_ssl2(const struct hello *h, uint8_t *out)
     }
     put_octets(&w, h->random, 16);
     return w.len;
-}
-
-static uint16_t wire_of_version(enum version version)
-{
-    static const uint16_t wires[VERSION_COUNT] = {0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304};
-    return wires[version];
 }
 
 size_t hello_build(const struct hello *h, uint8_t out[HELLO_MAX])
@@ -432,6 +438,7 @@ static enum response_state read_content(struct response *r, struct span in)
     enum response_state state = RESPONSE_MORE;
     while (in.len && state == RESPONSE_MORE) {
         if (r->record_type == 21) {
+            r->piece_type = r->record_type;
             if (!gather(r->piece, &r->piece_len, 2, &in))
                 break;
             r->piece_len = 0;
@@ -444,7 +451,10 @@ static enum response_state read_content(struct response *r, struct span in)
             in = span_from(in, n);
             if (!r->message_left)
                 state = end_message(r);
-        } else if (gather(r->piece, &r->piece_len, 4, &in)) {
+        } else {
+            r->piece_type = r->record_type;
+            if (!gather(r->piece, &r->piece_len, 4, &in))
+                break;
             r->piece_len = 0;
             state = begin_message(r);
         }
@@ -459,7 +469,7 @@ static enum response_state begin_record(struct response *r)
     r->record_left = (size_t)r->head[3] << 8 | r->head[4];
     r->head_len = 0;
     bool known = r->record_type == 21 || r->record_type == 22;
-    bool interrupted = r->record_type == 21 && (r->message_left || r->piece_len);
+    bool interrupted = (r->piece_len && r->record_type != r->piece_type) || (r->message_left && r->record_type != 22);
     if (!known || r->head[1] != 3 || r->record_left == 0 || interrupted ||
         r->record_left > (size_t)16384 + 256)
         return RESPONSE_MALFORMED;

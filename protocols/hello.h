@@ -41,7 +41,8 @@ const char *suite_name(uint32_t code);
 
 struct hello {
     enum version highest;  /* the highest version offered                                            */
-    bool alone;            /* TLS 1.3 alone, not TLS 1.3 and everything below it                     */
+    bool alone;            /* this version alone, not everything below it too; only servers that read
+                              supported_versions can tell the difference                             */
     bool with_share;       /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
     const char *name;      /* for server_name, NULL for none; a DNS name of at most 255 octets       */
     const uint8_t *random; /* HELLO_RANDOM octets                                                    */
@@ -99,8 +100,8 @@ struct response {
     uint8_t record_type, message_type;
     uint8_t head[5];
     uint8_t piece[4]; /* a handshake header or an alert in pieces */
+    uint8_t piece_type; /* the record it is from                    */
     size_t piece_len;
-    size_t octets;
     uint8_t body[RESPONSE_HELLO_MAX];
 };
 

@@ -34,15 +34,18 @@ static void read_response_code(struct dialogue *d, struct span text)
 /* RFC 9051 section 4.3: a line that ends in {n} or {n+} goes on after n octets of literal. */
 static void expect_literal(struct dialogue *d, struct span line)
 {
-    size_t n = 0, scale = 1, at = line.len;
-    if (!at || line.at[--at] != '}')
+    size_t n = 0, end = line.len;
+    if (!end || line.at[--end] != '}')
         return;
-    if (at && line.at[at - 1] == '+')
-        at--;
-    for (; at && ascii_digit(line.at[at - 1]) && scale <= 10000000; scale *= 10)
-        n += (size_t)(line.at[--at] - '0') * scale;
-    if (scale == 1 || !at || line.at[at - 1] != '{')
+    if (end && line.at[end - 1] == '+')
+        end--;
+    size_t start = end;
+    while (start && ascii_digit(line.at[start - 1]))
+        start--;
+    if (start == end || !start || line.at[start - 1] != '{')
         return;
+    for (size_t i = start; i < end && n <= DIALOGUE_REPLY_MAX; i++)
+        n = 10 * n + (size_t)(line.at[i] - '0');
     d->literal = n;
     d->continued = true;
 }
@@ -64,6 +67,8 @@ static enum line untagged(struct dialogue *d, struct span line, struct reply *re
     }
     if (span_is(word, "OK") || span_is(word, "PREAUTH")) {
         read_response_code(d, rest);
+        d->preauth |= greeting && span_is(word, "PREAUTH");
+        d->listing = false; /* the line that answers our command says it anew */
         return greeting ? LINE_LAST : LINE_MORE;
     }
     if (span_is(word, "CAPABILITY"))
@@ -133,9 +138,9 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
 
     switch (d->step) {
     case STEP_GREETING:
-        return dialogue_greeted(d, reply->kind == REPLY_FAREWELL           ? GREETING_REFUSED
-                                   : span_starts(reply->line, "* PREAUTH") ? GREETING_PREAUTH
-                                                                           : GREETING_OK);
+        return dialogue_greeted(d, reply->kind == REPLY_FAREWELL ? GREETING_REFUSED
+                                   : d->preauth                  ? GREETING_PREAUTH
+                                                                 : GREETING_OK);
     case STEP_CAPABILITIES:
         c->answer = answer_of(reply->kind);
         if (c->answer == ANSWER_YES && !c->listed)

@@ -6,14 +6,12 @@
 static void read_capability(struct dialogue *d, struct span line)
 {
     struct capabilities *c = dialogue_list(d);
-    struct span rest = line, word = span_word(&rest);
 
-    /* RFC 1939 section 3: a line that begins with the end mark has it twice. A second status line is a
-       greeting where none belongs, and no capability. */
-    if (!word.len || span_starts(word, "+OK"))
-        return;
-    if (span_starts(line, "."))
+    if (span_starts(line, ".")) /* RFC 1939 section 3: it was doubled because it begins the line */
         line = span_from(line, 1);
+    struct span rest = line, word = span_word(&rest);
+    if (!word.len || span_starts(word, "+OK")) /* a greeting where none belongs */
+        return;
     dialogue_note(d, NOTE_CAPABILITY, span_trim(line));
     if (span_is(word, "STLS"))
         c->starttls = true;

@@ -43,6 +43,7 @@ static enum line smtp_line(struct dialogue *d, struct span line, struct reply *r
         return LINE_ALIEN;
     reply->kind = reply_kind_of_code(reply->code);
     if (d->step == STEP_GREETING) {
+        d->named |= span_mentions(line, "SMTP");
         dialogue_note(d, NOTE_BANNER, line);
     } else if (d->step == STEP_CAPABILITIES && reply->code == 220) {
         d->greeted_again = true; /* RFC 3207 has no second greeting; it is not the answer to EHLO */
@@ -73,10 +74,17 @@ static enum greeting greet(struct dialogue *d, const struct reply *reply)
         d->refusal = reply->code;
         return GREETING_REFUSED;
     }
-    /* FTP greets with 220 too, NNTP and others with another 2yz. */
-    d->doubtful = reply->code != 220 ||
-                  (span_mentions(reply->line, "FTP") && !span_mentions(reply->line, "SMTP"));
+    /* FTP and LMTP greet with 220 too, NNTP and others with another 2yz. */
+    d->doubtful = reply->code != 220 || !d->named;
     return GREETING_OK;
+}
+
+/* Is this how a server of another protocol says that it does not know HELO? FTP also says 530 to all before a login,
+   but not with an enhanced status code as SMTP does for "TLS first". */
+static bool is_foreign(const struct reply *reply)
+{
+    return reply->code == 500 || reply->code == 502 ||
+           (reply->code == 530 && !has_enhanced_code(reply->line));
 }
 
 static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
@@ -105,7 +113,7 @@ static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
         d->doubtful = false;
     else if (d->step == STEP_CAPABILITIES && !d->secure)
         return d->protocol->ask(d, STEP_HELO);
-    return d->doubtful ? dialogue_end(d, ENDING_ALIEN) : dialogue_proceed(d);
+    return d->doubtful && is_foreign(reply) ? dialogue_end(d, ENDING_ALIEN) : dialogue_proceed(d);
 }
 
 const struct protocol protocol_smtp = {

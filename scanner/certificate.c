@@ -265,7 +265,7 @@ static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struc
     return TRI_UNKNOWN;
 }
 
-static bool read_errors(struct verdict *v, unsigned status)
+static bool read_errors(struct verdict *v, unsigned status, bool self_signed)
 {
     static const struct {
         unsigned bit;
@@ -280,6 +280,11 @@ static bool read_errors(struct verdict *v, unsigned status)
         {GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS, "unknown_critical_extension"},
         {GNUTLS_CERT_REVOKED, "revoked"},
     };
+    if (self_signed && (status & GNUTLS_CERT_SIGNER_NOT_FOUND)) {
+        status &= ~(unsigned)GNUTLS_CERT_SIGNER_NOT_FOUND;
+        if (!list_add(&v->errors, span_of("self_signed")))
+            return false;
+    }
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if ((status & errors[i].bit) && !list_add(&v->errors, span_of(errors[i].name)))
             return false;
@@ -325,7 +330,7 @@ bool chain_verify(const struct trust *trust, const struct span *ders, size_t cou
         if (gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
                                                GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL) < 0)
             status = GNUTLS_CERT_INVALID;
-        ok = ok && read_errors(v, status);
+        ok = ok && read_errors(v, status, gnutls_x509_crt_check_issuer(crts[0], crts[0]) != 0);
         v->trusted = status == 0 && v->errors.count == 0;
         if (status != 0 && v->errors.count == 0)
             ok = ok && list_add(&v->errors, span_of("invalid"));

@@ -323,6 +323,27 @@ static void learn_session(struct observation *o, const struct tls_session_facts 
     o->tls.staple = s->staple;
 }
 
+static struct span first_line(struct span text)
+{
+    size_t n = 0;
+    while (n < text.len && text.at[n] != '\r' && text.at[n] != '\n')
+        n++;
+    return span_until(text, n);
+}
+
+/* TLS 1.3 lets the client finish before the server has judged its (missing) certificate: only something said inside,
+   or an orderly end, shows that the session was of use. */
+static enum cause cause_of_handshake(const struct probe_facts *f, const struct tls_session_facts *s)
+{
+    enum cause cause = f->outcome.cause;
+    bool cut = cause == CAUSE_CLOSED || cause == CAUSE_RESET;
+    if (f->outcome.phase == PHASE_TLS)
+        return cause;
+    return cut && s->hello.version == VERSION_TLS13 && !f->usable && tls_step(f->tls) != TLS_CLOSED
+               ? cause
+               : CAUSE_NONE;
+}
+
 static void learn_failure(struct observation *o, const struct probe_facts *f)
 {
     const char *text = NULL;
@@ -332,7 +353,7 @@ static void learn_failure(struct observation *o, const struct probe_facts *f)
                                 ? f->outcome.detail
                                 : -1;
     if (f->first_text.len)
-        text_set(&o->tls.failure_text, f->first_text, FAILURE_TEXT_MAX);
+        text_set(&o->tls.failure_text, first_line(f->first_text), FAILURE_TEXT_MAX);
     else if (f->tls && (tls_outcome(f->tls, &text), text))
         text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX);
 }
@@ -343,7 +364,7 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     struct observation *o = e->observation;
     struct tls_session_facts s = tls_facts(f->tls);
     struct span ders[CHAIN_MAX];
-    enum cause cause = f->outcome.phase == PHASE_TLS ? f->outcome.cause : CAUSE_NONE;
+    enum cause cause = cause_of_handshake(f, &s);
     bool small = e->request.handshake == TLS_OFFER_SMALL;
 
     o->tls.established = s.completed && cause == CAUSE_NONE;
@@ -364,7 +385,8 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
         observation_learn(o, FACT_CIPHER);
         ladder_add_handshake(&e->ladder, &s.hello,
                              tls_context_versions(e->network->tls, e->request.handshake));
-        learn_below(e, &s.hello, false);
+        if (!small)
+            learn_below(e, &s.hello, false);
     }
     if (s.completed || s.client_certificate_requested) {
         observation_learn(o, FACT_CLIENT_CERTIFICATE);
@@ -415,7 +437,7 @@ static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
 
 /* --- what follows ----------------------------------------------------------------------------------------------------- */
 
-/* The first text on an implicit port: is it how this protocol greets? */
+/* The first text on an implicit port: is it how this protocol greets? It may still be an error in words. */
 static bool greets_in_clear(const struct endpoint *e, const struct probe_facts *f)
 {
     return e->implicit && f->outcome.cause == CAUSE_PLAINTEXT &&
@@ -457,6 +479,8 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
         o->status = end.cause == CAUSE_LIMIT || end.cause == CAUSE_LOCAL ? STATUS_ERROR : STATUS_OK;
     } else if (e->implicit && end.phase == PHASE_TLS && end.cause == CAUSE_PLAINTEXT) {
         o->status = STATUS_MISMATCH;
+        if (text_set(&o->banner, first_line(f->first_text), TEXT_BANNER_MAX))
+            observation_learn(o, FACT_BANNER);
     } else if (e->implicit && e->request.offer == OFFER_HELLO && met_tls(f)) {
         o->status = STATUS_OK; /* quick mode: TLS is all that is looked at */
     } else if (end.cause == CAUSE_TIMEOUT && f->received == 0) {
@@ -477,6 +501,25 @@ static void begin_other_mode(struct endpoint *e)
     text_free(&e->observation->banner);
 }
 
+/* The text was no greeting after all, but an answer to our hello, in words. */
+static void absorb_text(struct endpoint *e)
+{
+    struct observation *o = e->observation;
+    e->implicit = true;
+    e->stage = ENDPOINT_DONE;
+    o->tls.asked = true;
+    o->tls.failure = (struct outcome){PHASE_TLS, CAUSE_PLAINTEXT, -1};
+    o->tls.failure_text = e->first_text;
+    e->first_text = (struct text){0};
+    o->handshake = wants(e, FACTS_HANDSHAKE) ? HANDSHAKE_FAILED : HANDSHAKE_NOT_TESTED;
+    observation_learn(o, FACT_TLS);
+    if (o->handshake == HANDSHAKE_FAILED)
+        observation_learn(o, FACT_ESTABLISHED);
+    o->status = STATUS_TLS_ERROR;
+    o->error = (struct outcome){PHASE_TLS, CAUSE_PLAINTEXT, 0};
+    ladder_finish(&e->ladder, CAUSE_PLAINTEXT);
+}
+
 /* Are there versions to be asked, and a way to ask them? */
 static bool worth_asking_versions(const struct endpoint *e, const struct probe_facts *f)
 {
@@ -484,7 +527,7 @@ static bool worth_asking_versions(const struct endpoint *e, const struct probe_f
     if (!wants(e, FACTS_VERSIONS) || !f->tls_begun)
         return false;
     return o->status == STATUS_OK || o->status == STATUS_TLS_ERROR || o->status == STATUS_REFUSED ||
-           (e->implicit && met_tls(f));
+           (e->implicit && (met_tls(f) || o->status == STATUS_TIMEOUT));
 }
 
 static void absorb_first(struct endpoint *e, const struct probe_facts *f)
@@ -492,8 +535,15 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
     struct observation *o = e->observation;
     bool other = e->stage == ENDPOINT_OTHER_MODE;
 
+    bool greeted = f->connected && f->dialogue->greeting != GREETING_NONE;
+
     if (!other && greets_in_clear(e, f)) {
+        text_set(&e->first_text, first_line(f->first_text), FAILURE_TEXT_MAX);
         begin_other_mode(e);
+        return;
+    }
+    if (other && e->first_text.data && !greeted) {
+        absorb_text(e);
         return;
     }
     if (!other && waits_for_tls(e, f)) {
@@ -543,6 +593,21 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
 
+/* Silence and cuts are reasons of their own; all else is trouble with TLS. */
+static enum cause reason_of_failure(enum cause cause)
+{
+    switch (cause) {
+    case CAUSE_CLOSED:
+    case CAUSE_RESET:
+    case CAUSE_TIMEOUT:
+    case CAUSE_LIMIT:
+    case CAUSE_DEADLINE:
+        return cause;
+    default:
+        return CAUSE_TLS;
+    }
+}
+
 /* What a hello of TLS 1.2 or less showed of the old extensions; with TLS 1.3 alone they do not apply. */
 static void conclude_below(struct endpoint *e)
 {
@@ -554,7 +619,7 @@ static void conclude_below(struct endpoint *e)
     for (int v = VERSION_TLS10; v <= VERSION_TLS12; v++) {
         none_below &= versions[v].status == VERSION_REJECTED;
         if (versions[v].status == VERSION_INCONCLUSIVE)
-            why = versions[v].reason;
+            why = reason_of_failure(versions[v].reason);
     }
     o->why[FACT_MASTER_SECRET] = o->why[FACT_RENEGOTIATION] = o->why[FACT_COMPRESSION] =
         e->below_seen || none_below ? CAUSE_NONE : why;
@@ -577,17 +642,34 @@ static void conclude_below(struct endpoint *e)
     }
 }
 
+/* What another protocol answered to our commands means nothing. */
+static void forget_dialogue(struct observation *o)
+{
+    o->upgrade_command = NULL;
+    o->tls.refused = false;
+    for (int f = FACT_ADVERTISED; f <= FACT_MECHANISMS_AFTER; f++)
+        o->why[f] = CAUSE_MISMATCH;
+    if (!o->tls.asked)
+        o->why[FACT_TLS] = CAUSE_MISMATCH;
+}
+
 /* Every fact that is not known gets its reason. */
 static void conclude(struct endpoint *e)
 {
     struct observation *o = e->observation;
 
     o->duration = unix_ms() - o->started;
+    text_free(&e->first_text);
+    if (o->status == STATUS_MISMATCH)
+        forget_dialogue(o);
+    if (e->implicit && o->status == STATUS_TIMEOUT && ladder_has_accepted(&e->ladder))
+        o->status = STATUS_TLS_ERROR; /* silent to the handshake only */
+    if (o->handshake == HANDSHAKE_FAILED) {
+        observation_excuse(o, FACT_LOGIN_AFTER, FACT_MECHANISMS_AFTER, CAUSE_TLS);
+        observation_excuse(o, FACT_ESTABLISHED, FACT_VERIFY, reason_of_failure(o->tls.failure.cause));
+    }
     if (o->tls.asked)
         conclude_below(e);
-    if (o->handshake == HANDSHAKE_FAILED) {
-        observation_excuse(o, FACT_LOGIN_AFTER, FACT_VERIFY, CAUSE_TLS);
-    }
     if (o->error.cause != CAUSE_NONE) {
         enum cause cause = o->status == STATUS_TLS_ERROR ? CAUSE_TLS : o->error.cause;
         if (!observation_knows(o, FACT_TLS))

@@ -52,6 +52,7 @@ struct endpoint {
     bool implicit; /* how it is spoken to now */
     bool connected, spoken_to; /* some probe got through; and was greeted, or met TLS    */
     bool handshake_died;       /* before a ServerHello, and not by a plain "no"          */
+    struct text first_text;    /* what came where TLS should begin, before the other mode was tried */
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;

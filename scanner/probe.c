@@ -10,6 +10,7 @@
 #define PLAINTEXT_MAX ((size_t)8 * 1024) /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U             /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U               /* ms to wait for the answer to QUIT                       */
+#define JUDGEMENT_WAIT 500U              /* ms for a TLS 1.3 server to miss a certificate of ours   */
 #define FIRST_TEXT_MAX ((size_t)512)
 #define CERTIFICATES_MAX ((size_t)64 * 1024)
 
@@ -357,12 +358,23 @@ static void begin_tls(struct probe *p, struct span rest)
     }
 }
 
-/* The handshake is done: on with the dialogue. */
+static void on_judged(uv_timer_t *timer)
+{
+    struct probe *p = timer->data;
+    if (!p->done)
+        obey(p, dialogue_secured(&p->dialogue), (struct span){"", 0});
+}
+
+/* The handshake is done: on with the dialogue. In TLS 1.3 a server that wants a certificate says no only now, and a word
+   of ours that crosses its alert would have the alert thrown away with the connection. */
 static void on_open(struct probe *p)
 {
+    struct tls_session_facts facts = tls_facts(p->tls);
     p->carry_len = 0;
     if (p->request.tls_first)
         set_reply_deadline(p); /* the greeting comes inside */
+    else if (facts.client_certificate_requested && facts.hello.version == VERSION_TLS13)
+        uv_timer_start(&p->timer, on_judged, JUDGEMENT_WAIT, 0);
     else
         obey(p, dialogue_secured(&p->dialogue), (struct span){"", 0});
 }

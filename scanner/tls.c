@@ -9,12 +9,13 @@
 #define OUTPUT_MAX ((size_t)64 * 1024)
 #define WARNINGS_MAX 16 /* and other things that are not fatal but lead nowhere */
 
-/* Old suites, groups and signatures are wanted: seeing them is the point. %COMPAT pads the hello to 512 octets. */
+/* Old suites, groups and signatures are wanted: seeing them is the point. %DUMBFW pads the hello to 512 octets; %COMPAT
+   would do so too, but leaves extended_master_secret out. */
 static const char *const priorities[TLS_OFFER_COUNT] = {
     [TLS_OFFER_DEFAULT] =
         "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+CIPHER-ALL:+ARCFOUR-128:"
         "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
-        "+DHE-DSS:%COMPAT:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+        "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
     [TLS_OFFER_SMALL] =
         "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+AES-128-GCM:+AES-256-CBC:"
         "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-X25519:+GROUP-SECP256R1:"
@@ -215,14 +216,23 @@ static bool is_passing(struct tls *t, int result)
     return gnutls_error_is_fatal(result) == 0 && ++t->warnings <= WARNINGS_MAX;
 }
 
+/* After a message of its own business the library says "again" though there is more to read: go on while it reads. */
+static bool is_hungry(const struct tls *t, size_t before)
+{
+    return t->input.len > 0 && t->input.len < before;
+}
+
 static enum tls_step handshake(struct tls *t)
 {
     for (;;) {
+        size_t before = t->input.len;
         int result = gnutls_handshake(t->session);
         if (result == GNUTLS_E_SUCCESS) {
             t->facts.completed = true;
             return t->step = TLS_OPEN;
         }
+        if (result == GNUTLS_E_AGAIN && is_hungry(t, before))
+            continue;
         if (result == GNUTLS_E_AGAIN)
             return t->step;
         if (!is_passing(t, result))
@@ -253,9 +263,12 @@ enum tls_step tls_eof(struct tls *t)
 size_t tls_read(struct tls *t, char *out, size_t max)
 {
     while (t->step == TLS_OPEN) {
+        size_t before = t->input.len;
         ssize_t n = gnutls_record_recv(t->session, out, max);
         if (n > 0)
             return (size_t)n;
+        if (n == GNUTLS_E_AGAIN && is_hungry(t, before))
+            continue;
         if (n == GNUTLS_E_AGAIN)
             break;
         if (n == 0)
@@ -332,8 +345,8 @@ static enum cause cause_of_error(const struct tls *t)
 {
     if (t->out_of_memory)
         return CAUSE_LOCAL;
-    if (t->warnings > WARNINGS_MAX)
-        return CAUSE_LIMIT;
+    if (t->warnings > WARNINGS_MAX || (t->warnings && t->error == GNUTLS_E_INTERNAL_ERROR))
+        return CAUSE_LIMIT; /* the library has a limit of its own, and this is how it says so */
     switch (t->error) {
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
         return CAUSE_ALERT;
@@ -355,7 +368,7 @@ static enum cause cause_of_error(const struct tls *t)
 static bool wants_certificate(const struct tls *t)
 {
     return t->alert == 116 || (t->facts.client_certificate_requested &&
-                               (t->alert == 40 || t->alert == 41 || t->alert == 42));
+                               (t->alert == 40 || t->alert == 41 || t->alert == 42 || t->alert == 50));
 }
 
 struct outcome tls_outcome(const struct tls *t, const char **text)

@@ -3,6 +3,7 @@
 
 #define ALERT_PROTOCOL_VERSION 70
 #define UNREACHED_MAX 2 /* then the server is left alone */
+#define SILENT_MAX 2    /* hellos without an answer, while none was ever accepted */
 
 void ladder_init(struct ladder *l, struct version_fact facts[VERSION_COUNT], bool exhaustive)
 {
@@ -51,6 +52,8 @@ void ladder_add_handshake(struct ladder *l, const struct server_hello *hello, un
     int highest = VERSION_TLS13;
     while (highest > VERSION_SSL3 && !(offered & 1U << highest))
         highest--;
+    if (l->exhaustive && hello->version != VERSION_NONE)
+        highest = (int)hello->version; /* what was not chosen is still asked by itself */
     chose(l, hello, (enum version)highest, offered);
 }
 
@@ -89,14 +92,14 @@ static void excluded(struct ladder *l, enum version highest)
 
 void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hello_result *result)
 {
-    unsigned all = (1U << VERSION_COUNT) - 1;
-    unsigned offered = asked->highest == VERSION_SSL2 ? 1U << VERSION_SSL2
-                       : asked->alone && asked->highest == VERSION_TLS13
-                           ? 1U << VERSION_TLS13
-                           : all & ~(1U << VERSION_SSL2) & ((2U << asked->highest) - 1);
+    /* Also where TLS 1.3 is asked alone: a server that does not know how that is said goes by the older field. */
+    unsigned offered = asked->highest == VERSION_SSL2
+                           ? 1U << VERSION_SSL2
+                           : ((2U << asked->highest) - 1) & ~(1U << VERSION_SSL2);
 
     l->unreached = result->reached ? 0 : l->unreached + 1;
-    if (l->unreached >= UNREACHED_MAX) {
+    l->silent = result->cause == CAUSE_TIMEOUT ? l->silent + 1 : 0;
+    if (l->unreached >= UNREACHED_MAX || (l->silent >= SILENT_MAX && !ladder_has_accepted(l))) {
         ladder_finish(l, result->cause);
         return;
     }

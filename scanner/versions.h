@@ -27,6 +27,7 @@ struct ladder {
     bool settled[VERSION_COUNT]; /* no more hello is needed for it                           */
     bool share_tried;
     unsigned unreached; /* hellos that could not even be sent, in a row                      */
+    unsigned silent;    /* hellos that were not answered, in a row                           */
 };
 
 /* All versions are open. */

@@ -3,7 +3,7 @@
 
 import unittest
 
-from case import DEAD, REFUSED, Promise, ServerCase, main
+from case import DEAD, LATER, REFUSED, Promise, ServerCase, main
 from servers import CURRENT, LEGACY, MODERN, Postfix
 
 NO_LOGIN = (True, [])
@@ -74,8 +74,8 @@ class BrokenKey(ServerCase, unittest.TestCase):
     """STARTTLS is advertised and then refused with 454; 465 accepts connections and hangs up."""
 
     host = "127.60.2.7"
-    promises = {25: Promise(REFUSED, True, NO_LOGIN, versions=()),
-                587: Promise(REFUSED, True, NO_LOGIN, versions=()),
+    promises = {25: Promise(LATER, True, NO_LOGIN, versions=()),
+                587: Promise(LATER, True, NO_LOGIN, versions=()),
                 465: Promise(DEAD, versions=())}
 
     @classmethod
