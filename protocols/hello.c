@@ -326,7 +326,7 @@ bool server_hello_parse(struct span body, struct server_hello *h)
     h->retry = memcmp(random.at, retry_random, HELLO_RANDOM) == 0;
     h->sentinel = memcmp(random.at + 24, "DOWNGRD", 7) == 0 && (random.at[31] & ~1) == 0;
     if (!r.rest.len) /* before RFC 3546 there were no extensions */
-        return true;
+        return !h->retry;
     struct reader extensions = {get_octets(&r, get16(&r)), false};
     while (extensions.rest.len && !extensions.bad) {
         unsigned type = get16(&extensions);

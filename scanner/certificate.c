@@ -6,6 +6,9 @@
 #include <gnutls/x509.h>
 #include <stdlib.h>
 
+#define SANS_MAX 512U             /* alternative names that are looked at                         */
+#define LAST_SECOND 253402300799 /* 9999-12-31T23:59:59Z: "no end" (RFC 5280 section 4.1.2.5)     */
+
 struct trust {
     gnutls_x509_trust_list_t roots;
 };
@@ -66,7 +69,7 @@ static bool add_address(struct list *l, const void *octets, size_t size)
 static bool read_names(gnutls_x509_crt_t crt, struct certificate *c)
 {
     char name[TEXT_ITEM_MAX];
-    for (unsigned i = 0; i < 2 * LIST_ITEMS_MAX; i++) {
+    for (unsigned i = 0; i < SANS_MAX; i++) {
         size_t size = sizeof name;
         int type = gnutls_x509_crt_get_subject_alt_name(crt, i, name, &size, NULL);
         if (type == GNUTLS_E_SHORT_MEMORY_BUFFER) {
@@ -133,11 +136,11 @@ static bool read_usage(gnutls_x509_crt_t crt, struct certificate *c)
 
 static void read_serial(gnutls_x509_crt_t crt, struct certificate *c)
 {
-    unsigned char octets[32];
+    unsigned char octets[256];
     size_t size = sizeof octets;
     if (gnutls_x509_crt_get_serial(crt, octets, &size) < 0)
         return;
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size && 2 * i + 2 < sizeof c->serial; i++)
         snprintf(c->serial + 2 * i, 3, "%02x", octets[i]);
 }
 
@@ -182,6 +185,8 @@ static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
     gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, c->spki_sha256, &size);
     c->not_before = gnutls_x509_crt_get_activation_time(crt);
     c->not_after = gnutls_x509_crt_get_expiration_time(crt);
+    if (c->not_after == (int64_t)GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION)
+        c->not_after = LAST_SECOND;
     const char *signature = gnutls_sign_get_name(
         (gnutls_sign_algorithm_t)gnutls_x509_crt_get_signature_algorithm(crt));
     snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "%s",
@@ -254,7 +259,7 @@ static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struc
 
     if (name)
         return tri_of(gnutls_x509_crt_check_hostname2(leaf, name, 0) != 0);
-    for (unsigned i = 0; i < LIST_ITEMS_MAX; i++, size = sizeof octets) {
+    for (unsigned i = 0; i < SANS_MAX; i++, size = sizeof octets) {
         int type = gnutls_x509_crt_get_subject_alt_name(leaf, i, octets, &size, NULL);
         if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
             break;
@@ -291,17 +296,35 @@ static bool read_errors(struct verdict *v, unsigned status, bool self_signed)
     return true;
 }
 
-/* The dates are compared here, because the library has one clock for the whole process. */
-static bool check_dates(struct verdict *v, const gnutls_x509_crt_t *crts, unsigned count, time_t now)
+/* The one of those sent that issued this one, unless a trusted one did: where the path leaves what was sent. */
+static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x509_crt_t *crts, unsigned count,
+                                     gnutls_x509_crt_t crt)
 {
+    gnutls_x509_crt_t root;
+    if (gnutls_x509_crt_check_issuer(crt, crt) ||
+        gnutls_x509_trust_list_get_issuer(trust->roots, crt, &root, 0) >= 0)
+        return NULL;
+    for (unsigned i = 0; i < count; i++)
+        if (crts[i] != crt && gnutls_x509_crt_check_issuer(crt, crts[i]))
+            return crts[i];
+    return NULL;
+}
+
+/* The dates are compared here, because the library has one clock for the whole process. Those of the path count: what a
+   server sends besides may be as old as it likes. */
+static bool check_dates(struct verdict *v, const struct trust *trust, const gnutls_x509_crt_t *crts, unsigned count,
+                        time_t now)
+{
+    gnutls_x509_crt_t crt = crts[0];
     bool ok = true;
-    for (unsigned i = 0; i < count && ok; i++) {
-        time_t from = gnutls_x509_crt_get_activation_time(crts[i]);
-        time_t until = gnutls_x509_crt_get_expiration_time(crts[i]);
+    for (unsigned i = 0; i < count && crt && ok; i++) {
+        time_t from = gnutls_x509_crt_get_activation_time(crt);
+        time_t until = gnutls_x509_crt_get_expiration_time(crt);
         if (from == (time_t)-1 || now < from)
             ok = list_add(&v->errors, span_of("not_yet_valid"));
         if (ok && (until == (time_t)-1 || now > until))
             ok = list_add(&v->errors, span_of("expired"));
+        crt = issuer_sent(trust, crts, count, crt);
     }
     return ok;
 }
@@ -326,7 +349,7 @@ bool chain_verify(const struct trust *trust, const struct span *ders, size_t cou
         ok = list_add(&v->errors, span_of("unreadable"));
     } else {
         v->name_match = match_name(crts[0], name, address);
-        ok = check_dates(v, crts, read, now);
+        ok = check_dates(v, trust, crts, read, now);
         if (gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
                                                GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL) < 0)
             status = GNUTLS_CERT_INVALID;

@@ -22,13 +22,18 @@ struct choice {
     const char *error;
 };
 
+/* One endpoint can be asked in one mode only. */
+static int compare_endpoints(const struct service *a, const struct service *b)
+{
+    int order = a->protocol == b->protocol ? 0 : strcmp(a->protocol->name, b->protocol->name);
+    return order ? order : (a->port > b->port) - (a->port < b->port);
+}
+
 static int compare_rows(const void *left, const void *right)
 {
     const struct service *a = left, *b = right;
-    int order = a->protocol == b->protocol ? 0 : strcmp(a->protocol->name, b->protocol->name);
-    if (!order)
-        order = (a->mode > b->mode) - (a->mode < b->mode);
-    return order ? order : (a->port > b->port) - (a->port < b->port);
+    int order = compare_endpoints(a, b);
+    return order ? order : (a->mode > b->mode) - (a->mode < b->mode);
 }
 
 /* Any total order will do here. */
@@ -122,15 +127,18 @@ const struct service_set *choice_on_port(struct choice *c, uint16_t port)
     return intern(c, s);
 }
 
-/* Walks two sets side by side and takes what is in the first only, in both, in the second only. */
+/* Walks two sets side by side and takes what is in the first only, in both, in the second only. Where they have the same
+   port in two modes, "insecure", which is what is meant when nothing is said, gives way. */
 static const struct service_set *combine(struct choice *c, const struct service_set *a,
                                          const struct service_set *b, bool both, bool second)
 {
     struct service_set *s = draft(c, (size_t)a->count + b->count);
     size_t i = 0, j = 0;
     while (s && (i < a->count || j < b->count)) {
-        int order = i == a->count ? 1 : j == b->count ? -1 : compare_rows(a->rows[i], b->rows[j]);
-        if (order < 0 || (order == 0 && both))
+        int order = i == a->count ? 1 : j == b->count ? -1 : compare_endpoints(a->rows[i], b->rows[j]);
+        if (order == 0 && both)
+            s->rows[s->count++] = a->rows[i]->mode >= b->rows[j]->mode ? a->rows[i] : b->rows[j];
+        else if (order < 0)
             s->rows[s->count++] = a->rows[i];
         else if (order > 0 && second)
             s->rows[s->count++] = b->rows[j];

@@ -19,7 +19,7 @@
 
 struct choice;
 
-/* Ordered by the protocol's name, then mode, then port. */
+/* Ordered by the protocol's name, then port; a port of a protocol is there in one mode only. */
 struct service_set {
     uint32_t id; /* they are numbered from 0, which is the empty set */
     uint32_t count;

@@ -404,7 +404,8 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
 static void absorb_response(struct endpoint *e, const struct probe_facts *f)
 {
     const struct response *r = f->response;
-    struct hello_result result = {.cause = f->outcome.cause, .reached = f->tls_begun};
+    struct hello_result result = {
+        .cause = f->outcome.cause, .reached = f->tls_begun, .torn = r && r->started};
     struct span ders[CHAIN_MAX];
     size_t count = 0, at = 0;
 

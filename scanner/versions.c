@@ -115,7 +115,7 @@ void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hel
         break;
     case CAUSE_CLOSED:
     case CAUSE_RESET:
-        if (result->reached) {
+        if (result->reached && !result->torn) {
             refused(l, asked, result->cause == CAUSE_CLOSED ? PROOF_CLOSE : PROOF_RESET, -1);
             break;
         }

@@ -17,6 +17,7 @@
 struct hello_result {
     enum cause cause; /* CAUSE_NONE: a ServerHello came                                     */
     bool reached;     /* the hello was sent; otherwise the cause lies before TLS            */
+    bool torn;        /* an answer had begun when the connection ended: that is no refusal  */
     int alert;        /* CAUSE_ALERT: its description                                       */
     struct server_hello hello;
 };
