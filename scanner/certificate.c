@@ -22,7 +22,7 @@ struct trust *trust_new(const char *ca_file, FILE *errors)
         count = ca_file ? gnutls_x509_trust_list_add_trust_file(t->roots, ca_file, NULL,
                                                                 GNUTLS_X509_FMT_PEM, 0, 0)
                         : gnutls_x509_trust_list_add_system_trust(t->roots, 0, 0);
-    if (count > 0 || (count == 0 && !ca_file))
+    if (count > 0)
         return t;
     fprintf(errors, "%s: no certificates could be read: %s\n", ca_file ? ca_file : "system trust",
             count < 0 ? gnutls_strerror(count) : "there are none in it");

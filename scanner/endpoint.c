@@ -307,7 +307,8 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     observation_learn(o, FACT_CHAIN);
     if (!wants(e, FACTS_HANDSHAKE))
         return;
-    o->why[FACT_VERIFY] = chain_verify(e->options->trust, ders, count, e->name, &e->address,
+    o->why[FACT_VERIFY] = e->options->trust &&
+                                  chain_verify(e->options->trust, ders, count, e->name, &e->address,
                                        (time_t)(unix_ms() / 1000), &o->tls.verdict)
                               ? CAUSE_NONE
                               : CAUSE_LOCAL;

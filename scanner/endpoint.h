@@ -27,7 +27,7 @@ struct endpoint_options {
     unsigned facts; /* enum facts, together */
     bool exhaustive;
     unsigned deadline_ms; /* for all probes of an endpoint together */
-    const struct trust *trust;
+    const struct trust *trust; /* NULL: nothing to verify against */
 };
 
 enum endpoint_stage {

@@ -151,6 +151,7 @@ static void host_tell(struct host *h)
     struct engine *e = h->engine;
 
     e->counts.hosts++;
+    e->room += e->room < e->options.concurrency; /* descriptors may have come back */
     e->counts.answered += h->view.answered;
     for (size_t i = 0; i < h->view.count; i++) {
         e->counts.endpoints++;

@@ -482,8 +482,12 @@ static int run_scan(struct scan *s)
     if (s->options.dry_run)
         return dry_run(s);
     make_room(&s->options.engine, s->options.quiet);
-    if (!(s->trust = trust_new(s->options.ca_file, stderr)) || !describe_run(s) || !open_writers(s) ||
-        !begin_writers(s))
+    s->trust = trust_new(s->options.ca_file, stderr);
+    if (!s->trust && s->options.ca_file)
+        return EXIT_TROUBLE;
+    if (!s->trust && !s->options.quiet)
+        fprintf(stderr, PROGRAM ": certificates are not verified: install ca-certificates, or give --ca-file\n");
+    if (!describe_run(s) || !open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     if (uv_loop_init(&s->loop) < 0)
         return EXIT_TROUBLE;

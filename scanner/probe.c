@@ -10,7 +10,6 @@
 #define PLAINTEXT_MAX ((size_t)8 * 1024) /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U             /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U               /* ms to wait for the answer to QUIT                       */
-#define JUDGEMENT_WAIT 500U              /* ms for a TLS 1.3 server to miss a certificate of ours   */
 #define FIRST_TEXT_MAX ((size_t)512)
 #define CERTIFICATES_MAX ((size_t)64 * 1024)
 
@@ -29,6 +28,7 @@ struct probe {
     struct probe_request request;
     unsigned open_handles;
     bool done;
+    bool cut;       /* something could not be sent any more */
     bool last_look; /* the deadline has passed; what lies in the socket is read first */
 
     enum layer layer;
@@ -186,11 +186,12 @@ static void on_written(uv_write_t *request, int result)
     struct late_write *w = (struct late_write *)request->data;
     struct probe *p = w->probe;
     free(w);
-    if (result < 0 && result != UV_ECANCELED && !p->done)
-        finish_early(p, CAUSE_RESET);
+    if (result < 0 && !p->done)
+        p->cut = true;
 }
 
-/* What is sent is small, and goes out at once unless the peer does not read. */
+/* What is sent is small, and goes out at once unless the peer does not read. If it cannot be sent, the peer has cut the
+   connection; what it said before that is still there to be read, and the end of it will come from there. */
 static void send_bytes(struct probe *p, struct span bytes)
 {
     union {
@@ -204,7 +205,7 @@ static void send_bytes(struct probe *p, struct span bytes)
     if (n == (int)bytes.len)
         return;
     if (n < 0 && n != UV_EAGAIN) {
-        finish_early(p, CAUSE_RESET);
+        p->cut = true;
         return;
     }
     bytes = span_from(bytes, n > 0 ? (size_t)n : 0);
@@ -219,7 +220,7 @@ static void send_bytes(struct probe *p, struct span bytes)
     buffer = uv_buf_init(w->bytes, (unsigned)bytes.len);
     if (uv_write(&w->request, (uv_stream_t *)&p->tcp, &buffer, 1, on_written) < 0) {
         free(w);
-        finish_early(p, CAUSE_RESET);
+        p->cut = true;
     }
 }
 
@@ -358,23 +359,12 @@ static void begin_tls(struct probe *p, struct span rest)
     }
 }
 
-static void on_judged(uv_timer_t *timer)
-{
-    struct probe *p = timer->data;
-    if (!p->done)
-        obey(p, dialogue_secured(&p->dialogue), (struct span){"", 0});
-}
-
-/* The handshake is done: on with the dialogue. In TLS 1.3 a server that wants a certificate says no only now, and a word
-   of ours that crosses its alert would have the alert thrown away with the connection. */
+/* The handshake is done: on with the dialogue. */
 static void on_open(struct probe *p)
 {
-    struct tls_session_facts facts = tls_facts(p->tls);
     p->carry_len = 0;
     if (p->request.tls_first)
         set_reply_deadline(p); /* the greeting comes inside */
-    else if (facts.client_certificate_requested && facts.hello.version == VERSION_TLS13)
-        uv_timer_start(&p->timer, on_judged, JUDGEMENT_WAIT, 0);
     else
         obey(p, dialogue_secured(&p->dialogue), (struct span){"", 0});
 }
@@ -506,6 +496,8 @@ static enum cause cause_of_uv(int error)
 /* The peer is gone; a TLS session or a response may make more of that. */
 static void on_end(struct probe *p, enum cause cause)
 {
+    if (p->cut && cause == CAUSE_CLOSED)
+        cause = CAUSE_RESET; /* the error was told when we wrote */
     if (p->layer == LAYER_TLS) {
         enum tls_step step = tls_eof(p->tls);
         bool during_handshake = !tls_facts(p->tls).completed;

@@ -30,7 +30,7 @@ enum tls_step {
    than 255 some others. */
 enum tls_offer {
     TLS_OFFER_DEFAULT, /* TLS 1.0 to 1.3, all the library has, padded to 512 octets     */
-    TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice, in under 256 octets            */
+    TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice; under 256 octets for names up to 60 */
     TLS_OFFER_COUNT
 };
 
