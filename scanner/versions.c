@@ -115,11 +115,11 @@ void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hel
         break;
     case CAUSE_CLOSED:
     case CAUSE_RESET:
-        if (result->reached && !result->torn) {
+        if (result->reached && !result->torn)
             refused(l, asked, result->cause == CAUSE_CLOSED ? PROOF_CLOSE : PROOF_RESET, -1);
-            break;
-        }
-        /* fall through */
+        else
+            leave_open(l, asked->highest, result->cause, -1);
+        break;
     default:
         leave_open(l, asked->highest, result->cause, -1);
         break;
