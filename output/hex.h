@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /* Writes 2 * count digits and a NUL into out, as far as they fit; returns out. */
-static inline const char *hex_encode(const unsigned char *octets, size_t count, char *out, size_t size)
+static inline const char *hex_encode(const unsigned char *octets, size_t count, char *out,
+                                     size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     size_t at = 0;

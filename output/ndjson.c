@@ -42,7 +42,8 @@ static bool add_line(struct ndjson *n, char *line)
 static bool flush(struct writing *w)
 {
     struct ndjson *n = w->state;
-    bool ok = outfile_write(w->file, n->lines, n->len) && gnutls_hash(n->hash, n->lines, n->len) >= 0;
+    bool ok =
+        outfile_write(w->file, n->lines, n->len) && gnutls_hash(n->hash, n->lines, n->len) >= 0;
     n->len = 0;
     return ok;
 }
@@ -50,8 +51,8 @@ static bool flush(struct writing *w)
 static bool begin(struct writing *w)
 {
     struct ndjson *n = w->state = calloc(1, sizeof *n);
-    return n && gnutls_hash_init(&n->hash, GNUTLS_DIG_SHA256) >= 0 && add_line(n, record_run_start(w->run)) &&
-           flush(w);
+    return n && gnutls_hash_init(&n->hash, GNUTLS_DIG_SHA256) >= 0 &&
+           add_line(n, record_run_start(w->run)) && flush(w);
 }
 
 static bool host(struct writing *w, const struct host_view *view)
@@ -71,7 +72,8 @@ static bool end(struct writing *w, const struct run_end *run_end)
     char text[2 * sizeof digest + 1];
 
     gnutls_hash_output(n->hash, digest);
-    return add_line(n, record_run_end(w->run, run_end, hex_encode(digest, sizeof digest, text, sizeof text))) &&
+    return add_line(n, record_run_end(w->run, run_end,
+                                      hex_encode(digest, sizeof digest, text, sizeof text))) &&
            flush(w);
 }
 

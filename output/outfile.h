@@ -2,8 +2,8 @@
 /*
  * outfile.h: where output goes: a descriptor that is written to in whole pieces, or not at all.
  *
- * A piece that cannot be written whole is cut off again where that is possible (a regular file), so that a full disk
- * leaves no half line behind.
+ * A piece that cannot be written whole is cut off again where that is possible (a regular file), so
+ * that a full disk leaves no half line behind.
  */
 #ifndef OUTPUT_OUTFILE_H
 #define OUTPUT_OUTFILE_H

@@ -19,11 +19,12 @@ struct builder {
     bool failed;
 };
 
-/* --- adding ----------------------------------------------------------------------------------------------------------- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 static cJSON *put(struct builder *b, cJSON *parent, const char *name, cJSON *item)
 {
-    if (!item || !parent || !(name ? cJSON_AddItemToObject(parent, name, item) : cJSON_AddItemToArray(parent, item))) {
+    if (!item || !parent ||
+        !(name ? cJSON_AddItemToObject(parent, name, item) : cJSON_AddItemToArray(parent, item))) {
         cJSON_Delete(item);
         b->failed = true;
         return NULL;
@@ -63,7 +64,8 @@ static void put_number(struct builder *b, cJSON *parent, const char *name, uint6
     put(b, parent, name, cJSON_CreateNumber((double)value));
 }
 
-static void put_hex(struct builder *b, cJSON *parent, const char *name, const unsigned char *octets, size_t count)
+static void put_hex(struct builder *b, cJSON *parent, const char *name, const unsigned char *octets,
+                    size_t count)
 {
     char text[2 * 32 + 1];
     put_text(b, parent, name, hex_encode(octets, count, text, sizeof text));
@@ -98,7 +100,8 @@ static bool known(struct builder *b, enum fact fact)
     return why == CAUSE_NONE;
 }
 
-static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fact fact, enum tri value)
+static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+                    enum tri value)
 {
     if (!known(b, fact))
         return;
@@ -108,7 +111,7 @@ static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fac
         put_truth(b, parent, name, value == TRI_YES);
 }
 
-/* --- identity --------------------------------------------------------------------------------------------------------- */
+/* --- identity --------------------------------------------------------------------------------- */
 
 const char *record_time(int64_t unix_ms, bool milliseconds, char out[RECORD_TIME_SIZE])
 {
@@ -135,8 +138,8 @@ void record_key(const struct host_view *host, const struct observation *o, char 
 {
     char text[ADDRESS_TEXT_MAX];
     const char *name = host_text(host, text);
-    snprintf(out, size, strchr(name, ':') ? "%s://[%s]:%u" : "%s://%s:%u", o->service->protocol->name, name,
-             (unsigned)o->service->port);
+    snprintf(out, size, strchr(name, ':') ? "%s://[%s]:%u" : "%s://%s:%u",
+             o->service->protocol->name, name, (unsigned)o->service->port);
 }
 
 static void put_head(struct builder *b, const struct run *run, const char *type, int64_t time)
@@ -173,7 +176,7 @@ static void put_endpoint(struct builder *b, const struct host_view *host)
     put_number(b, source, "line", target->line);
 }
 
-/* --- status ----------------------------------------------------------------------------------------------------------- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 static const char *trouble_code(const struct observation *o, char *number, size_t size)
 {
@@ -201,7 +204,7 @@ static void put_status(struct builder *b)
     put_text(b, error, "message", outcome_text(o->error));
 }
 
-/* --- before TLS ------------------------------------------------------------------------------------------------------- */
+/* --- before TLS ------------------------------------------------------------------------------- */
 
 static bool is_implicit(const struct observation *o)
 {
@@ -245,8 +248,8 @@ static void put_starttls(struct builder *b)
 }
 
 /* A list on one side of TLS: null where that side does not exist. */
-static void put_side(struct builder *b, cJSON *parent, const char *name, enum fact fact, bool exists,
-                     const struct list *list)
+static void put_side(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+                     bool exists, const struct list *list)
 {
     if (!known(b, fact))
         return;
@@ -271,8 +274,10 @@ static void put_auth(struct builder *b)
     put_truth(b, auth, "preauth", o->preauth);
     if (announces) {
         cJSON *login = put_object(b, auth, "login_disabled");
-        put_tri(b, login, "before_tls", FACT_LOGIN_BEFORE, before ? o->login_disabled[0] : TRI_UNKNOWN);
-        put_tri(b, login, "after_tls", FACT_LOGIN_AFTER, after ? o->login_disabled[1] : TRI_UNKNOWN);
+        put_tri(b, login, "before_tls", FACT_LOGIN_BEFORE,
+                before ? o->login_disabled[0] : TRI_UNKNOWN);
+        put_tri(b, login, "after_tls", FACT_LOGIN_AFTER,
+                after ? o->login_disabled[1] : TRI_UNKNOWN);
     } else {
         put_null(b, auth, "login_disabled");
     }
@@ -294,7 +299,7 @@ static void put_auth(struct builder *b)
     put_truth(b, auth, "credentials_sent", false);
 }
 
-/* --- TLS -------------------------------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static void put_suite(struct builder *b, cJSON *parent, uint32_t suite)
 {
@@ -337,7 +342,8 @@ static void put_versions(struct builder *b, cJSON *tls)
     cJSON *accepted = put_array(b, tls, "versions_accepted");
     for (int v = 0; v < VERSION_COUNT; v++)
         if (b->o->tls.versions[v].status == VERSION_ACCEPTED) {
-            snprintf(text, sizeof text, "%s%s", v <= VERSION_SSL3 ? "ssl" : "", version_number((enum version)v));
+            snprintf(text, sizeof text, "%s%s", v <= VERSION_SSL3 ? "ssl" : "",
+                     version_number((enum version)v));
             put(b, accepted, NULL, cJSON_CreateString(text));
         }
 }
@@ -435,7 +441,8 @@ static void put_failure(struct builder *b, cJSON *tls)
         put_number(b, failure, "alert", (uint64_t)t->failure.detail);
     else
         put_null(b, failure, "alert");
-    put_text(b, failure, "message", t->failure_text.data ? t->failure_text.data : outcome_text(t->failure));
+    put_text(b, failure, "message",
+             t->failure_text.data ? t->failure_text.data : outcome_text(t->failure));
     put_lossy(b, "/tls/failure/message", t->failure_text.lossy);
 }
 
@@ -468,18 +475,20 @@ static void put_tls(struct builder *b)
     else if (observation_knows(b->o, FACT_DH_BITS))
         put_null(b, tls, "dh_bits");
     put_tri(b, tls, "ocsp_staple", FACT_STAPLE, tri_of(t->staple));
-    put_tri(b, tls, "client_certificate_requested", FACT_CLIENT_CERTIFICATE, tri_of(t->client_certificate));
+    put_tri(b, tls, "client_certificate_requested", FACT_CLIENT_CERTIFICATE,
+            tri_of(t->client_certificate));
     put_tri(b, tls, "large_hello_intolerant", FACT_LARGE_HELLO, tri_of(t->large_hello));
     put_certificate(b, tls);
     put_chain(b, tls);
     put_verify(b, tls);
 }
 
-/* --- records ---------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 static void put_checks(struct builder *b)
 {
-    static const char *const results[] = {"pass", "fail", "not_applicable", "not_tested", "inconclusive"};
+    static const char *const results[] = {"pass", "fail", "not_applicable", "not_tested",
+                                          "inconclusive"};
     cJSON *checks = put_object(b, b->root, "checks");
     for (size_t i = 0; i < sizeof results / sizeof *results; i++)
         put_array(b, checks, results[i]);
@@ -496,7 +505,8 @@ static char *print(struct builder *b)
     return line;
 }
 
-char *record_endpoint(const struct run *run, const struct host_view *host, const struct observation *o)
+char *record_endpoint(const struct run *run, const struct host_view *host,
+                      const struct observation *o)
 {
     struct builder b = {.root = cJSON_CreateObject(), .o = o};
 
@@ -545,7 +555,8 @@ static void put_option(struct builder *b, cJSON *options, const struct run_optio
     }
 }
 
-static void put_count(struct builder *b, cJSON *parent, const char *name, bool counted, uint64_t value)
+static void put_count(struct builder *b, cJSON *parent, const char *name, bool counted,
+                      uint64_t value)
 {
     if (counted && value < (uint64_t)1 << 53)
         put_number(b, parent, name, value);
@@ -553,7 +564,8 @@ static void put_count(struct builder *b, cJSON *parent, const char *name, bool c
         put_null(b, parent, name);
 }
 
-/* The hash of all targets and of the options, so that two runs can be told to have asked the same. */
+/* The hash of all targets and of the options, so that two runs can be told to have asked the same.
+ */
 static void put_options_hash(struct builder *b, const struct run *run, const cJSON *options)
 {
     unsigned char digest[32];

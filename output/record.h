@@ -2,7 +2,8 @@
 /*
  * record.h: the records (schema/record.schema.json), one JSON object a line.
  *
- * Each function gives a line without its end, in memory of its own that the caller frees, or NULL if there is none.
+ * Each function gives a line without its end, in memory of its own that the caller frees, or NULL
+ * if there is none.
  */
 #ifndef OUTPUT_RECORD_H
 #define OUTPUT_RECORD_H

@@ -29,14 +29,14 @@ struct run {
     const char *const *targets; /* the first of them, normalised */
     size_t target_count;
     uint64_t targets_total, hosts, endpoints;
-    bool streamed;              /* the totals are not known */
-    const char *scope_hash;     /* SHA-256, hex, of all normalised targets */
+    bool streamed;          /* the totals are not known */
+    const char *scope_hash; /* SHA-256, hex, of all normalised targets */
     const struct run_option *options;
     size_t option_count;
 };
 
 struct run_end {
-    int64_t duration; /* ms */
+    int64_t duration;       /* ms */
     const char *stopped_by; /* NULL: complete */
     uint64_t recorded;
     uint64_t statuses[STATUS_COUNT];

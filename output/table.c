@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* table.c: a line an endpoint, for people at a terminal, and a summary. No text of a server's gets in here. */
+/* table.c: a line an endpoint, for people at a terminal, and a summary. No text of a server's gets
+ * in here. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdarg.h>
@@ -46,8 +47,9 @@ static bool print(struct writing *w, const char *format, ...)
 static bool begin(struct writing *w)
 {
     w->state = calloc(1, sizeof(struct table));
-    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %s%s\n", paint(w, DIM), "HOST", "SERVICE",
-                             "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR", "REMARKS", unpaint(w, DIM));
+    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %s%s\n", paint(w, DIM),
+                             "HOST", "SERVICE", "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR",
+                             "REMARKS", unpaint(w, DIM));
 }
 
 static bool is_clear(const struct observation *o)
@@ -60,7 +62,8 @@ static const char *upgrade_word(const struct observation *o, enum color *color)
 {
     *color = PLAIN;
     if (!is_clear(o))
-        return observation_knows(o, FACT_OBSERVED_MODE) && o->status == STATUS_OK ? "implicit" : "-";
+        return observation_knows(o, FACT_OBSERVED_MODE) && o->status == STATUS_OK ? "implicit"
+                                                                                  : "-";
     if (!observation_knows(o, FACT_ACCEPTED))
         return o->upgrade_command ? "unknown" : "-";
     if (o->accepted != TRI_YES) {
@@ -76,7 +79,8 @@ static const char *upgrade_word(const struct observation *o, enum color *color)
 }
 
 /* The versions accepted; "?" stands for what is not known. */
-static const char *version_words(const struct observation *o, char *out, size_t size, enum color *color)
+static const char *version_words(const struct observation *o, char *out, size_t size,
+                                 enum color *color)
 {
     size_t len = 0;
     bool unknown = false;
@@ -91,8 +95,8 @@ static const char *version_words(const struct observation *o, char *out, size_t 
             continue;
         if (v < VERSION_TLS12)
             *color = RED;
-        len += (size_t)snprintf(out + len, size - len, "%s%s%s", len ? " " : "", v <= VERSION_SSL3 ? "ssl" : "",
-                                version_number((enum version)v));
+        len += (size_t)snprintf(out + len, size - len, "%s%s%s", len ? " " : "",
+                                v <= VERSION_SSL3 ? "ssl" : "", version_number((enum version)v));
     }
     if (unknown)
         snprintf(out + len, size - len, "%s?", len ? " " : "");
@@ -123,7 +127,8 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
 
     if (o->status != STATUS_OK)
         words[count++] = outcome_text(o->error);
-    if (o->status == STATUS_OK && observation_knows(o, FACT_OBSERVED_MODE) && o->mode != o->service->mode)
+    if (o->status == STATUS_OK && observation_knows(o, FACT_OBSERVED_MODE) &&
+        o->mode != o->service->mode)
         words[count++] = o->mode == MODE_IMPLICIT ? "speaks TLS at once" : "speaks in clear";
     if (o->preauth && is_clear(o))
         words[count++] = "PREAUTH";
@@ -132,7 +137,8 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
     if (o->trailing)
         words[count++] = "text between STARTTLS and TLS";
     if (observation_knows(o, FACT_VERIFY) && !o->tls.verdict.trusted)
-        words[count++] = list_has(&o->tls.verdict.errors, "expired") ? "certificate expired" : "certificate not trusted";
+        words[count++] = list_has(&o->tls.verdict.errors, "expired") ? "certificate expired"
+                                                                     : "certificate not trusted";
     if (observation_knows(o, FACT_VERIFY) && o->tls.verdict.name_match == TRI_NO)
         words[count++] = "certificate is for another name";
     out[0] = 0;
@@ -164,14 +170,16 @@ static bool show(struct writing *w, const struct host_view *host, const struct o
         snprintf(name, sizeof name, "%.40s%s%s", host->target->name, *address ? " " : "", address);
     else
         snprintf(name, sizeof name, "%s", address);
-    snprintf(service, sizeof service, "%u/%s", (unsigned)o->service->port, o->service->protocol->name);
+    snprintf(service, sizeof service, "%u/%s", (unsigned)o->service->port,
+             o->service->protocol->name);
     const char *starttls = upgrade_word(o, &starttls_color);
     const char *version = version_words(o, versions, sizeof versions, &version_color);
     const char *login = login_word(o, &login_color);
     return print(w, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s\n", name, service,
-                 paint(w, status_color), status_name(o->status), unpaint(w, status_color), paint(w, starttls_color),
-                 starttls, unpaint(w, starttls_color), paint(w, version_color), version, unpaint(w, version_color),
-                 paint(w, login_color), login, unpaint(w, login_color), remarks(o, words, sizeof words));
+                 paint(w, status_color), status_name(o->status), unpaint(w, status_color),
+                 paint(w, starttls_color), starttls, unpaint(w, starttls_color),
+                 paint(w, version_color), version, unpaint(w, version_color), paint(w, login_color),
+                 login, unpaint(w, login_color), remarks(o, words, sizeof words));
 }
 
 static bool host(struct writing *w, const struct host_view *view)
@@ -188,18 +196,21 @@ static bool host(struct writing *w, const struct host_view *view)
 static bool end(struct writing *w, const struct run_end *e)
 {
     const struct table *t = w->state;
-    bool ok = print(w, "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64 " endpoints shown:", e->answered, e->hosts,
-                    t->shown);
+    bool ok = print(w, "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64 " endpoints shown:",
+                    e->answered, e->hosts, t->shown);
     for (int s = 0; s < STATUS_COUNT && ok; s++)
         if (e->statuses[s])
             ok = print(w, " %" PRIu64 " %s", e->statuses[s], status_name((enum status)s));
     ok = ok && print(w, "\naccepted:");
     for (int v = 0; v < VERSION_COUNT && ok; v++)
-        ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS", version_number((enum version)v),
-                   t->versions[v], v + 1 < VERSION_COUNT ? "," : "\n");
-    ok = ok && print(w, "in clear: %" PRIu64 " offer password logins, %" PRIu64 " have no working TLS\n", t->login_open,
-                     t->without_tls);
-    return ok && (!e->stopped_by || print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
+        ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
+                   version_number((enum version)v), t->versions[v],
+                   v + 1 < VERSION_COUNT ? "," : "\n");
+    ok = ok &&
+         print(w, "in clear: %" PRIu64 " offer password logins, %" PRIu64 " have no working TLS\n",
+               t->login_open, t->without_tls);
+    return ok && (!e->stopped_by ||
+                  print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
 }
 
 static void free_state(struct writing *w)

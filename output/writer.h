@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writer.h: one way to say what a run saw. A format is a file with such a row, and a line in writers[].
+ * writer.h: one way to say what a run saw. A format is a file with such a row, and a line in
+ * writers[].
  *
- * begin, host and end are called in that order, host once for each host that is recorded. A writer puts whole lines
- * into its outfile and keeps nothing of a host. False: it could not be written; the outfile knows why (no error
- * there: out of memory).
+ * begin, host and end are called in that order, host once for each host that is recorded. A writer
+ * puts whole lines into its outfile and keeps nothing of a host. False: it could not be written;
+ * the outfile knows why (no error there: out of memory).
  */
 #ifndef OUTPUT_WRITER_H
 #define OUTPUT_WRITER_H
@@ -16,9 +17,9 @@ struct writing {
     const struct writer *writer;
     const struct run *run;
     struct outfile *file;
-    bool color;     /* ANSI colours may be used */
+    bool color;        /* ANSI colours may be used */
     uint64_t recorded; /* endpoints so far */
-    void *state;    /* the writer's own */
+    void *state;       /* the writer's own */
 };
 
 struct writer {

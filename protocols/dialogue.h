@@ -2,17 +2,17 @@
 /*
  * dialogue.h: one conversation with one server, bytes in and meaning out.
  *
- *   service bytes --> dialogue_feed() --> line splitter --> protocol->line()  where does a reply end?
- *                                                       \-> protocol->turn()  what do we say to it?
+ *   service bytes --> dialogue_feed() --> a line --> protocol->line()  where does a reply end?
+ *                                              \-> protocol->turn()  what do we say to it?
  *
- * A dialogue knows no socket, no clock and no memory but its own: the caller owns the bytes it feeds, keeps
- * the incomplete last line, sends dialogue_output(), and lays TLS under it when it says WANT_TLS. What the
- * server says is handed to the caller's note() as raw bytes; what it means is in the fields of the struct.
- * Nothing is ever sent before the greeting, and only one command is ever on its way (RFC 3207 section 4,
- * RFC 4642 section 2.2.1: an upgrade must not be pipelined).
+ * A dialogue knows no socket, no clock and no memory but its own: the caller owns the bytes it
+ * feeds, keeps the incomplete last line, sends dialogue_output(), and lays TLS under it when it
+ * says WANT_TLS. What the server says is handed to the caller's note() as raw bytes; what it means
+ * is in the fields of the struct. Nothing is ever sent before the greeting, and only one command is
+ * ever on its way (RFC 3207 section 4, RFC 4642 section 2.2.1: an upgrade must not be pipelined).
  *
- * A protocol is two functions and a goodbye: see imap.c, pop3.c, smtp.c, ftp.c. To add one, write such a file
- * and add its rows to the table in services.c.
+ * A protocol is two functions and a goodbye: see imap.c, pop3.c, smtp.c, ftp.c. To add one, write
+ * such a file and add its rows to the table in services.c.
  */
 #ifndef PROTOCOLS_DIALOGUE_H
 #define PROTOCOLS_DIALOGUE_H
@@ -43,11 +43,11 @@ enum line {
 };
 
 enum reply_kind {
-    REPLY_POSITIVE, /* 2yz, OK, +OK                          */
-    REPLY_CONTINUE, /* 3yz, a continuation request           */
+    REPLY_POSITIVE,  /* 2yz, OK, +OK                          */
+    REPLY_CONTINUE,  /* 3yz, a continuation request           */
     REPLY_TRANSIENT, /* 4yz, or a response code that says so  */
-    REPLY_NEGATIVE, /* 5yz, NO, BAD, -ERR                    */
-    REPLY_FAREWELL  /* 421, BYE: the server is leaving       */
+    REPLY_NEGATIVE,  /* 5yz, NO, BAD, -ERR                    */
+    REPLY_FAREWELL   /* 421, BYE: the server is leaving       */
 };
 
 struct reply {
@@ -119,12 +119,13 @@ struct capabilities {
 
 struct protocol {
     const char *name;
-    const char *greetings[5]; /* how a greeting can begin, NULL at the end                            */
-    bool hello_first;         /* the capability command must come before the upgrade (RFC 3207)       */
-    bool announces_login;     /* the capability list says whether a password login is allowed         */
-    enum line (*line)(struct dialogue *, struct span, struct reply *); /* does the reply end here?     */
-    enum want (*ask)(struct dialogue *, enum step);                    /* say the command of that step */
-    enum want (*turn)(struct dialogue *, const struct reply *);        /* what a reply leads to        */
+    const char *greetings[5]; /* how a greeting can begin, NULL at the end */
+    bool hello_first;     /* the capability command must come before the upgrade (RFC 3207)       */
+    bool announces_login; /* the capability list says whether a password login is allowed         */
+    enum line (*line)(struct dialogue *, struct span,
+                      struct reply *);                          /* does the reply end here?     */
+    enum want (*ask)(struct dialogue *, enum step);             /* say the command of that step */
+    enum want (*turn)(struct dialogue *, const struct reply *); /* what a reply leads to        */
 };
 
 struct dialogue {
@@ -164,9 +165,10 @@ struct dialogue {
 void dialogue_init(struct dialogue *, const struct protocol *, struct agenda, bool secure, note_fn,
                    void *context);
 
-/* Eats whole lines off the front of *bytes until there is something to say or to do. If there is neither (WANT_MORE
-   and no output), what is left is an incomplete line, which the caller keeps and feeds again with what follows.
-   After WANT_TLS, WANT_CLOSE and WANT_ABORT it is what the server said behind the end. */
+/* Eats whole lines off the front of *bytes until there is something to say or to do. If there is
+   neither (WANT_MORE and no output), what is left is an incomplete line, which the caller keeps and
+   feeds again with what follows. After WANT_TLS, WANT_CLOSE and WANT_ABORT it is what the server
+   said behind the end. */
 enum want dialogue_feed(struct dialogue *, struct span *bytes);
 
 /* TLS is up on a connection that was upgraded: carry on inside it. */
@@ -175,13 +177,15 @@ enum want dialogue_secured(struct dialogue *);
 /* What is to be sent now; empty when nothing is. Forgotten at the next feed. */
 struct span dialogue_output(const struct dialogue *);
 
-/* Could these bytes be the beginning of a greeting of this protocol? For what a silent peer left unfinished. */
+/* Could these bytes be the beginning of a greeting of this protocol? For what a silent peer left
+ * unfinished. */
 bool dialogue_greets(const struct protocol *, struct span bytes);
 
-/* Does the server say that a password login is not allowed now? Unknown where it makes no such announcement. */
+/* Does the server say that a password login is not allowed now? Unknown where it makes no such
+ * announcement. */
 enum tri dialogue_login_disabled(const struct dialogue *, bool inside_tls);
 
-/* --- for the protocol files --------------------------------------------------------------------------------- */
+/* --- for the protocol files ------------------------------------------------------------------- */
 
 /* Says a command (CRLF is added) and moves to the step that its reply belongs to. */
 enum want dialogue_say(struct dialogue *, enum step, const char *format, ...)

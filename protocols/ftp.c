@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* ftp.c: FTP before login (RFC 959, RFC 2389, RFC 4217): greeting, FEAT, AUTH TLS or AUTH SSL, QUIT. */
+/* ftp.c: FTP before login (RFC 959, RFC 2389, RFC 4217): greeting, FEAT, AUTH TLS or AUTH SSL,
+ * QUIT. */
 #include "protocols/dialogue.h"
 
-/* RFC 854: commands of the Telnet layer that some servers still send; out is as large as a line may be. */
+/* RFC 854: commands of the Telnet layer that some servers still send; out is as large as a line may
+ * be. */
 static struct span strip_telnet(struct span line, char *out)
 {
     const unsigned char iac = 255, will = 251;
@@ -19,7 +21,8 @@ static struct span strip_telnet(struct span line, char *out)
     return (struct span){out, n};
 }
 
-/* RFC 2389 section 3.2: a feature a line. AUTH may name several ways, with ";" between them, or none. */
+/* RFC 2389 section 3.2: a feature a line. AUTH may name several ways, with ";" between them, or
+ * none. */
 static void read_feature(struct dialogue *d, struct span text)
 {
     struct span rest = span_trim(text);
@@ -28,7 +31,8 @@ static void read_feature(struct dialogue *d, struct span text)
     if (!word.len)
         return;
     dialogue_note(d, NOTE_CAPABILITY, span_trim(text));
-    if (span_is(word, "AUTH") && (!rest.len || span_mentions(rest, "TLS") || span_mentions(rest, "SSL")))
+    if (span_is(word, "AUTH") &&
+        (!rest.len || span_mentions(rest, "TLS") || span_mentions(rest, "SSL")))
         dialogue_capabilities(d)->starttls = true;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "protocols/hello.h"
 
-/* --- writing ---------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
-/* A cursor over the output. Everything written is of known, bounded size: HELLO_MAX holds the largest hello. */
+/* A cursor over the output. Everything written is of known, bounded size: HELLO_MAX holds the
+ * largest hello. */
 struct writer {
     uint8_t *out;
     size_t len;
@@ -48,32 +49,37 @@ static void close16(struct writer *w, size_t start)
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Up to TLS 1.2: whatever a server may still have, the strong first, few enough to stay under 256 octets. The last
-   one is the signal of RFC 5746. */
+/* Up to TLS 1.2: whatever a server may still have, the strong first, few enough to stay under 256
+   octets. The last one is the signal of RFC 5746. */
 static const uint16_t legacy_suites[] = {
-    0xc02c, 0xc02b, 0xcca9, 0xc024, 0xc023, 0xc00a, 0xc009, 0xc008, 0xc007, /* ECDHE-ECDSA         */
-    0xc030, 0xc02f, 0xcca8, 0xc028, 0xc027, 0xc014, 0xc013, 0xc012, 0xc011, /* ECDHE-RSA           */
-    0x009f, 0x009e, 0xccaa, 0x006b, 0x0067, 0x0039, 0x0033, 0x0016, 0x0088, /* DHE-RSA             */
-    0x009d, 0x009c, 0x003d, 0x003c, 0x0035, 0x002f, 0x0084, 0x000a, 0x0005, 0x0004, /* RSA          */
-    0x0038, 0x0032, 0x0013,                                                 /* DHE-DSS             */
-    0xc019, 0x0034, 0x001b,                                                 /* anonymous           */
-    0x0009, 0x0008, 0x0003,                                                 /* DES and export      */
+    0xc02c, 0xc02b, 0xcca9, 0xc024, 0xc023,
+    0xc00a, 0xc009, 0xc008, 0xc007, /* ECDHE-ECDSA         */
+    0xc030, 0xc02f, 0xcca8, 0xc028, 0xc027,
+    0xc014, 0xc013, 0xc012, 0xc011, /* ECDHE-RSA           */
+    0x009f, 0x009e, 0xccaa, 0x006b, 0x0067,
+    0x0039, 0x0033, 0x0016, 0x0088, /* DHE-RSA             */
+    0x009d, 0x009c, 0x003d, 0x003c, 0x0035,
+    0x002f, 0x0084, 0x000a, 0x0005, 0x0004, /* RSA          */
+    0x0038, 0x0032, 0x0013,                 /* DHE-DSS             */
+    0xc019, 0x0034, 0x001b,                 /* anonymous           */
+    0x0009, 0x0008, 0x0003,                 /* DES and export      */
     0x00ff,
 };
 
 /* With TLS 1.3 on offer the old ones are there only to see which version is chosen instead. */
 static const uint16_t modern_suites[] = {
-    0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0xc02c, 0xc02b, 0xcca9, 0xc00a, 0xc009, 0xc030,
-    0xc02f, 0xcca8, 0xc014, 0xc013, 0x009f, 0x009e, 0x0039, 0x0033, 0x009d, 0x009c, 0x0035,
-    0x002f, 0x000a, 0x00ff,
+    0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0xc02c, 0xc02b, 0xcca9, 0xc00a,
+    0xc009, 0xc030, 0xc02f, 0xcca8, 0xc014, 0xc013, 0x009f, 0x009e, 0x0039,
+    0x0033, 0x009d, 0x009c, 0x0035, 0x002f, 0x000a, 0x00ff,
 };
 
 static const uint16_t groups[] = {0x001d, 0x0017, 0x0018, 0x0019, 0x001e, 0x001a, 0x001b, 0x001c};
-static const uint16_t modern_groups[] = {0x001d, 0x0017, 0x0018, 0x0019, 0x001e, 0x11ec, 0x11eb,
-                                         0x11ed, 0x0100, 0x0101, 0x0102, 0x0103, 0x0104, 0x001f,
-                                         0x0020, 0x0021};
-static const uint16_t signatures[] = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807, 0x0808,
-                                      0x0809, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201, 0x0202};
+static const uint16_t modern_groups[] = {0x001d, 0x0017, 0x0018, 0x0019, 0x001e, 0x11ec,
+                                         0x11eb, 0x11ed, 0x0100, 0x0101, 0x0102, 0x0103,
+                                         0x0104, 0x001f, 0x0020, 0x0021};
+static const uint16_t signatures[] = {0x0403, 0x0503, 0x0603, 0x0804, 0x0805,
+                                      0x0806, 0x0807, 0x0808, 0x0809, 0x0401,
+                                      0x0501, 0x0601, 0x0203, 0x0201, 0x0202};
 
 enum extension {
     EXTENSION_SERVER_NAME = 0,
@@ -88,7 +94,8 @@ enum extension {
     EXTENSION_RENEGOTIATION = 0xff01
 };
 
-static void put_extension16(struct writer *w, enum extension type, const uint16_t *list, size_t count)
+static void put_extension16(struct writer *w, enum extension type, const uint16_t *list,
+                            size_t count)
 {
     put16(w, type);
     size_t extension = open16(w), inner = open16(w);
@@ -116,8 +123,9 @@ static uint16_t wire_of_version(enum version version)
     return wires[version];
 }
 
-/* RFC 8446 section 4.2.1. In hellos below TLS 1.3 too: a server that reads it goes by the list, and then finds also what
-   lies below a version that it has not; going by the older field alone, GnuTLS gives up at such a hole. */
+/* RFC 8446 section 4.2.1. In hellos below TLS 1.3 too: a server that reads it goes by the list, and
+   then finds also what lies below a version that it has not; going by the older field alone, GnuTLS
+   gives up at such a hole. */
 static void put_supported_versions(struct writer *w, const struct hello *h)
 {
     unsigned highest = wire_of_version(h->highest), lowest = h->alone ? highest : 0x0300;
@@ -231,7 +239,7 @@ size_t hello_build(const struct hello *h, uint8_t out[HELLO_MAX])
     return w.len;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 const char *version_number(enum version version)
 {
@@ -247,7 +255,8 @@ enum version version_of_wire(uint16_t wire)
     return VERSION_NONE;
 }
 
-/* A cursor over the input that cannot leave it: after a short read, bad is set and everything reads as zero. */
+/* A cursor over the input that cannot leave it: after a short read, bad is set and everything reads
+ * as zero. */
 struct reader {
     struct span rest;
     bool bad;
@@ -304,7 +313,8 @@ static void read_extension(struct server_hello *h, unsigned type, struct span da
     }
 }
 
-/* RFC 8446 section 4.1.3: the random of a HelloRetryRequest, and the end of one that was talked down. */
+/* RFC 8446 section 4.1.3: the random of a HelloRetryRequest, and the end of one that was talked
+ * down. */
 static const uint8_t retry_random[HELLO_RANDOM] = {
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
@@ -360,7 +370,8 @@ static enum response_state read_alert(struct response *r)
     return ++r->warnings > RESPONSE_WARNINGS_MAX ? RESPONSE_LIMIT : RESPONSE_MORE;
 }
 
-/* RFC 8446 appendix D.2, RFC 5246 E.2: the whole of an SSLv2 SERVER-HELLO, its record header taken off. */
+/* RFC 8446 appendix D.2, RFC 5246 E.2: the whole of an SSLv2 SERVER-HELLO, its record header taken
+ * off. */
 static enum response_state read_ssl2(struct response *r, struct span body)
 {
     struct reader in = {body, false};
@@ -469,7 +480,8 @@ static enum response_state begin_record(struct response *r)
     r->record_left = (size_t)r->head[3] << 8 | r->head[4];
     r->head_len = 0;
     bool known = r->record_type == 21 || r->record_type == 22;
-    bool interrupted = (r->piece_len && r->record_type != r->piece_type) || (r->message_left && r->record_type != 22);
+    bool interrupted = (r->piece_len && r->record_type != r->piece_type) ||
+                       (r->message_left && r->record_type != 22);
     if (!known || r->head[1] != 3 || r->record_left == 0 || interrupted ||
         r->record_left > (size_t)16384 + 256)
         return RESPONSE_MALFORMED;

@@ -2,12 +2,14 @@
 /*
  * hello.h: ClientHellos made by hand, and what a server answers to them.
  *
- * Asking for a version costs one hello and the first flight of the answer: no key exchange, no cryptography. That
- * is also the only way to ask for SSLv2 and SSLv3, which no library speaks any more, and it does not depend on the
- * crypto policy of the host. The reader takes the answer in any pieces, keeps a bounded amount of it, and believes
- * TLS 1.3 only from the supported_versions extension (RFC 8446 section 4.2.1) or a HelloRetryRequest.
+ * Asking for a version costs one hello and the first flight of the answer: no key exchange, no
+ * cryptography. That is also the only way to ask for SSLv2 and SSLv3, which no library speaks any
+ * more, and it does not depend on the crypto policy of the host. The reader takes the answer in any
+ * pieces, keeps a bounded amount of it, and believes TLS 1.3 only from the supported_versions
+ * extension (RFC 8446 section 4.2.1) or a HelloRetryRequest.
  *
- * Wire formats: SSLv2 (draft-hickman-netscape-ssl), RFC 6101, RFC 2246, RFC 4346, RFC 5246, RFC 8446.
+ * Wire formats: SSLv2 (draft-hickman-netscape-ssl), RFC 6101, RFC 2246, RFC 4346, RFC 5246, RFC
+ * 8446.
  */
 #ifndef PROTOCOLS_HELLO_H
 #define PROTOCOLS_HELLO_H
@@ -33,19 +35,20 @@ const char *version_number(enum version);
 /* The version of these two octets on the wire; VERSION_NONE for any other. */
 enum version version_of_wire(uint16_t);
 
-/* The IANA name of a suite, or of an SSLv2 cipher kind (three octets); NULL if it is not in our table. */
+/* The IANA name of a suite, or of an SSLv2 cipher kind (three octets); NULL if it is not in our
+ * table. */
 const char *suite_name(uint32_t code);
 
 #define HELLO_MAX ((size_t)1024)
 #define HELLO_RANDOM ((size_t)32)
 
 struct hello {
-    enum version highest;  /* the highest version offered                                            */
-    bool alone;            /* this version alone, not everything below it too; only servers that read
-                              supported_versions can tell the difference                             */
-    bool with_share;       /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
-    const char *name;      /* for server_name, NULL for none; a DNS name of at most 255 octets       */
-    const uint8_t *random; /* HELLO_RANDOM octets                                                    */
+    enum version highest; /* the highest version offered */
+    bool alone;           /* this version alone, and nothing below it; only servers that read
+                             supported_versions can tell the difference                        */
+    bool with_share;  /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
+    const char *name; /* for server_name, NULL for none; a DNS name of at most 255 octets       */
+    const uint8_t *random; /* HELLO_RANDOM octets */
 };
 
 /* Writes the hello with its record header and gives its length: under 256 octets, or 512. */
@@ -68,12 +71,12 @@ struct server_hello {
 bool server_hello_parse(struct span body, struct server_hello *);
 
 enum response_state {
-    RESPONSE_MORE,      /* read on                                                                 */
-    RESPONSE_DONE,      /* the hello is there, and what else was wanted and is to be had           */
-    RESPONSE_ALERT,     /* a fatal alert, or a closing one: response.alert                         */
-    RESPONSE_PLAINTEXT, /* text where TLS should begin                                             */
-    RESPONSE_MALFORMED, /* neither text nor TLS, or TLS that breaks its own grammar                */
-    RESPONSE_LIMIT      /* warnings without end, or a message larger than we take                  */
+    RESPONSE_MORE,  /* read on                                                                 */
+    RESPONSE_DONE,  /* the hello is there, and what else was wanted and is to be had           */
+    RESPONSE_ALERT, /* a fatal alert, or a closing one: response.alert                         */
+    RESPONSE_PLAINTEXT, /* text where TLS should begin */
+    RESPONSE_MALFORMED, /* neither text nor TLS, or TLS that breaks its own grammar */
+    RESPONSE_LIMIT /* warnings without end, or a message larger than we take                  */
 };
 
 #define RESPONSE_WARNINGS_MAX 16
@@ -99,19 +102,20 @@ struct response {
     size_t head_len, record_left, message_len, message_left;
     uint8_t record_type, message_type;
     uint8_t head[5];
-    uint8_t piece[4]; /* a handshake header or an alert in pieces */
+    uint8_t piece[4];   /* a handshake header or an alert in pieces */
     uint8_t piece_type; /* the record it is from                    */
     size_t piece_len;
     uint8_t body[RESPONSE_HELLO_MAX];
 };
 
-/* Begins to read the answer to a hello. The Certificate message is put into certificates (at most max octets; the
-   buffer stays the caller's), or passed over if that is NULL. */
+/* Begins to read the answer to a hello. The Certificate message is put into certificates (at most
+   max octets; the buffer stays the caller's), or passed over if that is NULL. */
 void response_init(struct response *, const struct hello *, uint8_t *certificates, size_t max);
 
 enum response_state response_feed(struct response *, struct span bytes);
 
-/* Walks the certificates that were read: gives the DER of the next one, and false at the end. *at starts at 0. */
+/* Walks the certificates that were read: gives the DER of the next one, and false at the end. *at
+ * starts at 0. */
 bool response_certificate(const struct response *, size_t *at, struct span *der);
 
 #endif

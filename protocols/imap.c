@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* imap.c: IMAP before authentication (RFC 9051, RFC 3501): greeting, CAPABILITY, STARTTLS, LOGOUT. */
+/* imap.c: IMAP before authentication (RFC 9051, RFC 3501): greeting, CAPABILITY, STARTTLS, LOGOUT.
+ */
 #include <stdio.h>
 
 #include "protocols/dialogue.h"

@@ -71,8 +71,7 @@ static enum want pop3_turn(struct dialogue *d, const struct reply *reply)
 
     switch (d->step) {
     case STEP_GREETING:
-        return dialogue_greeted(
-            d, reply->kind == REPLY_POSITIVE ? GREETING_OK : GREETING_REFUSED);
+        return dialogue_greeted(d, reply->kind == REPLY_POSITIVE ? GREETING_OK : GREETING_REFUSED);
     case STEP_CAPABILITIES:
         c->answer = answer_of(reply->kind);
         c->login_disabled = !c->user && !c->plaintext;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * services.h: the protocol table: which protocol is spoken on which port, and how TLS comes into it.
+ * services.h: the protocol table: which protocol is spoken on which port, and how TLS comes into
+ * it.
  *
- * A service is a row of that table. "insecure" starts in clear and offers TLS; "implicit" is TLS from the first
- * byte; "explicit" starts in clear and is of no use until TLS was asked for (RFC 8314 section 3, RFC 4217).
+ * A service is a row of that table. "insecure" starts in clear and offers TLS; "implicit" is TLS
+ * from the first byte; "explicit" starts in clear and is of no use until TLS was asked for (RFC
+ * 8314 section 3, RFC 4217).
  */
 #ifndef PROTOCOLS_SERVICES_H
 #define PROTOCOLS_SERVICES_H

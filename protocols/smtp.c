@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* smtp.c: SMTP and submission (RFC 5321, RFC 3207, RFC 4954): greeting, EHLO or HELO, STARTTLS, QUIT. */
+/* smtp.c: SMTP and submission (RFC 5321, RFC 3207, RFC 4954): greeting, EHLO or HELO, STARTTLS,
+ * QUIT. */
 #include "protocols/dialogue.h"
 
 static void read_mechanisms(struct dialogue *d, struct span rest)
@@ -79,8 +80,8 @@ static enum greeting greet(struct dialogue *d, const struct reply *reply)
     return GREETING_OK;
 }
 
-/* Is this how a server of another protocol says that it does not know HELO? FTP also says 530 to all before a login,
-   but not with an enhanced status code as SMTP does for "TLS first". */
+/* Is this how a server of another protocol says that it does not know HELO? FTP also says 530 to
+   all before a login, but not with an enhanced status code as SMTP does for "TLS first". */
 static bool is_foreign(const struct reply *reply)
 {
     return reply->code == 500 || reply->code == 502 ||

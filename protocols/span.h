@@ -2,8 +2,9 @@
 /*
  * span.h: a stretch of somebody else's bytes, and the few things parsers ask of it.
  *
- * A span owns nothing and is not terminated; it is valid as long as the buffer behind it. Comparisons
- * ignore ASCII case (every keyword of these protocols is case-insensitive) and never the locale.
+ * A span owns nothing and is not terminated; it is valid as long as the buffer behind it.
+ * Comparisons ignore ASCII case (every keyword of these protocols is case-insensitive) and never
+ * the locale.
  */
 #ifndef PROTOCOLS_SPAN_H
 #define PROTOCOLS_SPAN_H
@@ -84,7 +85,8 @@ static inline struct span span_trim(struct span s)
     return s;
 }
 
-/* Takes the first word (up to white space) off the front of *rest; empty when there is none left. */
+/* Takes the first word (up to white space) off the front of *rest; empty when there is none left.
+ */
 static inline struct span span_word(struct span *rest)
 {
     struct span s = span_trim(*rest);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* suites.c: names of cipher suites, from IANA's registry of TLS parameters; SSLv2's kinds have three octets. */
+/* suites.c: names of cipher suites, from IANA's registry of TLS parameters; SSLv2's kinds have
+ * three octets. */
 #include "protocols/hello.h"
 
 static const struct {

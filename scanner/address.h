@@ -38,7 +38,7 @@ socklen_t address_to_sockaddr(const struct address *, uint16_t port, struct sock
 /* False if it is of another family. */
 bool address_from_sockaddr(const struct sockaddr *, struct address *);
 
-/* --- as numbers --- */
+/* --- as numbers ------------------------------------------------------------------------------- */
 
 /* 128 bits. An IPv4 address is a number below 2^32. */
 struct wide {

@@ -6,8 +6,8 @@
 #include <gnutls/x509.h>
 #include <stdlib.h>
 
-#define SANS_MAX 512U             /* alternative names that are looked at                         */
-#define LAST_SECOND 253402300799 /* 9999-12-31T23:59:59Z: "no end" (RFC 5280 section 4.1.2.5)     */
+#define SANS_MAX 512U            /* alternative names that are looked at                         */
+#define LAST_SECOND 253402300799 /* 9999-12-31T23:59:59Z: "no end" (RFC 5280 section 4.1.2.5) */
 
 struct trust {
     gnutls_x509_trust_list_t roots;
@@ -108,9 +108,9 @@ static bool read_usage(gnutls_x509_crt_t crt, struct certificate *c)
     static const struct {
         const char *oid, *name;
     } purposes[] = {
-        {GNUTLS_KP_TLS_WWW_SERVER, "serverAuth"},    {GNUTLS_KP_TLS_WWW_CLIENT, "clientAuth"},
-        {GNUTLS_KP_CODE_SIGNING, "codeSigning"},     {GNUTLS_KP_EMAIL_PROTECTION, "emailProtection"},
-        {GNUTLS_KP_TIME_STAMPING, "timeStamping"},   {GNUTLS_KP_OCSP_SIGNING, "OCSPSigning"},
+        {GNUTLS_KP_TLS_WWW_SERVER, "serverAuth"},  {GNUTLS_KP_TLS_WWW_CLIENT, "clientAuth"},
+        {GNUTLS_KP_CODE_SIGNING, "codeSigning"},   {GNUTLS_KP_EMAIL_PROTECTION, "emailProtection"},
+        {GNUTLS_KP_TIME_STAMPING, "timeStamping"}, {GNUTLS_KP_OCSP_SIGNING, "OCSPSigning"},
         {GNUTLS_KP_ANY, "anyExtendedKeyUsage"},
     };
     unsigned usage = 0;
@@ -187,8 +187,8 @@ static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
     c->not_after = gnutls_x509_crt_get_expiration_time(crt);
     if (c->not_after == (int64_t)GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION)
         c->not_after = LAST_SECOND;
-    const char *signature = gnutls_sign_get_name(
-        (gnutls_sign_algorithm_t)gnutls_x509_crt_get_signature_algorithm(crt));
+    const char *signature =
+        gnutls_sign_get_name((gnutls_sign_algorithm_t)gnutls_x509_crt_get_signature_algorithm(crt));
     snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "%s",
              signature ? signature : "unknown");
     read_serial(crt, c);
@@ -251,7 +251,8 @@ void chain_free(struct chain *chain)
     *chain = (struct chain){0};
 }
 
-/* Without a name there is only the address, and without an address in the certificate nothing to compare it with. */
+/* Without a name there is only the address, and without an address in the certificate nothing to
+ * compare it with. */
 static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struct address *address)
 {
     char octets[16];
@@ -296,9 +297,10 @@ static bool read_errors(struct verdict *v, unsigned status, bool self_signed)
     return true;
 }
 
-/* The one of those sent that issued this one, unless a trusted one did: where the path leaves what was sent. */
-static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x509_crt_t *crts, unsigned count,
-                                     gnutls_x509_crt_t crt)
+/* The one of those sent that issued this one, unless a trusted one did: where the path leaves what
+ * was sent. */
+static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x509_crt_t *crts,
+                                     unsigned count, gnutls_x509_crt_t crt)
 {
     gnutls_x509_crt_t root;
     if (gnutls_x509_crt_check_issuer(crt, crt) ||
@@ -310,10 +312,10 @@ static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x50
     return NULL;
 }
 
-/* The dates are compared here, because the library has one clock for the whole process. Those of the path count: what a
-   server sends besides may be as old as it likes. */
-static bool check_dates(struct verdict *v, const struct trust *trust, const gnutls_x509_crt_t *crts, unsigned count,
-                        time_t now)
+/* The dates are compared here, because the library has one clock for the whole process. Those of
+   the path count: what a server sends besides may be as old as it likes. */
+static bool check_dates(struct verdict *v, const struct trust *trust, const gnutls_x509_crt_t *crts,
+                        unsigned count, time_t now)
 {
     gnutls_x509_crt_t crt = crts[0];
     bool ok = true;
@@ -329,8 +331,8 @@ static bool check_dates(struct verdict *v, const struct trust *trust, const gnut
     return ok;
 }
 
-bool chain_verify(const struct trust *trust, const struct span *ders, size_t count, const char *name,
-                  const struct address *address, time_t now, struct verdict *v)
+bool chain_verify(const struct trust *trust, const struct span *ders, size_t count,
+                  const char *name, const struct address *address, time_t now, struct verdict *v)
 {
     gnutls_x509_crt_t crts[CHAIN_MAX];
     unsigned read = 0, status = 0;
@@ -351,7 +353,8 @@ bool chain_verify(const struct trust *trust, const struct span *ders, size_t cou
         v->name_match = match_name(crts[0], name, address);
         ok = check_dates(v, trust, crts, read, now);
         if (gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
-                                               GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL) < 0)
+                                               GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status,
+                                               NULL) < 0)
             status = GNUTLS_CERT_INVALID;
         ok = ok && read_errors(v, status, gnutls_x509_crt_check_issuer(crts[0], crts[0]) != 0);
         v->trusted = status == 0 && v->errors.count == 0;

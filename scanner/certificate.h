@@ -2,8 +2,8 @@
 /*
  * certificate.h: what a certificate says, and whether the chain that came with it can be trusted.
  *
- * Facts are copied out of the DER at once; nothing here keeps a library object. Verification never happens inside a
- * handshake: a scanner wants to see the chain that a client would refuse.
+ * Facts are copied out of the DER at once; nothing here keeps a library object. Verification never
+ * happens inside a handshake: a scanner wants to see the chain that a client would refuse.
  */
 #ifndef SCANNER_CERTIFICATE_H
 #define SCANNER_CERTIFICATE_H
@@ -32,9 +32,9 @@ struct certificate {
 };
 
 struct verdict {
-    bool trusted;         /* a chain to a trusted root, every date and algorithm in order */
-    enum tri name_match;  /* unknown where there is nothing to compare with */
-    struct list errors;   /* unknown_issuer, expired, not_yet_valid, insecure_algorithm … */
+    bool trusted;        /* a chain to a trusted root, every date and algorithm in order */
+    enum tri name_match; /* unknown where there is nothing to compare with */
+    struct list errors;  /* unknown_issuer, expired, not_yet_valid, insecure_algorithm … */
 };
 
 struct chain {
@@ -42,8 +42,8 @@ struct chain {
     size_t count;
 };
 
-/* The roots that are trusted: the system's, or those of a PEM file. NULL (and a line on errors) if they cannot be
-   read. */
+/* The roots that are trusted: the system's, or those of a PEM file. NULL (and a line on errors) if
+   they cannot be read. */
 struct trust *trust_new(const char *ca_file, FILE *errors);
 void trust_free(struct trust *);
 
@@ -51,7 +51,8 @@ void trust_free(struct trust *);
 bool chain_read(struct chain *, const struct span *ders, size_t count);
 void chain_free(struct chain *);
 
-/* Is the chain good for this name, or for this address where there is no name, at this time (Unix time)? */
+/* Is the chain good for this name, or for this address where there is no name, at this time (Unix
+ * time)? */
 bool chain_verify(const struct trust *, const struct span *ders, size_t count, const char *name,
                   const struct address *, time_t now, struct verdict *);
 void verdict_free(struct verdict *);

@@ -127,15 +127,18 @@ const struct service_set *choice_on_port(struct choice *c, uint16_t port)
     return intern(c, s);
 }
 
-/* Walks two sets side by side and takes what is in the first only, in both, in the second only. Where they have the same
-   port in two modes, "insecure", which is what is meant when nothing is said, gives way. */
+/* Walks two sets side by side and takes what is in the first only, in both, in the second only.
+   Where they have the same port in two modes, "insecure", which is what is meant when nothing is
+   said, gives way. */
 static const struct service_set *combine(struct choice *c, const struct service_set *a,
                                          const struct service_set *b, bool both, bool second)
 {
     struct service_set *s = draft(c, (size_t)a->count + b->count);
     size_t i = 0, j = 0;
     while (s && (i < a->count || j < b->count)) {
-        int order = i == a->count ? 1 : j == b->count ? -1 : compare_endpoints(a->rows[i], b->rows[j]);
+        int order = i == a->count   ? 1
+                    : j == b->count ? -1
+                                    : compare_endpoints(a->rows[i], b->rows[j]);
         if (order == 0 && both)
             s->rows[s->count++] = a->rows[i]->mode >= b->rows[j]->mode ? a->rows[i] : b->rows[j];
         else if (order < 0)

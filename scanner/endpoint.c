@@ -14,8 +14,9 @@ static int64_t unix_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-void endpoint_init(struct endpoint *e, struct observation *o, const struct endpoint_options *options,
-                   struct network *network, const struct address *address, const char *name)
+void endpoint_init(struct endpoint *e, struct observation *o,
+                   const struct endpoint_options *options, struct network *network,
+                   const struct address *address, const char *name)
 {
     *e = (struct endpoint){.observation = o,
                            .options = options,
@@ -26,14 +27,15 @@ void endpoint_init(struct endpoint *e, struct observation *o, const struct endpo
     ladder_init(&e->ladder, o->tls.versions, options->exhaustive);
 }
 
-/* --- what is asked next --------------------------------------------------------------------------------------------- */
+/* --- what is asked next ----------------------------------------------------------------------- */
 
 static bool wants(const struct endpoint *e, enum facts facts)
 {
     return (e->options->facts & facts) != 0;
 }
 
-/* Capabilities inside an implicit port need a handshake, unless the quick mode (versions, no handshake) is wanted. */
+/* Capabilities inside an implicit port need a handshake, unless the quick mode (versions, no
+ * handshake) is wanted. */
 static enum offer first_offer(const struct endpoint *e)
 {
     if (wants(e, FACTS_HANDSHAKE))
@@ -120,7 +122,8 @@ bool endpoint_next(struct endpoint *e, struct probe_request *r)
         conclude(e);
         return false;
     }
-    e->request.certificates = e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
+    e->request.certificates =
+        e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
     o->connections++;
     *r = e->request;
     return true;
@@ -143,7 +146,7 @@ void endpoint_unresolved(struct endpoint *e, enum cause cause, const char *word)
     conclude(e);
 }
 
-/* --- what the dialogue says ----------------------------------------------------------------------------------------- */
+/* --- what the dialogue says ------------------------------------------------------------------- */
 
 void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span text)
 {
@@ -192,7 +195,8 @@ static enum cause cause_of_answer(enum answer answer, const struct dialogue *d, 
 }
 
 /* The capability list of one side of TLS, and what it says about logging in. */
-static void absorb_list(struct observation *o, const struct dialogue *d, bool side, enum cause missing)
+static void absorb_list(struct observation *o, const struct dialogue *d, bool side,
+                        enum cause missing)
 {
     enum fact capabilities = side ? FACT_CAPABILITIES_AFTER : FACT_CAPABILITIES_BEFORE;
     enum fact mechanisms = side ? FACT_MECHANISMS_AFTER : FACT_MECHANISMS_BEFORE;
@@ -234,8 +238,9 @@ static void absorb_upgrade(struct observation *o, const struct probe_facts *f, e
     } else if (d->upgrade == ANSWER_NO) { /* then there is no TLS, and nothing inside it */
         o->accepted = TRI_NO;
         o->tls.refused = true;
-        static const enum fact settled[] = {FACT_ACCEPTED, FACT_TRAILING, FACT_TLS, FACT_LOGIN_AFTER,
-                                            FACT_CAPABILITIES_AFTER, FACT_MECHANISMS_AFTER};
+        static const enum fact settled[] = {
+            FACT_ACCEPTED,    FACT_TRAILING,           FACT_TLS,
+            FACT_LOGIN_AFTER, FACT_CAPABILITIES_AFTER, FACT_MECHANISMS_AFTER};
         for (size_t i = 0; i < sizeof settled / sizeof *settled; i++)
             observation_learn(o, settled[i]);
     }
@@ -264,9 +269,9 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
         observation_learn(o, FACT_BANNER);
     if (greeted || o->banner.data) {
         observation_learn(o, FACT_OBSERVED_MODE);
-        o->mode = e->implicit                               ? MODE_IMPLICIT
+        o->mode = e->implicit                         ? MODE_IMPLICIT
                   : o->service->mode == MODE_IMPLICIT ? MODE_INSECURE
-                                                            : o->service->mode;
+                                                      : o->service->mode;
     }
     if (e->implicit)
         absorb_implicit(o);
@@ -282,9 +287,10 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
         absorb_list(o, d, true, d->secure ? missing : CAUSE_TLS);
 }
 
-/* --- what TLS says -------------------------------------------------------------------------------------------------- */
+/* --- what TLS says ---------------------------------------------------------------------------- */
 
-static void learn_below(struct endpoint *e, const struct server_hello *hello, bool compression_asked)
+static void learn_below(struct endpoint *e, const struct server_hello *hello,
+                        bool compression_asked)
 {
     if (hello->version == VERSION_NONE || hello->version == VERSION_TLS13 ||
         hello->version <= VERSION_SSL3 || e->below_seen)
@@ -307,11 +313,11 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     observation_learn(o, FACT_CHAIN);
     if (!wants(e, FACTS_HANDSHAKE))
         return;
-    o->why[FACT_VERIFY] = e->options->trust &&
-                                  chain_verify(e->options->trust, ders, count, e->name, &e->address,
-                                       (time_t)(unix_ms() / 1000), &o->tls.verdict)
-                              ? CAUSE_NONE
-                              : CAUSE_LOCAL;
+    o->why[FACT_VERIFY] =
+        e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
+                                          (time_t)(unix_ms() / 1000), &o->tls.verdict)
+            ? CAUSE_NONE
+            : CAUSE_LOCAL;
 }
 
 static void learn_session(struct observation *o, const struct tls_session_facts *s)
@@ -332,8 +338,8 @@ static struct span first_line(struct span text)
     return span_until(text, n);
 }
 
-/* TLS 1.3 lets the client finish before the server has judged its (missing) certificate: only something said inside,
-   or an orderly end, shows that the session was of use. */
+/* TLS 1.3 lets the client finish before the server has judged its (missing) certificate: only
+   something said inside, or an orderly end, shows that the session was of use. */
 static enum cause cause_of_handshake(const struct probe_facts *f, const struct tls_session_facts *s)
 {
     enum cause cause = f->outcome.cause;
@@ -349,10 +355,10 @@ static void learn_failure(struct observation *o, const struct probe_facts *f)
 {
     const char *text = NULL;
     o->tls.failure = f->outcome;
-    o->tls.failure.detail = f->outcome.cause == CAUSE_ALERT ||
-                                    f->outcome.cause == CAUSE_CERTIFICATE_REQUIRED
-                                ? f->outcome.detail
-                                : -1;
+    o->tls.failure.detail =
+        f->outcome.cause == CAUSE_ALERT || f->outcome.cause == CAUSE_CERTIFICATE_REQUIRED
+            ? f->outcome.detail
+            : -1;
     if (f->first_text.len)
         text_set(&o->tls.failure_text, first_line(f->first_text), FAILURE_TEXT_MAX);
     else if (f->tls && (tls_outcome(f->tls, &text), text))
@@ -437,9 +443,10 @@ static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
         absorb_response(e, f);
 }
 
-/* --- what follows ----------------------------------------------------------------------------------------------------- */
+/* --- what follows ----------------------------------------------------------------------------- */
 
-/* The first text on an implicit port: is it how this protocol greets? It may still be an error in words. */
+/* The first text on an implicit port: is it how this protocol greets? It may still be an error in
+ * words. */
 static bool greets_in_clear(const struct endpoint *e, const struct probe_facts *f)
 {
     return e->implicit && f->outcome.cause == CAUSE_PLAINTEXT &&
@@ -469,10 +476,10 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
     if (e->connected && !f->connected) {
         o->status = STATUS_ERROR; /* it let us in before */
     } else if (!f->connected) {
-        o->status = end.cause == CAUSE_CLOSED                                        ? STATUS_CLOSED
-                    : end.cause == CAUSE_TIMEOUT || end.cause == CAUSE_DEADLINE      ? STATUS_TIMEOUT
-                    : end.cause == CAUSE_UNREACHABLE                                 ? STATUS_UNREACHABLE
-                                                                                     : STATUS_ERROR;
+        o->status = end.cause == CAUSE_CLOSED                                   ? STATUS_CLOSED
+                    : end.cause == CAUSE_TIMEOUT || end.cause == CAUSE_DEADLINE ? STATUS_TIMEOUT
+                    : end.cause == CAUSE_UNREACHABLE                            ? STATUS_UNREACHABLE
+                                                                                : STATUS_ERROR;
     } else if (end.cause == CAUSE_MISMATCH) {
         o->status = STATUS_MISMATCH;
     } else if (d->protocol && d->greeting == GREETING_REFUSED) {
@@ -593,7 +600,7 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
     }
 }
 
-/* --- the end --------------------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* Silence and cuts are reasons of their own; all else is trouble with TLS. */
 static enum cause reason_of_failure(enum cause cause)
@@ -610,7 +617,8 @@ static enum cause reason_of_failure(enum cause cause)
     }
 }
 
-/* What a hello of TLS 1.2 or less showed of the old extensions; with TLS 1.3 alone they do not apply. */
+/* What a hello of TLS 1.2 or less showed of the old extensions; with TLS 1.3 alone they do not
+ * apply. */
 static void conclude_below(struct endpoint *e)
 {
     struct observation *o = e->observation;
@@ -632,7 +640,8 @@ static void conclude_below(struct endpoint *e)
         if (!e->compression_asked)
             o->why[FACT_COMPRESSION] = CAUSE_NOT_ASKED;
     }
-    /* RFC 8446 section 4.1.3: the mark is due where a server that can do TLS 1.3 was offered less. */
+    /* RFC 8446 section 4.1.3: the mark is due where a server that can do TLS 1.3 was offered less.
+     */
     enum version_status modern = versions[VERSION_TLS13].status;
     if (modern == VERSION_ACCEPTED && e->below_seen) {
         observation_learn(o, FACT_SENTINEL);
@@ -668,7 +677,8 @@ static void conclude(struct endpoint *e)
         o->status = STATUS_TLS_ERROR; /* silent to the handshake only */
     if (o->handshake == HANDSHAKE_FAILED) {
         observation_excuse(o, FACT_LOGIN_AFTER, FACT_MECHANISMS_AFTER, CAUSE_TLS);
-        observation_excuse(o, FACT_ESTABLISHED, FACT_VERIFY, reason_of_failure(o->tls.failure.cause));
+        observation_excuse(o, FACT_ESTABLISHED, FACT_VERIFY,
+                           reason_of_failure(o->tls.failure.cause));
     }
     if (o->tls.asked)
         conclude_below(e);

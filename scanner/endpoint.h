@@ -2,9 +2,9 @@
 /*
  * endpoint.h: one service at one address: which probe comes next, and what the probes add up to.
  *
- * The first probe holds the dialogue and, if asked for, the full handshake; the others ask for versions. Later probes
- * are chosen from what earlier ones saw. An endpoint opens no connection itself: it fills in a request, and is told
- * what came of it. One probe at a time.
+ * The first probe holds the dialogue and, if asked for, the full handshake; the others ask for
+ * versions. Later probes are chosen from what earlier ones saw. An endpoint opens no connection
+ * itself: it fills in a request, and is told what came of it. One probe at a time.
  */
 #ifndef SCANNER_ENDPOINT_H
 #define SCANNER_ENDPOINT_H
@@ -26,7 +26,7 @@ enum facts {
 struct endpoint_options {
     unsigned facts; /* enum facts, together */
     bool exhaustive;
-    unsigned deadline_ms; /* for all probes of an endpoint together */
+    unsigned deadline_ms;      /* for all probes of an endpoint together */
     const struct trust *trust; /* NULL: nothing to verify against */
 };
 
@@ -49,10 +49,10 @@ struct endpoint {
     struct address address;
 
     enum endpoint_stage stage;
-    bool implicit; /* how it is spoken to now */
+    bool implicit;             /* how it is spoken to now */
     bool connected, spoken_to; /* some probe got through; and was greeted, or met TLS    */
     bool handshake_died;       /* before a ServerHello, and not by a plain "no"          */
-    struct text first_text;    /* what came where TLS should begin, before the other mode was tried */
+    struct text first_text; /* what came where TLS should begin, before the other mode was tried */
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;
@@ -64,14 +64,15 @@ struct endpoint {
 void endpoint_init(struct endpoint *, struct observation *, const struct endpoint_options *,
                    struct network *, const struct address *, const char *name);
 
-/* Fills in the next probe (all but on_done and context, which the caller sets; context is the endpoint's owner's).
-   False when there is no more to ask: the observation is complete. */
+/* Fills in the next probe (all but on_done and context, which the caller sets; context is the
+   endpoint's owner's). False when there is no more to ask: the observation is complete. */
 bool endpoint_next(struct endpoint *, struct probe_request *);
 
 /* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
 void endpoint_withdraw(struct endpoint *);
 
-/* The name has no address (word says why): there is nothing to probe, and the observation is complete. */
+/* The name has no address (word says why): there is nothing to probe, and the observation is
+ * complete. */
 void endpoint_unresolved(struct endpoint *, enum cause, const char *word);
 
 /* For probe_request.note. */

@@ -59,7 +59,7 @@ struct engine {
     uv_idle_t turn; /* pumps from the loop, never from inside a callback of ours */
 };
 
-/* --- hosts ---------------------------------------------------------------------------------------------------------- */
+/* --- hosts ------------------------------------------------------------------------------------ */
 
 static void host_wait(struct host *);
 
@@ -69,7 +69,8 @@ static int compare_hosts(const void *a, const void *b)
                            &((const struct host *)b)->view.address);
 }
 
-/* Two names may share an address, or be given beside it: the address is still one host to be polite to. */
+/* Two names may share an address, or be given beside it: the address is still one host to be polite
+ * to. */
 static void host_register(struct host *h)
 {
     struct host **owner = tsearch(h, &h->engine->addresses, compare_hosts);
@@ -133,8 +134,8 @@ static struct host *host_new(struct engine *e, const struct target_host *target,
     for (size_t i = 0; i < count; i++) {
         observation_init(&h->view.endpoints[i], target->services[i]);
         h->tasks[i].host = h;
-        endpoint_init(&h->tasks[i].endpoint, &h->view.endpoints[i], &e->options.endpoint, &e->network,
-                      &h->view.address, target->name);
+        endpoint_init(&h->tasks[i].endpoint, &h->view.endpoints[i], &e->options.endpoint,
+                      &e->network, &h->view.address, target->name);
     }
     h->next = e->hosts;
     if (e->hosts)
@@ -251,7 +252,7 @@ static void host_pump(struct host *h)
         host_tell(h);
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static void say(struct engine *e, const char *name, const char *what, const char *word)
 {
@@ -297,7 +298,8 @@ static void on_resolved(void *context, const struct resolution *r)
         return;
     }
     if (r->ipv4 > RESOLVED_NO_NAME || r->ipv6 > RESOLVED_NO_NAME)
-        say(e, target.name, r->ipv4 > RESOLVED_NO_NAME ? "IPv4 addresses not known" : "IPv6 addresses not known",
+        say(e, target.name,
+            r->ipv4 > RESOLVED_NO_NAME ? "IPv4 addresses not known" : "IPv6 addresses not known",
             resolved_name(r->ipv4 > RESOLVED_NO_NAME ? r->ipv4 : r->ipv6));
     for (size_t i = 0; i < r->count; i++) {
         if (targets_excluded(e->targets, &r->addresses[i]))
@@ -313,7 +315,7 @@ static void on_resolved(void *context, const struct resolution *r)
         say(e, target.name, "left out", "all its addresses are excluded");
 }
 
-/* --- what comes next ------------------------------------------------------------------------------------------------ */
+/* --- what comes next -------------------------------------------------------------------------- */
 
 static void on_input(void *context, struct span bytes, int error)
 {
@@ -452,11 +454,11 @@ static void wake(struct engine *e)
         uv_idle_start(&e->turn, on_turn);
 }
 
-/* --- the engine ----------------------------------------------------------------------------------------------------- */
+/* --- the engine ------------------------------------------------------------------------------- */
 
-struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options, const struct targets *targets,
-                          struct targets_stream *stream, int stream_fd, struct engine_events events,
-                          FILE *errors)
+struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
+                          const struct targets *targets, struct targets_stream *stream,
+                          int stream_fd, struct engine_events events, FILE *errors)
 {
     struct engine *e = calloc(1, sizeof *e);
     if (!e)
@@ -484,7 +486,8 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
         fprintf(errors, "standard input cannot be read\n");
     uv_idle_init(loop, &e->turn);
     e->turn.data = e;
-    if (e->network.tls && e->network.input && e->network.plain && e->resolver && (e->input || !stream))
+    if (e->network.tls && e->network.input && e->network.plain && e->resolver &&
+        (e->input || !stream))
         return e;
     abandon(e);
     return NULL;

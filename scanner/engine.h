@@ -2,11 +2,12 @@
 /*
  * engine.h: many hosts at once on one loop.
  *
- *   targets, stream ──> hosts (names: resolved) ──> endpoints ──> probes     on_host(): all of a host, once
+ *   targets, stream ──> hosts (names: resolved) ──> endpoints ──> probes
+ *                         └─> on_host(): all that was seen of it, once
  *
- * The host is the unit of work: at most per_host of its endpoints have a connection at a time, one to a port, and what
- * was seen of it goes out together. A host is begun only when there is room for a connection, so that memory follows
- * concurrency and not the number of targets.
+ * The host is the unit of work: at most per_host of its endpoints have a connection at a time, one
+ * to a port, and what was seen of it goes out together. A host is begun only when there is room for
+ * a connection, so that memory follows concurrency and not the number of targets.
  */
 #ifndef SCANNER_ENGINE_H
 #define SCANNER_ENGINE_H
@@ -45,7 +46,8 @@ struct engine_events {
 
 struct engine;
 
-/* stream: more targets from this descriptor, or NULL. Everything given outlives the engine. NULL: said to errors. */
+/* stream: more targets from this descriptor, or NULL. Everything given outlives the engine. NULL:
+ * said to errors. */
 struct engine *engine_new(uv_loop_t *, const struct engine_options *, const struct targets *,
                           struct targets_stream *stream, int stream_fd, struct engine_events,
                           FILE *errors);

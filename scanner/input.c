@@ -48,7 +48,8 @@ static void on_idle(uv_idle_t *idle)
     do
         n = read(in->fd, in->buffer, sizeof in->buffer);
     while (n < 0 && errno == EINTR);
-    in->call(in->context, (struct span){in->buffer, n > 0 ? (size_t)n : 0}, n < 0 ? uv_translate_sys_error(errno) : 0);
+    in->call(in->context, (struct span){in->buffer, n > 0 ? (size_t)n : 0},
+             n < 0 ? uv_translate_sys_error(errno) : 0);
 }
 
 struct input *input_new(uv_loop_t *loop, int fd, input_fn call, void *context)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * input.h: bytes from a descriptor, a piece at a time and only when asked for, without ever blocking the loop on a
- * pipe or a terminal. A regular file is read directly.
+ * input.h: bytes from a descriptor, a piece at a time and only when asked for, without ever
+ * blocking the loop on a pipe or a terminal. A regular file is read directly.
  */
 #ifndef SCANNER_INPUT_H
 #define SCANNER_INPUT_H

@@ -22,17 +22,19 @@
 #include "scanner/options.h"
 #include "scanner/targets.h"
 
-/* The host's crypto policy must not decide what can be seen: the library is not to read it before main() says so. */
+/* The host's crypto policy must not decide what can be seen: the library is not to read it before
+ * main() says so. */
 GNUTLS_SKIP_GLOBAL_INIT
 
 enum exit_code { EXIT_DONE = 0, EXIT_TROUBLE = 2, EXIT_INCOMPLETE = 3 };
 
 #define PROGRAM "starttls-audit"
-#define SCOPE_LINES_MAX ((size_t)1000) /* of the targets in run_start; all of them are in its hash */
-#define DESCRIPTORS_KEPT 64            /* for everything but connections */
+#define SCOPE_LINES_MAX                                                                            \
+    ((size_t)1000)          /* of the targets in run_start; all of them are in its hash */
+#define DESCRIPTORS_KEPT 64 /* for everything but connections */
 #define WRITERS_MAX 2
 
-/* --- a run ------------------------------------------------------------------------------------------------------------ */
+/* --- a run ------------------------------------------------------------------------------------ */
 
 struct scan {
     struct scan_options options;
@@ -42,7 +44,7 @@ struct scan {
     struct trust *trust;
     struct engine *engine;
     uv_loop_t loop;
-    uv_signal_t interrupt, terminate;
+    uv_async_t stop; /* a signal came */
     uv_timer_t redraw;
     bool progress;
 
@@ -78,7 +80,8 @@ static bool make_run_id(int64_t ms, char out[RUN_ID_SIZE])
     octets[6] = (unsigned char)(0x70 | (octets[6] & 0x0f));
     octets[8] = (unsigned char)(0x80 | (octets[8] & 0x3f));
     hex_encode(octets, sizeof octets, hex, sizeof hex);
-    snprintf(out, RUN_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    snprintf(out, RUN_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
     return true;
 }
 
@@ -89,7 +92,7 @@ static void say(struct scan *s, const char *text)
     fprintf(stderr, PROGRAM ": %s\n", text);
 }
 
-/* --- targets ---------------------------------------------------------------------------------------------------------- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 static bool choose_services(struct scan *s)
 {
@@ -128,7 +131,10 @@ static void tell_ignored(const struct scan *s)
 {
     uint64_t n = s->targets ? targets_ignored(s->targets) : 0;
     if (n && !s->options.quiet)
-        fprintf(stderr, PROGRAM ": %" PRIu64 " list entries for ports that are not asked were passed over\n", n);
+        fprintf(stderr,
+                PROGRAM ": %" PRIu64
+                        " list entries for ports that are not asked were passed over\n",
+                n);
 }
 
 /* Standard input is read to its end here: nothing is scanned. */
@@ -138,7 +144,8 @@ static bool count_stream(struct scan *s, uint64_t *hosts, uint64_t *endpoints)
     struct target_host host;
     enum targets_step step;
 
-    while ((step = targets_stream_next(s->stream, &host)) == TARGETS_HOST || step == TARGETS_NEED_MORE) {
+    while ((step = targets_stream_next(s->stream, &host)) == TARGETS_HOST ||
+           step == TARGETS_NEED_MORE) {
         if (step == TARGETS_HOST) {
             ++*hosts;
             *endpoints += host.service_count;
@@ -170,9 +177,10 @@ static int dry_run(struct scan *s)
     return ok ? EXIT_DONE : EXIT_TROUBLE;
 }
 
-/* --- what the run says of itself -------------------------------------------------------------------------------------- */
+/* --- what the run says of itself -------------------------------------------------------------- */
 
-/* Takes the description of the targets as it is written: hashes all of it, keeps the first lines. */
+/* Takes the description of the targets as it is written: hashes all of it, keeps the first lines.
+ */
 struct scope_taker {
     struct scan *s;
     gnutls_hash_hd_t hash;
@@ -193,7 +201,8 @@ static ssize_t take_scope(void *cookie, const char *bytes, size_t size)
         }
         t->line[t->len] = 0;
         run->targets_total++;
-        if (run->target_count < SCOPE_LINES_MAX && (t->s->scope[run->target_count] = strdup(t->line)))
+        if (run->target_count < SCOPE_LINES_MAX &&
+            (t->s->scope[run->target_count] = strdup(t->line)))
             run->target_count++;
         t->len = 0;
     }
@@ -229,8 +238,8 @@ static char *describe_choice(const struct service_set *set)
     if (!f)
         return NULL;
     for (uint32_t i = 0; i < set->count; i++)
-        fprintf(f, "%s%s/%s:%u", i ? "," : "", set->rows[i]->protocol->name, mode_name(set->rows[i]->mode),
-                (unsigned)set->rows[i]->port);
+        fprintf(f, "%s%s/%s:%u", i ? "," : "", set->rows[i]->protocol->name,
+                mode_name(set->rows[i]->mode), (unsigned)set->rows[i]->port);
     fclose(f);
     return text;
 }
@@ -260,26 +269,32 @@ static bool describe_run(struct scan *s)
     if (!s->chosen || !make_run_id(run->started, run->id) || !describe_scope(s))
         return false;
     s->run_options[n++] = (struct run_option){"services", OPTION_LIST, s->chosen, 0};
+    s->run_options[n++] = (struct run_option){
+        "facts", OPTION_LIST, facts_text(e->endpoint.facts, s->facts, sizeof s->facts), 0};
     s->run_options[n++] =
-        (struct run_option){"facts", OPTION_LIST, facts_text(e->endpoint.facts, s->facts, sizeof s->facts), 0};
-    s->run_options[n++] = (struct run_option){"exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive};
+        (struct run_option){"exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive};
     s->run_options[n++] = (struct run_option){"all", OPTION_TRUTH, NULL, o->all};
     s->run_options[n++] = (struct run_option){"ca_file", OPTION_TEXT, o->ca_file, 0};
     s->run_options[n++] = (struct run_option){"resolver", OPTION_TEXT, e->resolver, 0};
     s->run_options[n++] = (struct run_option){"ehlo_name", OPTION_TEXT, e->name, 0};
     s->run_options[n++] = (struct run_option){"concurrency", OPTION_NUMBER, NULL, e->concurrency};
     s->run_options[n++] = (struct run_option){"per_host", OPTION_NUMBER, NULL, e->per_host};
-    s->run_options[n++] = (struct run_option){"connect_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.connect};
-    s->run_options[n++] = (struct run_option){"greeting_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.greeting};
-    s->run_options[n++] = (struct run_option){"reply_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.reply};
-    s->run_options[n++] = (struct run_option){"tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls};
-    s->run_options[n++] = (struct run_option){"endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms};
+    s->run_options[n++] =
+        (struct run_option){"connect_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.connect};
+    s->run_options[n++] =
+        (struct run_option){"greeting_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.greeting};
+    s->run_options[n++] =
+        (struct run_option){"reply_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.reply};
+    s->run_options[n++] =
+        (struct run_option){"tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls};
+    s->run_options[n++] =
+        (struct run_option){"endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms};
     run->options = s->run_options;
     run->option_count = n;
     return true;
 }
 
-/* --- output ----------------------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static bool use_color(void)
 {
@@ -295,7 +310,10 @@ static bool add_writer(struct scan *s, const struct writer *writer, const char *
         return false;
     }
     s->writings[s->writer_count++] =
-        (struct writing){.writer = writer, .run = &s->run, .file = file, .color = writer == &writer_table && use_color()};
+        (struct writing){.writer = writer,
+                         .run = &s->run,
+                         .file = file,
+                         .color = writer == &writer_table && use_color()};
     return true;
 }
 
@@ -315,13 +333,14 @@ static bool open_writers(struct scan *s)
 static void tell_write_error(struct scan *s, const struct outfile *file)
 {
     char line[512];
-    snprintf(line, sizeof line, "%s: %s", file->name, file->error ? strerror(file->error) : "out of memory");
+    snprintf(line, sizeof line, "%s: %s", file->name,
+             file->error ? strerror(file->error) : "out of memory");
     say(s, line);
     s->trouble = true;
     s->stopped_by = "output_error";
 }
 
-/* --- events ----------------------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static bool on_host(void *context, const struct host_view *host)
 {
@@ -347,18 +366,38 @@ static void on_message(void *context, const char *text)
 static void on_engine_end(void *context)
 {
     struct scan *s = context;
-    uv_close((uv_handle_t *)&s->interrupt, NULL);
-    uv_close((uv_handle_t *)&s->terminate, NULL);
+    signalled = NULL;
+    uv_close((uv_handle_t *)&s->stop, NULL);
     uv_close((uv_handle_t *)&s->redraw, NULL);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+/* A signal handler can be told nothing, so this is all that is not on a stack of ours. */
+static volatile sig_atomic_t signals;
+static uv_async_t *volatile signalled;
+
+/* The first signal ends the run in good order; the second at once, whatever the loop is doing. */
+static void on_signal(int number)
+{
+    (void)number;
+    if (signals++)
+        _exit(EXIT_INCOMPLETE);
+    if (signalled)
+        uv_async_send(signalled);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_stop(uv_async_t *handle)
 {
     struct scan *s = handle->data;
-    (void)number;
-    if (s->stopped_by) /* the second one: at once */
-        _exit(EXIT_INCOMPLETE);
-    s->stopped_by = "signal";
+    if (!s->stopped_by)
+        s->stopped_by = "signal";
     engine_stop(s->engine);
 }
 
@@ -373,9 +412,10 @@ static void on_redraw(uv_timer_t *timer)
                                              .elapsed = now_ms() - s->run.started});
 }
 
-/* --- from start to end ------------------------------------------------------------------------------------------------- */
+/* --- from start to end ------------------------------------------------------------------------ */
 
-/* Descriptors for as many connections as are asked for, or as many connections as there are descriptors. */
+/* Descriptors for as many connections as are asked for, or as many connections as there are
+ * descriptors. */
 static void make_room(struct engine_options *e, bool quiet)
 {
     struct rlimit limit;
@@ -390,10 +430,13 @@ static void make_room(struct engine_options *e, bool quiet)
     }
     if (limit.rlim_cur >= wanted)
         return;
-    e->concurrency = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-                                                            : (unsigned)(limit.rlim_cur / 2);
+    e->concurrency = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+                         ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
+                         : (unsigned)(limit.rlim_cur / 2);
     if (!quiet)
-        fprintf(stderr, PROGRAM ": only %u connections at once: that is what the limit of open files allows\n",
+        fprintf(stderr,
+                PROGRAM
+                ": only %u connections at once: that is what the limit of open files allows\n",
                 e->concurrency);
 }
 
@@ -402,15 +445,16 @@ static bool start(struct scan *s)
     struct engine_events events = {on_host, on_message, on_engine_end, s};
 
     s->options.engine.endpoint.trust = s->trust;
-    s->engine = engine_new(&s->loop, &s->options.engine, s->targets, s->stream, STDIN_FILENO, events, stderr);
+    s->engine = engine_new(&s->loop, &s->options.engine, s->targets, s->stream, STDIN_FILENO,
+                           events, stderr);
     if (!s->engine)
         return false;
-    uv_signal_init(&s->loop, &s->interrupt);
-    uv_signal_init(&s->loop, &s->terminate);
+    uv_async_init(&s->loop, &s->stop, on_stop);
     uv_timer_init(&s->loop, &s->redraw);
-    s->interrupt.data = s->terminate.data = s->redraw.data = s;
-    uv_signal_start(&s->interrupt, on_signal, SIGINT);
-    uv_signal_start(&s->terminate, on_signal, SIGTERM);
+    s->stop.data = s->redraw.data = s;
+    signalled = &s->stop;
+    if (signals) /* it came before there was a loop to tell */
+        uv_async_send(&s->stop);
     s->progress = isatty(STDERR_FILENO) && !s->options.quiet;
     if (s->progress)
         uv_timer_start(&s->redraw, on_redraw, 200, 200);
@@ -481,12 +525,14 @@ static int run_scan(struct scan *s)
         return EXIT_TROUBLE;
     if (s->options.dry_run)
         return dry_run(s);
+    catch_signals();
     make_room(&s->options.engine, s->options.quiet);
     s->trust = trust_new(s->options.ca_file, stderr);
     if (!s->trust && s->options.ca_file)
         return EXIT_TROUBLE;
     if (!s->trust && !s->options.quiet)
-        fprintf(stderr, PROGRAM ": certificates are not verified: install ca-certificates, or give --ca-file\n");
+        fprintf(stderr, PROGRAM
+                ": certificates are not verified: install ca-certificates, or give --ca-file\n");
     if (!describe_run(s) || !open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     if (uv_loop_init(&s->loop) < 0)
@@ -510,7 +556,7 @@ static int command_scan(int argc, char **argv)
     return code;
 }
 
-/* --- the other commands ------------------------------------------------------------------------------------------------ */
+/* --- the other commands ----------------------------------------------------------------------- */
 
 static int finish_stdout(void)
 {
@@ -528,15 +574,16 @@ static int command_services(int argc, char **argv)
     }
     printf("%-10s%-10s%s\n", "PROTOCOL", "MODE", "PORT");
     for (size_t i = 0; i < services_table_count; i++)
-        printf("%-10s%-10s%u\n", services_table[i].protocol->name, mode_name(services_table[i].mode),
-               (unsigned)services_table[i].port);
+        printf("%-10s%-10s%u\n", services_table[i].protocol->name,
+               mode_name(services_table[i].mode), (unsigned)services_table[i].port);
     return finish_stdout();
 }
 
 static int print_version(void)
 {
-    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s\n", VERSION, RUN_SCHEMA,
-           gnutls_check_version(NULL), uv_version_string(), ares_version(NULL), cJSON_Version());
+    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s\n", VERSION,
+           RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
+           cJSON_Version());
     return finish_stdout();
 }
 
@@ -562,7 +609,8 @@ static bool check_descriptors(void)
 {
     bool output = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0)
             return false;
     if (!output)
         fprintf(stderr, PROGRAM ": standard output is closed\n");
@@ -573,6 +621,7 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* write() then says that the file may not grow */
     if (!check_descriptors())
         return EXIT_TROUBLE;
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);

@@ -56,9 +56,12 @@ const char *status_name(enum status status)
 const char *proof_name(enum proof proof)
 {
     static const char *const names[] = {
-        [PROOF_NONE] = "none",   [PROOF_ALERT] = "alert",
-        [PROOF_CLOSE] = "close", [PROOF_RESET] = "reset",
-        [PROOF_CHOSE_LOWER] = "chose_lower", [PROOF_INFERRED] = "inferred",
+        [PROOF_NONE] = "none",
+        [PROOF_ALERT] = "alert",
+        [PROOF_CLOSE] = "close",
+        [PROOF_RESET] = "reset",
+        [PROOF_CHOSE_LOWER] = "chose_lower",
+        [PROOF_INFERRED] = "inferred",
     };
     return names[proof];
 }

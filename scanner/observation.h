@@ -2,9 +2,10 @@
 /*
  * observation.h: what was seen of one endpoint. Facts, no opinions.
  *
- * Every fact is known or not known, and why[] says which: CAUSE_NONE means that the value in its field was seen,
- * anything else that it was not, and for what reason. A fact that does not apply (nothing before TLS on an implicit
- * port) is known, and its field says so. Texts have been cleaned (text.h).
+ * Every fact is known or not known, and why[] says which: CAUSE_NONE means that the value in its
+ * field was seen, anything else that it was not, and for what reason. A fact that does not apply
+ * (nothing before TLS on an implicit port) is known, and its field says so. Texts have been cleaned
+ * (text.h).
  */
 #ifndef SCANNER_OBSERVATION_H
 #define SCANNER_OBSERVATION_H
@@ -74,7 +75,12 @@ const char *status_name(enum status);
 
 enum handshake { HANDSHAKE_NOT_TESTED, HANDSHAKE_OK, HANDSHAKE_FAILED };
 
-enum version_status { VERSION_NOT_TESTED, VERSION_ACCEPTED, VERSION_REJECTED, VERSION_INCONCLUSIVE };
+enum version_status {
+    VERSION_NOT_TESTED,
+    VERSION_ACCEPTED,
+    VERSION_REJECTED,
+    VERSION_INCONCLUSIVE
+};
 
 /* What a rejection rests on. */
 enum proof { PROOF_NONE, PROOF_ALERT, PROOF_CLOSE, PROOF_RESET, PROOF_CHOSE_LOWER, PROOF_INFERRED };
@@ -83,10 +89,10 @@ const char *proof_name(enum proof);
 
 struct version_fact {
     enum version_status status;
-    enum proof proof;   /* of a rejection                                              */
-    enum cause reason;  /* of not tested or inconclusive                               */
-    int alert;          /* -1, or the alert that came                                  */
-    uint32_t suite;     /* of an acceptance: the suite chosen, 0 if there was none     */
+    enum proof proof;  /* of a rejection                                              */
+    enum cause reason; /* of not tested or inconclusive                               */
+    int alert;         /* -1, or the alert that came                                  */
+    uint32_t suite;    /* of an acceptance: the suite chosen, 0 if there was none     */
 };
 
 /* A bool that may not apply: TRI_UNKNOWN is null in the record. */
@@ -96,7 +102,7 @@ struct tls_facts {
     bool established; /* the full handshake was completed and TLS was usable          */
     enum version version;
     uint32_t suite;
-    char group[32]; /* "" if the key exchange has none */
+    char group[32];         /* "" if the key exchange has none */
     struct outcome failure; /* of the full handshake */
     struct text failure_text;
     struct version_fact versions[VERSION_COUNT];
@@ -111,10 +117,10 @@ struct observation {
     const struct service *service;
     enum mode mode; /* as observed */
     enum status status;
-    struct outcome error;    /* where and why, unless the status is ok           */
-    const char *error_word;  /* the resolver's, or NULL: that of the cause       */
-    int64_t started;      /* Unix time, ms */
-    int64_t duration;     /* ms            */
+    struct outcome error;   /* where and why, unless the status is ok           */
+    const char *error_word; /* the resolver's, or NULL: that of the cause       */
+    int64_t started;        /* Unix time, ms */
+    int64_t duration;       /* ms            */
     unsigned connections;
 
     enum cause why[FACT_COUNT];
@@ -146,7 +152,8 @@ static inline void observation_learn(struct observation *o, enum fact fact)
     o->why[fact] = CAUSE_NONE;
 }
 
-/* A reason for each fact from first to last that is not known; reasons given earlier than this one stay. */
+/* A reason for each fact from first to last that is not known; reasons given earlier than this one
+ * stay. */
 void observation_excuse(struct observation *, enum fact first, enum fact last, enum cause);
 
 /* All that was seen of one address, which goes out together. */

@@ -38,19 +38,22 @@ enum key {
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
-    {"file", KEY_FILE, "FILE", 0, "Targets from FILE, one a line; - is standard input, scanned as it comes", 0},
-    {"exclude-file", KEY_EXCLUDE, "FILE", 0, "Never connect to what FILE lists, nor to names that resolve to it", 0},
+    {"file", KEY_FILE, "FILE", 0,
+     "Targets from FILE, one a line; - is standard input, scanned as it comes", 0},
+    {"exclude-file", KEY_EXCLUDE, "FILE", 0,
+     "Never connect to what FILE lists, nor to names that resolve to it", 0},
     {"services", KEY_SERVICES, "LIST", 0, "Of the protocol table only these: imap,ftp/explicit", 0},
     {"ports", KEY_PORTS, "LIST", 0, "These besides: imap/insecure:1143,smtp:2525", 0},
-    {"dry-run", KEY_DRY_RUN, NULL, 0, "Say what would be scanned, and how many endpoints that is; no DNS, no connection",
-     0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0,
+     "Say what would be scanned, and how many endpoints that is; no DNS, no connection", 0},
     {NULL, 0, NULL, 0, "What is asked:", 2},
     {"facts", KEY_FACTS, "LIST", 0,
      "Only these of capabilities,versions,handshake,login,injection (default: all). "
      "capabilities,versions is the quick mode: no key exchange",
      0},
     {"exhaustive", KEY_EXHAUSTIVE, NULL, 0, "Ask each TLS version by itself and infer none", 0},
-    {"ca-file", KEY_CA_FILE, "FILE", 0, "Trust these certificates (PEM) instead of the system's", 0},
+    {"ca-file", KEY_CA_FILE, "FILE", 0, "Trust these certificates (PEM) instead of the system's",
+     0},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
@@ -59,16 +62,22 @@ static const struct argp_option options[] = {
     {"quiet", KEY_QUIET, NULL, 0, "No progress line, no notes", 0},
     {NULL, 0, NULL, 0, "Manners:", 4},
     {"concurrency", KEY_CONCURRENCY, "N", 0, "Connections at once (default 500)", 0},
-    {"per-host", KEY_PER_HOST, "N", 0, "Of them to one address, never two to a port (default 3)", 0},
-    {"ehlo-name", KEY_EHLO_NAME, "NAME", 0, "Our name for EHLO (default: the address that is connected from)", 0},
+    {"per-host", KEY_PER_HOST, "N", 0, "Of them to one address, never two to a port (default 3)",
+     0},
+    {"ehlo-name", KEY_EHLO_NAME, "NAME", 0,
+     "Our name for EHLO (default: the address that is connected from)", 0},
     {"source-address", KEY_SOURCE, "ADDRESS", 0, "Connect from this address", 0},
-    {"resolver", KEY_RESOLVER, "ADDRESS[:PORT]", 0, "Ask this DNS server (default: the system's)", 0},
+    {"resolver", KEY_RESOLVER, "ADDRESS[:PORT]", 0, "Ask this DNS server (default: the system's)",
+     0},
     {NULL, 0, NULL, 0, "Patience, in seconds:", 5},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0, "For the connection (default 5)", 0},
-    {"greeting-timeout", KEY_GREETING_TIMEOUT, "S", 0, "For the greeting; some servers wait on purpose (default 30)", 0},
+    {"greeting-timeout", KEY_GREETING_TIMEOUT, "S", 0,
+     "For the greeting; some servers wait on purpose (default 30)", 0},
     {"reply-timeout", KEY_REPLY_TIMEOUT, "S", 0, "For the reply to a command (default 15)", 0},
-    {"tls-timeout", KEY_TLS_TIMEOUT, "S", 0, "For a handshake, or the answer to a hello (default 15)", 0},
-    {"endpoint-timeout", KEY_ENDPOINT_TIMEOUT, "S", 0, "For all that one endpoint is asked (default 300)", 0},
+    {"tls-timeout", KEY_TLS_TIMEOUT, "S", 0,
+     "For a handshake, or the answer to a hello (default 15)", 0},
+    {"endpoint-timeout", KEY_ENDPOINT_TIMEOUT, "S", 0,
+     "For all that one endpoint is asked (default 300)", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -76,8 +85,9 @@ static const struct {
     const char *name;
     unsigned bit;
 } fact_names[] = {
-    {"capabilities", FACTS_CAPABILITIES}, {"versions", FACTS_VERSIONS},   {"handshake", FACTS_HANDSHAKE},
-    {"login", FACTS_LOGIN},               {"injection", FACTS_INJECTION},
+    {"capabilities", FACTS_CAPABILITIES}, {"versions", FACTS_VERSIONS},
+    {"handshake", FACTS_HANDSHAKE},       {"login", FACTS_LOGIN},
+    {"injection", FACTS_INJECTION},
 };
 
 const char *facts_text(unsigned facts, char *out, size_t size)
@@ -86,7 +96,8 @@ const char *facts_text(unsigned facts, char *out, size_t size)
     out[0] = 0;
     for (size_t i = 0; i < sizeof fact_names / sizeof *fact_names; i++)
         if ((facts & fact_names[i].bit) && len < size)
-            len += (size_t)snprintf(out + len, size - len, "%s%s", len ? "," : "", fact_names[i].name);
+            len +=
+                (size_t)snprintf(out + len, size - len, "%s%s", len ? "," : "", fact_names[i].name);
     return out;
 }
 
@@ -95,11 +106,14 @@ static unsigned parse_facts(struct argp_state *state, const char *list)
     unsigned facts = 0;
     for (const char *at = list; *at;) {
         size_t n = strcspn(at, ","), i = 0;
-        while (i < sizeof fact_names / sizeof *fact_names && !span_is((struct span){at, n}, fact_names[i].name))
+        while (i < sizeof fact_names / sizeof *fact_names &&
+               !span_is((struct span){at, n}, fact_names[i].name))
             i++;
         if (i == sizeof fact_names / sizeof *fact_names)
-            argp_error(state, "--facts: '%.*s' is none of capabilities, versions, handshake, login, injection", (int)n,
-                       at);
+            argp_error(
+                state,
+                "--facts: '%.*s' is none of capabilities, versions, handshake, login, injection",
+                (int)n, at);
         else
             facts |= fact_names[i].bit;
         at += n + (at[n] == ',');
@@ -109,7 +123,8 @@ static unsigned parse_facts(struct argp_state *state, const char *list)
     return facts;
 }
 
-static unsigned parse_number(struct argp_state *state, const char *name, const char *text, unsigned min, unsigned max)
+static unsigned parse_number(struct argp_state *state, const char *name, const char *text,
+                             unsigned min, unsigned max)
 {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
@@ -263,13 +278,20 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
 void options_parse(struct scan_options *o, int argc, char **argv)
 {
     static const struct argp argp = {
-        options, on_option, "TARGET…",
+        options,
+        on_option,
+        "TARGET…",
         "Scans mail and FTP services and writes what they do as NDJSON records.\v"
-        "A TARGET is an address, a network (192.0.2.0/24), a range (192.0.2.10-40) or a name, each also with\n"
-        ":PORT/PROTOCOL[/MODE] (192.0.2.7:1143/imap). Lines of files may have labels behind it (owner=mail site=ams)\n"
+        "A TARGET is an address, a network (192.0.2.0/24), a range (192.0.2.10-40) or a name, each "
+        "also with\n"
+        ":PORT/PROTOCOL[/MODE] (192.0.2.7:1143/imap). Lines of files may have labels behind it "
+        "(owner=mail site=ams)\n"
         "and comments (#), and may be those of masscan's list output.\n\n"
-        "Exit status: 0 done; 2 usage, input or output error; 3 incomplete, or nothing at all answered.",
-        NULL, NULL, NULL};
+        "Exit status: 0 done; 2 usage, input or output error; 3 incomplete, or nothing at all "
+        "answered.",
+        NULL,
+        NULL,
+        NULL};
 
     *o = (struct scan_options){
         .engine = {.endpoint = {.facts = FACTS_ALL, .deadline_ms = 300000},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.h: the command line of "scan", read into plain values. Knows what is allowed, and does nothing.
+ * options.h: the command line of "scan", read into plain values. Knows what is allowed, and does
+ * nothing.
  */
 #ifndef SCANNER_OPTIONS_H
 #define SCANNER_OPTIONS_H

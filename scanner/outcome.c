@@ -4,10 +4,10 @@
 const char *phase_name(enum phase phase)
 {
     static const char *const names[] = {
-        [PHASE_RESOLVE] = "resolve",     [PHASE_CONNECT] = "connect",
+        [PHASE_RESOLVE] = "resolve",   [PHASE_CONNECT] = "connect",
         [PHASE_GREETING] = "banner",   [PHASE_CAPABILITIES] = "capability",
-        [PHASE_STARTTLS] = "starttls",   [PHASE_TLS] = "handshake",
-        [PHASE_INSIDE] = "inside_tls",   [PHASE_GOODBYE] = "goodbye",
+        [PHASE_STARTTLS] = "starttls", [PHASE_TLS] = "handshake",
+        [PHASE_INSIDE] = "inside_tls", [PHASE_GOODBYE] = "goodbye",
     };
     return names[phase];
 }
@@ -32,7 +32,8 @@ static const struct {
     [CAUSE_ALERT] = {"alert", "the server sent a TLS alert"},
     [CAUSE_PROTOCOL] = {"protocol", "the answer breaks the rules of TLS"},
     [CAUSE_VERSION] = {"version_not_offered", "a version was chosen that was not offered"},
-    [CAUSE_CERTIFICATE_REQUIRED] = {"certificate_required", "the server requires a client certificate"},
+    [CAUSE_CERTIFICATE_REQUIRED] = {"certificate_required",
+                                    "the server requires a client certificate"},
     [CAUSE_TLS] = {"tls_error", "no TLS came about"},
     [CAUSE_DNS] = {"dns_error", "the name has no address"},
     [CAUSE_LOCAL] = {"local", "a limit of the scanning machine"},

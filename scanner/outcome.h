@@ -2,9 +2,10 @@
 /*
  * outcome.h: where something ended, and why.
  *
- * Numbers of libuv, GnuTLS and c-ares collide (-110 is a timeout in one and a cut connection in another), so they
- * are translated where they arise and never travel further than that. The cause is also the reason why a fact is
- * not known; CAUSE_NONE means that nothing went wrong, or that the fact is known.
+ * Numbers of libuv, GnuTLS and c-ares collide (-110 is a timeout in one and a cut connection in
+ * another), so they are translated where they arise and never travel further than that. The cause
+ * is also the reason why a fact is not known; CAUSE_NONE means that nothing went wrong, or that the
+ * fact is known.
  */
 #ifndef SCANNER_OUTCOME_H
 #define SCANNER_OUTCOME_H
@@ -39,9 +40,9 @@ enum cause {
     CAUSE_PROTOCOL,     /* TLS that breaks its own rules                                     */
     CAUSE_VERSION,      /* a version was chosen that was not offered                         */
     CAUSE_CERTIFICATE_REQUIRED, /* the server insists on a certificate of ours               */
-    CAUSE_TLS,          /* no TLS came about, so nothing inside it is known                  */
-    CAUSE_DNS,          /* the name has no address                                           */
-    CAUSE_LOCAL         /* our own side: no descriptor, no memory                            */
+    CAUSE_TLS,  /* no TLS came about, so nothing inside it is known                  */
+    CAUSE_DNS,  /* the name has no address                                           */
+    CAUSE_LOCAL /* our own side: no descriptor, no memory                            */
 };
 
 struct outcome {

@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLAINTEXT_MAX ((size_t)8 * 1024) /* octets of text passed over where TLS should begin       */
-#define PLAINTEXT_WAIT 5000U             /* ms to wait for TLS behind such text                     */
-#define GOODBYE_WAIT 3000U               /* ms to wait for the answer to QUIT                       */
+#define PLAINTEXT_MAX                                                                              \
+    ((size_t)8 * 1024)       /* octets of text passed over where TLS should begin       */
+#define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
+#define GOODBYE_WAIT 3000U   /* ms to wait for the answer to QUIT                       */
 #define FIRST_TEXT_MAX ((size_t)512)
 #define CERTIFICATES_MAX ((size_t)64 * 1024)
 
 enum layer {
-    LAYER_CLEAR,    /* the dialogue, in clear                              */
-    LAYER_AWAITED,  /* a hello is out, and no octet of TLS has come yet    */
-    LAYER_TLS,      /* a TLS session, and the dialogue inside it           */
-    LAYER_RESPONSE  /* the answer to a hand-made hello                     */
+    LAYER_CLEAR,   /* the dialogue, in clear                              */
+    LAYER_AWAITED, /* a hello is out, and no octet of TLS has come yet    */
+    LAYER_TLS,     /* a TLS session, and the dialogue inside it           */
+    LAYER_RESPONSE /* the answer to a hand-made hello                     */
 };
 
 struct probe {
@@ -45,7 +46,7 @@ struct probe {
     char name[DIALOGUE_NAME_MAX + 1];
 };
 
-/* --- ending -------------------------------------------------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -134,14 +135,15 @@ static void finish_early(struct probe *p, enum cause cause)
     finish(p, phase, cause, 0);
 }
 
-/* --- time ---------------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
 {
     struct probe *p = timer->data;
     if (p->done)
         return;
-    /* The loop runs its timers before it looks at the sockets: under load the answer may be there already. */
+    /* The loop runs its timers before it looks at the sockets: under load the answer may be there
+     * already. */
     if (!p->last_look) {
         p->last_look = true;
         uv_timer_start(timer, on_timer, 1, 0);
@@ -173,7 +175,7 @@ static void set_reply_deadline(struct probe *p)
     set_deadline(p, ms);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 struct late_write {
     uv_write_t request;
@@ -190,8 +192,9 @@ static void on_written(uv_write_t *request, int result)
         p->cut = true;
 }
 
-/* What is sent is small, and goes out at once unless the peer does not read. If it cannot be sent, the peer has cut the
-   connection; what it said before that is still there to be read, and the end of it will come from there. */
+/* What is sent is small, and goes out at once unless the peer does not read. If it cannot be sent,
+   the peer has cut the connection; what it said before that is still there to be read, and the end
+   of it will come from there. */
 static void send_bytes(struct probe *p, struct span bytes)
 {
     union {
@@ -231,7 +234,7 @@ static void flush_tls(struct probe *p)
         tls_sent(p->tls);
 }
 
-/* --- the dialogue -------------------------------------------------------------------------------------------------- */
+/* --- the dialogue ----------------------------------------------------------------------------- */
 
 static void begin_tls(struct probe *p, struct span rest);
 
@@ -281,7 +284,8 @@ static void obey(struct probe *p, enum want want, struct span rest)
     }
 }
 
-/* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first line. */
+/* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first
+ * line. */
 static void hear(struct probe *p, char *bytes, size_t len)
 {
     char *start = bytes - p->carry_len;
@@ -308,7 +312,7 @@ static void hear(struct probe *p, char *bytes, size_t len)
     }
 }
 
-/* --- TLS ----------------------------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static void begin_handshake(struct probe *p)
 {
@@ -428,8 +432,9 @@ static bool is_text(char c)
     return c == '\r' || c == '\n' || c == '\t' || (c >= ' ' && c < 127);
 }
 
-/* Text where TLS should begin. Behind an upgrade it is passed over, counted, and never taken for TLS: whether it came
-   with the reply or a moment later must make no difference. Gives how much of the bytes it is. */
+/* Text where TLS should begin. Behind an upgrade it is passed over, counted, and never taken for
+   TLS: whether it came with the reply or a moment later must make no difference. Gives how much of
+   the bytes it is. */
 static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
 {
     size_t n = 0;
@@ -467,7 +472,7 @@ static void on_cipher(struct probe *p, char *bytes, size_t len)
         on_response_bytes(p, bytes, len);
 }
 
-/* --- the connection ------------------------------------------------------------------------------------------------ */
+/* --- the connection --------------------------------------------------------------------------- */
 
 static enum cause cause_of_uv(int error)
 {
@@ -580,7 +585,8 @@ static void on_connected(uv_connect_t *connect, int result)
         set_reply_deadline(p);
 }
 
-/* An address to connect from takes no port before it is known where to: ports are then only used up a peer. */
+/* An address to connect from takes no port before it is known where to: ports are then only used up
+ * a peer. */
 static int bind_source(struct probe *p)
 {
     const struct address *source = p->network->source;

@@ -5,10 +5,11 @@
  *   connect ── clear dialogue ── upgrade ──┬── full handshake ── dialogue inside TLS ── goodbye
  *          └── (implicit: at once) ────────┴── hand-made hello ── the answer to it
  *
- * A probe owns its connection, its timer and what it builds on them, and nothing of what it sees: facts stay in its
- * dialogue, its TLS session and its response, which are there to be looked at while on_done runs and are gone when it
- * returns. Every stage has a deadline, every buffer a bound; whatever the peer does, on_done is called exactly once
- * (never from inside probe_start), and the probe frees itself after that.
+ * A probe owns its connection, its timer and what it builds on them, and nothing of what it sees:
+ * facts stay in its dialogue, its TLS session and its response, which are there to be looked at
+ * while on_done runs and are gone when it returns. Every stage has a deadline, every buffer a
+ * bound; whatever the peer does, on_done is called exactly once (never from inside probe_start),
+ * and the probe frees itself after that.
  */
 #ifndef SCANNER_PROBE_H
 #define SCANNER_PROBE_H
@@ -33,7 +34,8 @@ struct network {
     struct deadlines deadlines;
     const struct address *source; /* to connect from, or NULL */
     const char *name;             /* for EHLO; NULL: the address that is connected from */
-    /* For whatever is read now, cipher and plain: each has room in front for the beginning of a line. */
+    /* For whatever is read now, cipher and plain: each has room in front for the beginning of a
+     * line. */
     char *input, *plain; /* NETWORK_BUFFER octets each */
 };
 
@@ -49,15 +51,15 @@ struct probe_request {
     struct address address;
     uint16_t port;
     const struct protocol *protocol;
-    bool tls_first;        /* an implicit port                                             */
-    struct agenda agenda;  /* its name is filled in                                        */
-    enum offer offer;      /* what is offered once TLS may begin                           */
+    bool tls_first;       /* an implicit port                                             */
+    struct agenda agenda; /* its name is filled in                                        */
+    enum offer offer;     /* what is offered once TLS may begin                           */
     enum tls_offer handshake;
-    struct hello hello;    /* its random is filled in                                      */
-    const char *server_name;  /* for server_name, or NULL; outlives the probe              */
-    bool certificates;     /* OFFER_HELLO: keep the Certificate message                    */
-    uint64_t deadline;     /* of the endpoint, in the loop's time                          */
-    note_fn note;          /* what the dialogue says, may be NULL                          */
+    struct hello hello;      /* its random is filled in                                      */
+    const char *server_name; /* for server_name, or NULL; outlives the probe              */
+    bool certificates;       /* OFFER_HELLO: keep the Certificate message                    */
+    uint64_t deadline;       /* of the endpoint, in the loop's time                          */
+    note_fn note;            /* what the dialogue says, may be NULL                          */
     probe_done_fn on_done;
     void *context;
 };
@@ -66,11 +68,11 @@ struct probe_request {
 struct probe_facts {
     struct outcome outcome;
     bool connected;
-    uint64_t received;         /* octets in all                                            */
-    uint64_t trailing;         /* octets of plaintext between the accepted upgrade and TLS */
-    bool tls_begun;            /* a hello was sent                                         */
-    bool usable;               /* something was said inside TLS                            */
-    struct span first_text;    /* text that came where TLS should begin: its beginning     */
+    uint64_t received;      /* octets in all                                            */
+    uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS */
+    bool tls_begun;         /* a hello was sent                                         */
+    bool usable;            /* something was said inside TLS                            */
+    struct span first_text; /* text that came where TLS should begin: its beginning     */
     const struct dialogue *dialogue;
     const struct tls *tls;           /* NULL: no handshake was begun                       */
     const struct response *response; /* NULL: no hello was sent                            */

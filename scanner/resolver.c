@@ -58,7 +58,7 @@ const char *resolved_name(enum resolved how)
     return names[how];
 }
 
-/* --- queues ---------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static void queue_init(struct queue *queue)
 {
@@ -84,7 +84,7 @@ static struct lookup *queue_pop(struct queue *queue)
     return lookup;
 }
 
-/* --- names and addresses --------------------------------------------------------------------- */
+/* --- names and addresses ---------------------------------------------------------------------- */
 
 static bool is_name_octet(char c)
 {
@@ -148,7 +148,7 @@ bool resolver_server_parse(struct span text, struct address *address, uint16_t *
     return bracketed == (memchr(host.at, ':', host.len) != NULL) && address_parse(host, address);
 }
 
-/* --- answers --------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static enum resolved resolved_of_status(int status)
 {
@@ -258,7 +258,7 @@ static void lookup_start(struct lookup *lookup)
     ares_getaddrinfo(resolver->dns, lookup->name, NULL, &ipv6, on_ipv6, lookup);
 }
 
-/* --- turns ----------------------------------------------------------------------------------- */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *);
 
@@ -328,7 +328,7 @@ static void on_timer(uv_timer_t *timer)
     resolver_turn(resolver);
 }
 
-/* --- sockets --------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -393,7 +393,7 @@ static void on_socket(void *data, ares_socket_t socket, int readable, int writab
     }
 }
 
-/* --- the resolver ---------------------------------------------------------------------------- */
+/* --- the resolver ----------------------------------------------------------------------------- */
 
 static bool channel_use_server(ares_channel channel, const char *text)
 {

@@ -47,7 +47,7 @@ void targets_free(struct targets *t)
     free(t);
 }
 
-/* --- adding --- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 static size_t tell(struct targets *t, const char *what)
 {
@@ -202,7 +202,7 @@ size_t targets_exclude_file(struct targets *t, const char *path)
     return read_file(t, path, exclude_line);
 }
 
-/* --- building --- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static bool build_names(struct targets *t)
 {
@@ -252,7 +252,7 @@ size_t targets_build(struct targets *t)
     return 0;
 }
 
-/* --- reading --- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 uint64_t targets_ignored(const struct targets *t)
 {

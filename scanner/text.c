@@ -4,11 +4,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The length of the well-formed UTF-8 sequence at the front (Unicode table 3-7), 0 if there is none. */
+/* The length of the well-formed UTF-8 sequence at the front (Unicode table 3-7), 0 if there is
+ * none. */
 static size_t sequence_length(struct span s)
 {
     unsigned char first = (unsigned char)s.at[0], low = 0x80, high = 0xbf;
-    size_t n = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    size_t n = first < 0x80   ? 1
+               : first < 0xc2 ? 0
+               : first < 0xe0 ? 2
+               : first < 0xf0 ? 3
+               : first < 0xf5 ? 4
+                              : 0;
 
     if (n < 2 || s.len < n)
         return n > s.len ? 0 : n;
@@ -59,7 +65,8 @@ size_t text_clean(struct span in, char *out, size_t max, bool *lossy)
 }
 
 /* The cleaned text behind a prefix of the given length, in memory of its own. */
-static char *clean_copy(const char *prefix, size_t prefix_len, struct span in, size_t max, bool *lossy)
+static char *clean_copy(const char *prefix, size_t prefix_len, struct span in, size_t max,
+                        bool *lossy)
 {
     size_t most = 3 * in.len + 1; /* each octet can become a replacement character */
     if (most > max - prefix_len)

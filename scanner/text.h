@@ -2,9 +2,9 @@
 /*
  * text.h: what strangers wrote, made safe to keep and to show.
  *
- * Every text from the network passes text_clean() once, before anything else sees it. Afterwards it is valid UTF-8
- * without control characters (a tab stays, and the newline between the lines of one text), and says whether
- * anything was lost on the way.
+ * Every text from the network passes text_clean() once, before anything else sees it. Afterwards it
+ * is valid UTF-8 without control characters (a tab stays, and the newline between the lines of one
+ * text), and says whether anything was lost on the way.
  */
 #ifndef SCANNER_TEXT_H
 #define SCANNER_TEXT_H
@@ -18,9 +18,9 @@
 #define LIST_ITEMS_MAX ((size_t)256)
 #define LIST_OCTETS_MAX ((size_t)16384)
 
-/* Writes the cleaned text and a NUL into out (max > 0 octets in all) and gives its length. What is not UTF-8, and
-   every control character, becomes U+FFFD; what does not fit is cut between characters. Either sets *lossy.
-   Cleaning twice changes nothing. */
+/* Writes the cleaned text and a NUL into out (max > 0 octets in all) and gives its length. What is
+   not UTF-8, and every control character, becomes U+FFFD; what does not fit is cut between
+   characters. Either sets *lossy. Cleaning twice changes nothing. */
 size_t text_clean(struct span in, char *out, size_t max, bool *lossy);
 
 /* One text, NULL as long as there is none. */

@@ -9,18 +9,22 @@
 #define OUTPUT_MAX ((size_t)64 * 1024)
 #define WARNINGS_MAX 16 /* and other things that are not fatal but lead nowhere */
 
-/* Old suites, groups and signatures are wanted: seeing them is the point. %DUMBFW pads the hello to 512 octets; %COMPAT
-   would do so too, but leaves extended_master_secret out. */
+/* Old suites, groups and signatures are wanted: seeing them is the point. %DUMBFW pads the hello to
+   512 octets; %COMPAT would do so too, but leaves extended_master_secret out. */
 static const char *const priorities[TLS_OFFER_COUNT] = {
-    [TLS_OFFER_DEFAULT] =
-        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+CIPHER-ALL:+ARCFOUR-128:"
-        "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
-        "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
-    [TLS_OFFER_SMALL] =
-        "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+AES-128-GCM:+AES-256-CBC:"
-        "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-X25519:+GROUP-SECP256R1:"
-        "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:"
-        "+SIGN-RSA-SHA1:+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_DEFAULT] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+"
+                          "CIPHER-ALL:+ARCFOUR-128:"
+                          "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+"
+                          "SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
+                          "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_SMALL] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+"
+                        "AES-128-GCM:+AES-256-CBC:"
+                        "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-"
+                        "X25519:+GROUP-SECP256R1:"
+                        "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:+"
+                        "SIGN-ECDSA-SHA256:"
+                        "+SIGN-RSA-SHA1:+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_"
+                        "RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
 };
 
 struct tls_context {
@@ -65,7 +69,8 @@ struct tls_context *tls_context_new(FILE *errors)
 {
     struct tls_context *c = calloc(1, sizeof *c);
     const char *at = NULL;
-    int result = c ? gnutls_certificate_allocate_credentials(&c->credentials) : GNUTLS_E_MEMORY_ERROR;
+    int result =
+        c ? gnutls_certificate_allocate_credentials(&c->credentials) : GNUTLS_E_MEMORY_ERROR;
 
     for (int i = 0; i < TLS_OFFER_COUNT && result >= 0; i++) {
         result = gnutls_priority_init(&c->priorities[i], priorities[i], &at);
@@ -97,7 +102,7 @@ unsigned tls_context_versions(const struct tls_context *c, enum tls_offer offer)
     return c->versions[offer];
 }
 
-/* --- what GnuTLS reads from and writes to -------------------------------------------------------------------------- */
+/* --- what GnuTLS reads from and writes to ----------------------------------------------------- */
 
 static ssize_t on_pull(gnutls_transport_ptr_t context, void *to, size_t max)
 {
@@ -177,7 +182,8 @@ struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *nam
     gnutls_transport_set_ptr(t->session, t);
     gnutls_transport_set_pull_function(t->session, on_pull);
     gnutls_transport_set_vec_push_function(t->session, on_push);
-    gnutls_handshake_set_hook_function(t->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, on_handshake);
+    gnutls_handshake_set_hook_function(t->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST,
+                                       on_handshake);
     gnutls_handshake_set_max_packet_length(t->session, OUTPUT_MAX);
     gnutls_dh_set_prime_bits(t->session, 512); /* weak ones are to be seen */
     if (gnutls_priority_set(t->session, c->priorities[offer]) < 0 ||
@@ -198,7 +204,7 @@ void tls_free(struct tls *t)
     free(t);
 }
 
-/* --- stepping ------------------------------------------------------------------------------------------------------ */
+/* --- stepping --------------------------------------------------------------------------------- */
 
 static enum tls_step fail(struct tls *t, int error)
 {
@@ -216,7 +222,8 @@ static bool is_passing(struct tls *t, int result)
     return gnutls_error_is_fatal(result) == 0 && ++t->warnings <= WARNINGS_MAX;
 }
 
-/* After a message of its own business the library says "again" though there is more to read: go on while it reads. */
+/* After a message of its own business the library says "again" though there is more to read: go on
+ * while it reads. */
 static bool is_hungry(const struct tls *t, size_t before)
 {
     return t->input.len > 0 && t->input.len < before;
@@ -311,13 +318,14 @@ void tls_sent(struct tls *t)
     t->out_len = 0;
 }
 
-/* --- facts --------------------------------------------------------------------------------------------------------- */
+/* --- facts ------------------------------------------------------------------------------------ */
 
 struct tls_session_facts tls_facts(const struct tls *t)
 {
     struct tls_session_facts facts = t->facts;
     if (facts.completed) {
-        facts.staple = gnutls_ocsp_status_request_is_checked(t->session, GNUTLS_OCSP_SR_IS_AVAIL) != 0;
+        facts.staple =
+            gnutls_ocsp_status_request_is_checked(t->session, GNUTLS_OCSP_SR_IS_AVAIL) != 0;
         gnutls_group_t group = gnutls_group_get(t->session);
         facts.group = group == GNUTLS_GROUP_INVALID ? NULL : gnutls_group_get_name(group);
         gnutls_kx_algorithm_t kx = gnutls_kx_get(t->session);
@@ -364,11 +372,13 @@ static enum cause cause_of_error(const struct tls *t)
     }
 }
 
-/* Before TLS 1.3 a server says no to a missing certificate with one of several alerts (RFC 5246 section 7.4.6). */
+/* Before TLS 1.3 a server says no to a missing certificate with one of several alerts (RFC 5246
+ * section 7.4.6). */
 static bool wants_certificate(const struct tls *t)
 {
-    return t->alert == 116 || (t->facts.client_certificate_requested &&
-                               (t->alert == 40 || t->alert == 41 || t->alert == 42 || t->alert == 50));
+    return t->alert == 116 ||
+           (t->facts.client_certificate_requested &&
+            (t->alert == 40 || t->alert == 41 || t->alert == 42 || t->alert == 50));
 }
 
 struct outcome tls_outcome(const struct tls *t, const char **text)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tls.h: one TLS client session as a transformer of bytes: ciphertext in, ciphertext out. It never touches a socket.
+ * tls.h: one TLS client session as a transformer of bytes: ciphertext in, ciphertext out. It never
+ * touches a socket.
  *
  *   tls_start()                 the hello is in tls_output()
  *   tls_feed() … tls_read() …   what came, until nothing more comes out of it
  *   tls_write(), tls_close()    more for tls_output()
  *
- * After every call send tls_output(), whatever the step is: an alert of ours may be in it. A session is worth looking
- * at after a failure too: version, suite and chain of a handshake that broke late are there.
+ * After every call send tls_output(), whatever the step is: an alert of ours may be in it. A
+ * session is worth looking at after a failure too: version, suite and chain of a handshake that
+ * broke late are there.
  */
 #ifndef SCANNER_TLS_H
 #define SCANNER_TLS_H
@@ -26,15 +28,16 @@ enum tls_step {
     TLS_FAILED  /* tls_outcome() says how                 */
 };
 
-/* The hellos that a full handshake can begin with. Of 256 to 511 octets some servers choke (RFC 7685), of any more
-   than 255 some others. */
+/* The hellos that a full handshake can begin with. Of 256 to 511 octets some servers choke (RFC
+   7685), of any more than 255 some others. */
 enum tls_offer {
     TLS_OFFER_DEFAULT, /* TLS 1.0 to 1.3, all the library has, padded to 512 octets     */
     TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice; under 256 octets for names up to 60 */
     TLS_OFFER_COUNT
 };
 
-/* What all sessions of a loop share: priorities and (unused, but asked for) credentials. Outlives them. */
+/* What all sessions of a loop share: priorities and (unused, but asked for) credentials. Outlives
+ * them. */
 struct tls_context *tls_context_new(FILE *errors);
 void tls_context_free(struct tls_context *);
 
@@ -53,7 +56,8 @@ enum tls_step tls_feed(struct tls *, struct span cipher);
 /* The peer closed the connection. */
 enum tls_step tls_eof(struct tls *);
 
-/* What the peer said inside TLS; 0 when there is no more now, and tls_step() says what that means. */
+/* What the peer said inside TLS; 0 when there is no more now, and tls_step() says what that means.
+ */
 size_t tls_read(struct tls *, char *out, size_t max);
 enum tls_step tls_step(const struct tls *);
 void tls_write(struct tls *, struct span plain);
@@ -63,15 +67,15 @@ void tls_close(struct tls *);
 struct span tls_output(const struct tls *);
 void tls_sent(struct tls *);
 
-/* --- facts, at any time ------------------------------------------------------------------------------------------ */
+/* --- facts, at any time ----------------------------------------------------------------------- */
 
 struct tls_session_facts {
     bool hello_seen; /* a ServerHello came: hello is valid                */
     struct server_hello hello;
-    bool completed;  /* the handshake was finished                        */
+    bool completed; /* the handshake was finished                        */
     bool client_certificate_requested;
     bool staple;
-    unsigned dh_bits; /* 0: none                                          */
+    unsigned dh_bits;  /* 0: none                                          */
     const char *group; /* NULL: none                                      */
 };
 

@@ -28,11 +28,13 @@ static void reject(struct ladder *l, enum version v, enum proof proof, int alert
 
 static void leave_open(struct ladder *l, enum version v, enum cause cause, int alert)
 {
-    settle(l, v, (struct version_fact){.status = VERSION_INCONCLUSIVE, .reason = cause, .alert = alert});
+    settle(l, v,
+           (struct version_fact){.status = VERSION_INCONCLUSIVE, .reason = cause, .alert = alert});
 }
 
 /* The server had the choice of all up to highest (or of those in offered) and took this one. */
-static void chose(struct ladder *l, const struct server_hello *hello, enum version highest, unsigned offered)
+static void chose(struct ladder *l, const struct server_hello *hello, enum version highest,
+                  unsigned offered)
 {
     enum version v = hello->version;
     if (v == VERSION_NONE || !(offered & 1U << v)) {
@@ -70,7 +72,8 @@ bool ladder_next(struct ladder *l, struct hello *ask)
     return true;
 }
 
-/* A refusal of this hello that is not about the version. It counts if some other hello is accepted in the end. */
+/* A refusal of this hello that is not about the version. It counts if some other hello is accepted
+ * in the end. */
 static void refused(struct ladder *l, const struct hello *asked, enum proof proof, int alert)
 {
     if (asked->highest == VERSION_TLS13 && !l->share_tried) {
@@ -92,7 +95,8 @@ static void excluded(struct ladder *l, enum version highest)
 
 void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hello_result *result)
 {
-    /* Also where TLS 1.3 is asked alone: a server that does not know how that is said goes by the older field. */
+    /* Also where TLS 1.3 is asked alone: a server that does not know how that is said goes by the
+     * older field. */
     unsigned offered = asked->highest == VERSION_SSL2
                            ? 1U << VERSION_SSL2
                            : ((2U << asked->highest) - 1) & ~(1U << VERSION_SSL2);

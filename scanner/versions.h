@@ -2,11 +2,12 @@
 /*
  * versions.h: which hello is asked next, and what its answer proves about the six versions.
  *
- * By RFC 5246 appendix E.1 a server takes the highest version that both sides have. So the ladder goes down: it offers
- * everything up to the highest version that is not decided yet, and is done at the first refusal that says "no such
- * version" (alert 70), for that excludes all below. A refusal that says something else proves nothing about the
- * versions below it, which are then asked each by itself, and nothing at all unless some hello was accepted on the
- * endpoint: it may have been about the name, a suite, a limit. Silence never proves anything.
+ * By RFC 5246 appendix E.1 a server takes the highest version that both sides have. So the ladder
+ * goes down: it offers everything up to the highest version that is not decided yet, and is done at
+ * the first refusal that says "no such version" (alert 70), for that excludes all below. A refusal
+ * that says something else proves nothing about the versions below it, which are then asked each by
+ * itself, and nothing at all unless some hello was accepted on the endpoint: it may have been about
+ * the name, a suite, a limit. Silence never proves anything.
  */
 #ifndef SCANNER_VERSIONS_H
 #define SCANNER_VERSIONS_H
@@ -23,8 +24,8 @@ struct hello_result {
 };
 
 struct ladder {
-    struct version_fact *facts; /* [VERSION_COUNT], the observation's                        */
-    bool exhaustive;            /* ask each version by itself, infer nothing                 */
+    struct version_fact *facts;  /* [VERSION_COUNT], the observation's                        */
+    bool exhaustive;             /* ask each version by itself, infer nothing                 */
     bool settled[VERSION_COUNT]; /* no more hello is needed for it                           */
     bool share_tried;
     unsigned unreached; /* hellos that could not even be sent, in a row                      */
@@ -34,7 +35,8 @@ struct ladder {
 /* All versions are open. */
 void ladder_init(struct ladder *, struct version_fact facts[VERSION_COUNT], bool exhaustive);
 
-/* A full handshake got a ServerHello; offered has a bit 1 << VERSION_x for each version that it offered. */
+/* A full handshake got a ServerHello; offered has a bit 1 << VERSION_x for each version that it
+ * offered. */
 void ladder_add_handshake(struct ladder *, const struct server_hello *, unsigned offered);
 
 /* The next hello to be asked: fills in highest, alone and with_share. False when all is settled. */
@@ -43,7 +45,8 @@ bool ladder_next(struct ladder *, struct hello *);
 /* What came of it. */
 void ladder_absorb(struct ladder *, const struct hello *, const struct hello_result *);
 
-/* No more will be asked: what is open stays unknown for this reason, and refusals that prove nothing say so. */
+/* No more will be asked: what is open stays unknown for this reason, and refusals that prove
+ * nothing say so. */
 void ladder_finish(struct ladder *, enum cause);
 
 /* Has any hello been accepted? */

@@ -58,7 +58,7 @@ void segments_clear(struct segments *);
 struct segment segments_at_index(const struct segments *, uint64_t index);
 
 /* True: the address is in *found. False: it is in none, and neither is what follows up to
-   *until. */
+ *until. */
 bool segments_find(const struct segments *, struct wide address, struct segment *found,
                    struct wide *until);
 
