@@ -363,14 +363,6 @@ static void on_message(void *context, const char *text)
         say(s, text);
 }
 
-static void on_engine_end(void *context)
-{
-    struct scan *s = context;
-    signalled = NULL;
-    uv_close((uv_handle_t *)&s->stop, NULL);
-    uv_close((uv_handle_t *)&s->redraw, NULL);
-}
-
 /* A signal handler can be told nothing, so this is all that is not on a stack of ours. */
 static volatile sig_atomic_t signals;
 static uv_async_t *volatile signalled;
@@ -391,6 +383,14 @@ static void catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_engine_end(void *context)
+{
+    struct scan *s = context;
+    signalled = NULL;
+    uv_close((uv_handle_t *)&s->stop, NULL);
+    uv_close((uv_handle_t *)&s->redraw, NULL);
 }
 
 static void on_stop(uv_async_t *handle)
