@@ -290,14 +290,15 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
 /* --- what TLS says ---------------------------------------------------------------------------- */
 
 static void learn_below(struct endpoint *e, const struct server_hello *hello,
-                        bool compression_asked)
+                        bool offered_compression)
 {
-    if (hello->version == VERSION_NONE || hello->version == VERSION_TLS13 ||
-        hello->version <= VERSION_SSL3 || e->below_seen)
+    if (hello->version < VERSION_TLS10 || hello->version > VERSION_TLS12)
         return;
-    e->below = *hello;
+    if (!e->below_seen)
+        e->below = *hello;
     e->below_seen = true;
-    e->compression_asked = compression_asked;
+    if (offered_compression && e->compression == TRI_UNKNOWN)
+        e->compression = tri_of(hello->compressed);
 }
 
 static void absorb_certificates(struct endpoint *e, const struct span *ders, size_t count)
@@ -485,7 +486,8 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
     } else if (d->protocol && d->greeting == GREETING_REFUSED) {
         o->status = STATUS_REFUSED;
     } else if (d->protocol && d->greeting != GREETING_NONE) {
-        o->status = end.cause == CAUSE_LIMIT || end.cause == CAUSE_LOCAL ? STATUS_ERROR : STATUS_OK;
+        bool ours = end.cause == CAUSE_LIMIT || end.cause == CAUSE_LOCAL;
+        o->status = ours && end.phase != PHASE_TLS ? STATUS_ERROR : STATUS_OK;
     } else if (e->implicit && end.phase == PHASE_TLS && end.cause == CAUSE_PLAINTEXT) {
         o->status = STATUS_MISMATCH;
         if (text_set(&o->banner, first_line(f->first_text), TEXT_BANNER_MAX))
@@ -543,7 +545,6 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
     bool other = e->stage == ENDPOINT_OTHER_MODE;
-
     bool greeted = f->connected && f->dialogue->greeting != GREETING_NONE;
 
     if (!other && greets_in_clear(e, f)) {
@@ -636,8 +637,8 @@ static void conclude_below(struct endpoint *e)
     if (e->below_seen) {
         o->tls.master_secret = tri_of(e->below.master_secret);
         o->tls.renegotiation = tri_of(e->below.renegotiation);
-        o->tls.compression = tri_of(e->below.compressed);
-        if (!e->compression_asked)
+        o->tls.compression = e->compression;
+        if (e->compression == TRI_UNKNOWN) /* the library does not offer it */
             o->why[FACT_COMPRESSION] = CAUSE_NOT_ASKED;
     }
     /* RFC 8446 section 4.1.3: the mark is due where a server that can do TLS 1.3 was offered less.
@@ -673,7 +674,8 @@ static void conclude(struct endpoint *e)
     text_free(&e->first_text);
     if (o->status == STATUS_MISMATCH)
         forget_dialogue(o);
-    if (e->implicit && o->status == STATUS_TIMEOUT && ladder_has_accepted(&e->ladder))
+    if (o->status == STATUS_TIMEOUT && o->error.phase == PHASE_TLS &&
+        ladder_has_accepted(&e->ladder))
         o->status = STATUS_TLS_ERROR; /* silent to the handshake only */
     if (o->handshake == HANDSHAKE_FAILED) {
         observation_excuse(o, FACT_LOGIN_AFTER, FACT_MECHANISMS_AFTER, CAUSE_TLS);

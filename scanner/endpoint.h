@@ -57,8 +57,9 @@ struct endpoint {
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
-    bool below_seen, compression_asked;
-    uint64_t deadline; /* in the loop's time */
+    bool below_seen;
+    enum tri compression; /* as chosen by the first of them that was offered it         */
+    uint64_t deadline;    /* in the loop's time */
 };
 
 void endpoint_init(struct endpoint *, struct observation *, const struct endpoint_options *,

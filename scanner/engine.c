@@ -231,6 +231,16 @@ static enum started task_start(struct task *t)
     return task_start(t);
 }
 
+/* Two protocols may be asked at one port; that is still one port. */
+static bool port_is_busy(const struct host *h, const struct task *t)
+{
+    for (size_t i = 0; i < h->view.count; i++)
+        if (h->tasks[i].probe && h->tasks[i].endpoint.observation->service->port ==
+                                     t->endpoint.observation->service->port)
+            return true;
+    return false;
+}
+
 /* Opens what may be opened; an endpoint that was begun goes on before another is begun. */
 static void host_pump(struct host *h)
 {
@@ -238,7 +248,8 @@ static void host_pump(struct host *h)
     for (int begun = 1; begun >= 0; begun--) {
         for (size_t i = 0; i < h->view.count; i++) {
             struct task *t = &h->tasks[i];
-            if (t->complete || t->probe || (h->view.endpoints[i].connections > 0) != (begun == 1))
+            if (t->complete || port_is_busy(h, t) ||
+                (h->view.endpoints[i].connections > 0) != (begun == 1))
                 continue;
             if (h->active >= e->options.per_host)
                 return;
