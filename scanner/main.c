@@ -540,7 +540,10 @@ static int run_scan(struct scan *s)
     bool started = start(s);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     int code = started ? end(s) : EXIT_TROUBLE;
-    uv_loop_close(&s->loop);
+    if (uv_loop_close(&s->loop) != 0) { /* a handle was forgotten: a mistake of ours */
+        fprintf(stderr, PROGRAM ": something is still open\n");
+        return EXIT_TROUBLE;
+    }
     return code;
 }
 
