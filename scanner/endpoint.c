@@ -588,12 +588,12 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
     } else if (e->stage == ENDPOINT_SMALL) {
         absorb_tls(e, f);
         if (o->tls.established && f->dialogue->protocol) {
-            if (e->implicit)
-                absorb_dialogue(e, f);
-            else
+            if (!e->implicit) {
                 absorb_list(o, f->dialogue, true, f->outcome.cause);
-            if (o->status == STATUS_TLS_ERROR)
+            } else {
+                absorb_dialogue(e, f);
                 set_status(e, f);
+            }
         }
         e->stage = ENDPOINT_DONE;
     } else {

@@ -86,7 +86,10 @@ static void refused(struct ladder *l, const struct hello *asked, enum proof proo
 static void excluded(struct ladder *l, enum version highest)
 {
     reject(l, highest, PROOF_ALERT, ALERT_PROTOCOL_VERSION);
-    if (l->exhaustive || highest == VERSION_SSL2)
+    /* A server that knows TLS 1.3 has gone by the list of versions. An older one has gone by one number, and GnuTLS,
+       for one, says the same at a hole with something below it. */
+    bool by_number = ladder_has_accepted(l) && l->facts[VERSION_TLS13].status != VERSION_ACCEPTED;
+    if (l->exhaustive || highest == VERSION_SSL2 || by_number)
         return;
     for (int below = (int)highest - 1; below >= VERSION_SSL3; below--)
         if (!l->settled[below])

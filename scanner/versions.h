@@ -4,10 +4,12 @@
  *
  * By RFC 5246 appendix E.1 a server takes the highest version that both sides have. So the ladder
  * goes down: it offers everything up to the highest version that is not decided yet, and is done at
- * the first refusal that says "no such version" (alert 70), for that excludes all below. A refusal
- * that says something else proves nothing about the versions below it, which are then asked each by
- * itself, and nothing at all unless some hello was accepted on the endpoint: it may have been about
- * the name, a suite, a limit. Silence never proves anything.
+ * the first refusal that says "no such version" (alert 70), for that excludes all below, if the
+ * server goes by the list of versions as every one that has TLS 1.3 does, or has none at all. Any
+ * other server is asked on: it may have a hole, and something below it. A refusal that says
+ * something else proves nothing about the versions below it either, and nothing at all unless some
+ * hello was accepted on the endpoint: it may have been about the name, a suite, a limit. Silence
+ * never proves anything.
  */
 #ifndef SCANNER_VERSIONS_H
 #define SCANNER_VERSIONS_H

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Any bytes as the certificates of a server: what is read out of them is bounded and clean, and
+ * none of it is trusted. The input is a row of certificates, each behind two octets of length.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "scanner/certificate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void check_text(const char *text)
+{
+    char again[TEXT_BANNER_MAX];
+    bool lossy = false;
+    require(text != NULL && strlen(text) < TEXT_BANNER_MAX);
+    text_clean(span_of(text), again, sizeof again, &lossy);
+    require(!lossy);
+}
+
+static void check_list(const struct list *l)
+{
+    require(l->count <= LIST_ITEMS_MAX && l->octets <= LIST_OCTETS_MAX);
+    for (size_t i = 0; i < l->count; i++) {
+        check_text(l->items[i]);
+        require(i == 0 || strcmp(l->items[i - 1], l->items[i]) < 0);
+    }
+}
+
+static void check_certificate(const struct certificate *c)
+{
+    check_text(c->subject.data);
+    check_text(c->issuer.data);
+    check_text(c->key_algorithm);
+    check_text(c->signature_algorithm);
+    require(strspn(c->serial, "0123456789abcdef") == strlen(c->serial) &&
+            strlen(c->serial) % 2 == 0);
+    check_list(&c->names);
+    check_list(&c->addresses);
+    check_list(&c->key_usage);
+    check_list(&c->purposes);
+}
+
+/* The roots of the system have signed none of what a fuzzer makes. */
+static struct trust *roots(void)
+{
+    static struct trust *trust;
+    if (!trust)
+        trust = trust_new(NULL, stderr);
+    return trust;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span ders[CHAIN_MAX + 2];
+    struct span in = {(const char *)data, size};
+    struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+    struct chain chain;
+    size_t count = 0;
+
+    while (in.len > 2 && count < CHAIN_MAX + 2) {
+        size_t len = (size_t)((unsigned char)in.at[0] << 8 | (unsigned char)in.at[1]);
+        ders[count] = span_until(span_from(in, 2), len);
+        in = span_from(in, 2 + ders[count++].len);
+    }
+    require(chain_read(&chain, ders, count));
+    require(chain.count == (count < CHAIN_MAX ? count : CHAIN_MAX));
+    for (size_t i = 0; i < chain.count; i++)
+        check_certificate(&chain.certificates[i]);
+    chain_free(&chain);
+    for (int by_name = 0; roots() && by_name < 2; by_name++) {
+        struct verdict v = {0};
+        require(chain_verify(roots(), ders, count, by_name ? "mail.example.test" : NULL, &address,
+                             1795392000, &v));
+        require(v.trusted == (v.errors.count == 0) && !v.trusted);
+        check_list(&v.errors);
+        verdict_free(&v);
+    }
+    return 0;
+}

@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: MIT */
+/* Certificates made for the purpose: what is read out of them, and which chains are good for
+   whom and when. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "scanner/certificate.h"
+
+GNUTLS_SKIP_GLOBAL_INIT
+
+#define DAY ((time_t)24 * 60 * 60)
+#define NOW ((time_t)1795392000) /* 2026-11-23 */
+
+/* --- making them ------------------------------------------------------------------------------ */
+
+enum key { KEY_ROOT, KEY_MIDDLE, KEY_LEAF, KEY_STRANGER, KEY_RSA, KEY_COUNT };
+
+static gnutls_x509_privkey_t keys[KEY_COUNT];
+
+/* What a certificate is to say; what is not given has a sensible value. */
+struct plan {
+    const char *subject, *issuer; /* common names              */
+    enum key key, signer;
+    const char *const *names; /* DNS, NULL at the end      */
+    const char *address;      /* IP                        */
+    time_t from, until;
+    bool authority;
+    gnutls_digest_algorithm_t digest;
+    const char *purpose;
+};
+
+#define MUST(call) assert_true((call) >= 0)
+
+static gnutls_x509_crt_t draft(const struct plan *p)
+{
+    gnutls_x509_crt_t crt;
+    MUST(gnutls_x509_crt_init(&crt));
+    MUST(gnutls_x509_crt_set_version(crt, 3));
+    MUST(gnutls_x509_crt_set_serial(crt, "\x04\xa1\xf3\xc2", 4));
+    if (*p->subject)
+        MUST(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, p->subject,
+                                           (unsigned)strlen(p->subject)));
+    MUST(gnutls_x509_crt_set_key(crt, keys[p->key]));
+    MUST(gnutls_x509_crt_set_activation_time(crt, p->from ? p->from : NOW - 10 * DAY));
+    MUST(gnutls_x509_crt_set_expiration_time(crt, p->until ? p->until : NOW + 10 * DAY));
+    for (size_t i = 0; p->names && p->names[i]; i++)
+        MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, p->names[i],
+                                                  (unsigned)strlen(p->names[i]),
+                                                  GNUTLS_FSAN_APPEND));
+    if (p->address) {
+        unsigned char octets[16];
+        bool v6 = strchr(p->address, ':') != NULL;
+        inet_pton(v6 ? AF_INET6 : AF_INET, p->address, octets);
+        MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, octets, v6 ? 16 : 4,
+                                                  GNUTLS_FSAN_APPEND));
+    }
+    if (p->authority) {
+        MUST(gnutls_x509_crt_set_basic_constraints(crt, 1, -1));
+        MUST(gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN));
+    }
+    if (p->purpose)
+        MUST(gnutls_x509_crt_set_key_purpose_oid(crt, p->purpose, 0));
+    return crt;
+}
+
+/* Signs it with the key of somebody of that name. The DER lives until the end. */
+static struct span sign(gnutls_x509_crt_t crt, const struct plan *p)
+{
+    struct plan issuer = {
+        .subject = p->issuer ? p->issuer : p->subject, .key = p->signer, .authority = true};
+    gnutls_x509_crt_t by = draft(&issuer);
+    gnutls_datum_t der;
+    MUST(gnutls_x509_crt_sign2(crt, by, keys[p->signer], p->digest ? p->digest : GNUTLS_DIG_SHA256,
+                               0));
+    MUST(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der));
+    gnutls_x509_crt_deinit(by);
+    gnutls_x509_crt_deinit(crt);
+    return (struct span){(const char *)der.data, der.size};
+}
+
+static struct span make(struct plan p)
+{
+    return sign(draft(&p), &p);
+}
+
+static void forget(struct span der)
+{
+    union {
+        const char *in;
+        void *out;
+    } pointer = {der.at};
+    gnutls_free(pointer.out);
+}
+
+static const char *const mail_names[] = {"mail.example.test", "*.wild.example.test", NULL};
+
+static struct span root, middle, leaf; /* leaf <- middle <- root */
+static struct trust *trust;
+static char root_file[] = "/tmp/test-certificate-XXXXXX";
+
+static const struct plan root_plan = {
+    .subject = "Root", .key = KEY_ROOT, .signer = KEY_ROOT, .authority = true};
+static const struct plan middle_plan = {.subject = "Middle",
+                                        .issuer = "Root",
+                                        .key = KEY_MIDDLE,
+                                        .signer = KEY_ROOT,
+                                        .authority = true};
+static const struct plan leaf_plan = {.subject = "Leaf",
+                                      .issuer = "Middle",
+                                      .key = KEY_LEAF,
+                                      .signer = KEY_MIDDLE,
+                                      .names = mail_names};
+
+static void write_pem(int fd, struct span der)
+{
+    union {
+        const char *in;
+        unsigned char *out;
+    } pointer = {der.at};
+    gnutls_datum_t pem, data = {pointer.out, (unsigned)der.len};
+    MUST(gnutls_pem_base64_encode2("CERTIFICATE", &data, &pem));
+    assert_int_equal(write(fd, pem.data, pem.size), pem.size);
+    gnutls_free(pem.data);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (int k = 0; k < KEY_COUNT; k++) {
+        MUST(gnutls_x509_privkey_init(&keys[k]));
+        MUST(k == KEY_RSA ? gnutls_x509_privkey_generate(keys[k], GNUTLS_PK_RSA, 2048, 0)
+                          : gnutls_x509_privkey_generate(
+                                keys[k], GNUTLS_PK_ECDSA,
+                                GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
+    }
+    root = make(root_plan);
+    middle = make(middle_plan);
+    leaf = make(leaf_plan);
+    int fd = mkstemp(root_file);
+    assert_true(fd >= 0);
+    write_pem(fd, root);
+    close(fd);
+    trust = trust_new(root_file, stderr);
+    return trust ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    trust_free(trust);
+    unlink(root_file);
+    forget(root);
+    forget(middle);
+    forget(leaf);
+    for (int k = 0; k < KEY_COUNT; k++)
+        gnutls_x509_privkey_deinit(keys[k]);
+    return 0;
+}
+
+/* --- what a certificate says ------------------------------------------------------------------ */
+
+static struct certificate *read_one(struct chain *chain, struct span der)
+{
+    assert_true(chain_read(chain, &der, 1));
+    assert_int_equal(chain->count, 1);
+    return &chain->certificates[0];
+}
+
+static void test_facts(void **state)
+{
+    struct plan p = leaf_plan;
+    struct chain chain;
+    unsigned char sha256[32];
+    (void)state;
+    p.address = "192.0.2.25";
+    p.purpose = GNUTLS_KP_TLS_WWW_SERVER;
+    gnutls_x509_crt_t crt = draft(&p);
+    MUST(gnutls_x509_crt_set_key_usage(crt,
+                                       GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_KEY_ENCIPHERMENT));
+    MUST(gnutls_x509_crt_set_key_purpose_oid(crt, "1.2.3.4", 0));
+    unsigned char v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+    MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, v6, 16,
+                                              GNUTLS_FSAN_APPEND));
+    struct span der = sign(crt, &p);
+
+    struct certificate *c = read_one(&chain, der);
+    assert_true(c->readable);
+    gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, sha256);
+    assert_memory_equal(c->sha256, sha256, 32);
+    assert_string_equal(c->serial, "04a1f3c2");
+    assert_string_equal(c->subject.data, "CN=Leaf");
+    assert_string_equal(c->issuer.data, "CN=Middle");
+    assert_false(c->self_signed);
+    assert_int_equal(c->names.count, 2);
+    assert_true(list_has(&c->names, "mail.example.test"));
+    assert_true(list_has(&c->names, "*.wild.example.test"));
+    assert_int_equal(c->addresses.count, 2);
+    assert_true(list_has(&c->addresses, "192.0.2.25"));
+    assert_true(list_has(&c->addresses, "2001:db8::1"));
+    assert_int_equal(c->not_before, NOW - 10 * DAY);
+    assert_int_equal(c->not_after, NOW + 10 * DAY);
+    assert_string_equal(c->key_algorithm, "ec");
+    assert_int_equal(c->key_bits, 256);
+    assert_string_equal(c->signature_algorithm, "ECDSA-SHA256");
+    assert_true(list_has(&c->key_usage, "digitalSignature"));
+    assert_true(list_has(&c->key_usage, "keyEncipherment"));
+    assert_int_equal(c->key_usage.count, 2);
+    assert_true(list_has(&c->purposes, "serverAuth"));
+    assert_true(list_has(&c->purposes, "1.2.3.4"));
+    chain_free(&chain);
+    forget(der);
+}
+
+static void test_bare(void **state)
+{
+    struct chain chain;
+    struct span der = make((struct plan){.subject = "", .key = KEY_RSA, .signer = KEY_RSA});
+    (void)state;
+    struct certificate *c = read_one(&chain, der);
+    assert_true(c->readable && c->self_signed);
+    assert_string_equal(c->subject.data, "");
+    assert_string_equal(c->issuer.data, "");
+    assert_int_equal(c->names.count + c->addresses.count + c->key_usage.count + c->purposes.count,
+                     0);
+    assert_string_equal(c->key_algorithm, "rsa");
+    assert_int_equal(c->key_bits, 2048);
+    assert_string_equal(c->signature_algorithm, "RSA-SHA256");
+    chain_free(&chain);
+    forget(der);
+}
+
+/* The hash is known of whatever was sent. */
+static void test_garbage(void **state)
+{
+    struct span ders[] = {
+        span_of(""), span_of("garbage"), {leaf.at, leaf.len / 2}, {leaf.at, leaf.len - 1}};
+    struct chain chain;
+    (void)state;
+    assert_true(chain_read(&chain, ders, 4));
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char sha256[32];
+        gnutls_hash_fast(GNUTLS_DIG_SHA256, ders[i].at, ders[i].len, sha256);
+        assert_false(chain.certificates[i].readable);
+        assert_memory_equal(chain.certificates[i].sha256, sha256, 32);
+        assert_string_equal(chain.certificates[i].subject.data, "");
+    }
+    chain_free(&chain);
+    assert_true(chain_read(&chain, NULL, 0));
+    assert_int_equal(chain.count, 0);
+    chain_free(&chain);
+}
+
+/* Any octet of a certificate may be wrong. */
+static void test_every_octet(void **state)
+{
+    static const unsigned char masks[] = {0x01, 0x80, 0xff};
+    (void)state;
+    for (size_t i = 0; i < leaf.len; i++)
+        for (size_t m = 0; m < sizeof masks; m++) {
+            struct chain chain;
+            struct verdict v = {0};
+            struct address address = {.family = AF_INET};
+            char *copy = malloc(leaf.len);
+            assert_non_null(copy);
+            memcpy(copy, leaf.at, leaf.len);
+            copy[i] = (char)(copy[i] ^ masks[m]);
+            struct span ders[] = {{copy, leaf.len}, middle};
+            assert_true(chain_read(&chain, ders, 2));
+            assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+            assert_false(v.trusted); /* the signature is over every octet but its own */
+            assert_true(v.errors.count > 0);
+            verdict_free(&v);
+            chain_free(&chain);
+            free(copy);
+        }
+}
+
+static void test_chain_of_twenty(void **state)
+{
+    struct span ders[20];
+    struct chain chain;
+    (void)state;
+    for (size_t i = 0; i < 20; i++)
+        ders[i] = leaf;
+    assert_true(chain_read(&chain, ders, 20));
+    assert_int_equal(chain.count, CHAIN_MAX);
+    chain_free(&chain);
+}
+
+/* --- hostile ones ----------------------------------------------------------------------------- */
+
+/* A copy in which every octet that is the mark has been changed; the signature is wrong then. */
+static struct span with_mark(struct span der, char mark, char octet)
+{
+    char *copy = gnutls_malloc(der.len);
+    assert_non_null(copy);
+    for (size_t i = 0; i < der.len; i++)
+        copy[i] = der.at[i] == mark && i > 1 && der.at[i - 1] == 't' && der.at[i + 1] == '.'
+                      ? octet
+                      : der.at[i];
+    return (struct span){copy, der.len};
+}
+
+/* "mail.example.test" and a NUL, in the name that was certified for another. */
+static void test_nul_in_name(void **state)
+{
+    static const char *const names[] = {"mail.example.test#.evil.test", NULL};
+    struct plan p = leaf_plan;
+    struct address address = {.family = AF_INET};
+    struct chain chain;
+    struct verdict v = {0};
+    (void)state;
+    p.names = names;
+    p.subject = "mail.example.test#.evil.test";
+    struct span honest = make(p), ders[] = {with_mark(honest, '#', '\0'), middle};
+    assert_memory_not_equal(honest.at, ders[0].at, honest.len);
+    struct certificate *c = read_one(&chain, ders[0]);
+    assert_true(c->readable);
+    assert_int_equal(c->names.count, 1);
+    assert_string_equal(c->names.items[0], "mail.example.test\xef\xbf\xbd.evil.test");
+    assert_true(c->names.lossy);
+    assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+    assert_int_equal(v.name_match, TRI_NO);
+    assert_false(v.trusted);
+    verdict_free(&v);
+    chain_free(&chain);
+    forget(honest);
+    forget(ders[0]);
+}
+
+static void test_invalid_utf8(void **state)
+{
+    static const char *const names[] = {"t#.test", NULL};
+    struct plan p = {
+        .subject = "M\xfcller \x1b[31m", .key = KEY_LEAF, .signer = KEY_LEAF, .names = names};
+    struct chain chain;
+    (void)state;
+    struct span honest = make(p), der = with_mark(honest, '#', '\xfc');
+    struct certificate *c = read_one(&chain, der);
+    for (const char *s = c->subject.data; *s; s++)
+        assert_true((unsigned char)*s >= ' ' && (unsigned char)*s != 0xfc);
+    assert_int_equal(c->names.count, 1);
+    assert_string_equal(c->names.items[0], "t\xef\xbf\xbd.test");
+    assert_true(c->names.lossy);
+    chain_free(&chain);
+    forget(honest);
+    forget(der);
+}
+
+static void add_names(gnutls_x509_crt_t crt, unsigned count)
+{
+    char name[64];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "host-%u.example.test", i);
+        MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
+                                                  (unsigned)strlen(name), GNUTLS_FSAN_APPEND));
+    }
+}
+
+static void test_many_names(void **state)
+{
+    struct plan p = {.subject = "Leaf", .issuer = "Middle", .key = KEY_LEAF, .signer = KEY_MIDDLE};
+    struct address address = {.family = AF_INET};
+    struct chain chain;
+    struct verdict v = {0};
+    (void)state;
+    gnutls_x509_crt_t crt = draft(&p);
+    add_names(crt, 300);
+    struct span ders[] = {sign(crt, &p), middle};
+    struct certificate *c = read_one(&chain, ders[0]);
+    assert_int_equal(c->names.count, LIST_ITEMS_MAX);
+    assert_true(c->names.full);
+    assert_true(chain_verify(trust, ders, 2, "host-299.example.test", &address, NOW, &v));
+    assert_int_equal(v.name_match, TRI_YES);
+    assert_true(v.trusted);
+    verdict_free(&v);
+    chain_free(&chain);
+    forget(ders[0]);
+}
+
+/* The address of a server stands behind many names. */
+static void test_address_behind_names(void **state)
+{
+    struct plan p = {.subject = "Leaf", .issuer = "Middle", .key = KEY_LEAF, .signer = KEY_MIDDLE};
+    struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+    struct chain chain;
+    struct verdict v = {0};
+    (void)state;
+    gnutls_x509_crt_t crt = draft(&p);
+    add_names(crt, 300);
+    MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address.bytes, 4,
+                                              GNUTLS_FSAN_APPEND));
+    struct span ders[] = {sign(crt, &p), middle};
+    struct certificate *c = read_one(&chain, ders[0]);
+    assert_true(list_has(&c->addresses, "192.0.2.25"));
+    assert_true(chain_verify(trust, ders, 2, NULL, &address, NOW, &v));
+    assert_int_equal(v.name_match, TRI_YES);
+    verdict_free(&v);
+    chain_free(&chain);
+    forget(ders[0]);
+}
+
+static void test_long_name(void **state)
+{
+    struct plan p = {.subject = "Leaf", .key = KEY_LEAF, .signer = KEY_LEAF};
+    struct chain chain;
+    char name[2000];
+    (void)state;
+    memset(name, 'n', sizeof name);
+    gnutls_x509_crt_t crt = draft(&p);
+    MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, sizeof name,
+                                              GNUTLS_FSAN_APPEND));
+    MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, "short.test", 10,
+                                              GNUTLS_FSAN_APPEND));
+    struct span der = sign(crt, &p);
+    struct certificate *c = read_one(&chain, der);
+    assert_true(list_has(&c->names, "short.test"));
+    assert_true(c->names.lossy);
+    chain_free(&chain);
+    forget(der);
+}
+
+static void test_long_serial(void **state)
+{
+    struct plan p = {.subject = "Leaf", .key = KEY_LEAF, .signer = KEY_LEAF};
+    unsigned char serial[40];
+    struct chain chain;
+    (void)state;
+    for (unsigned i = 0; i < sizeof serial; i++)
+        serial[i] = (unsigned char)(i + 1);
+    for (size_t size = 1; size <= sizeof serial; size++) {
+        gnutls_x509_crt_t crt = draft(&p);
+        MUST(gnutls_x509_crt_set_serial(crt, serial, size));
+        struct span der = sign(crt, &p);
+        struct certificate *c = read_one(&chain, der);
+        assert_int_equal(strlen(c->serial), size > 32 ? 64 : 2 * size);
+        assert_memory_equal(c->serial, "01", 2);
+        chain_free(&chain);
+        forget(der);
+    }
+}
+
+/* --- verification ----------------------------------------------------------------------------- */
+
+/* Verifies and compares the errors, which are sorted and separated by blanks. */
+static void assert_verdict(const struct span *ders, size_t count, const char *name, time_t now,
+                           enum tri match, const char *errors)
+{
+    struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+    struct verdict v = {0};
+    char found[256] = "";
+    assert_true(chain_verify(trust, ders, count, name, &address, now, &v));
+    for (size_t i = 0; i < v.errors.count; i++)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", i ? " " : "",
+                 v.errors.items[i]);
+    assert_string_equal(found, errors);
+    assert_int_equal(v.trusted, !*errors);
+    assert_int_equal(v.name_match, match);
+    verdict_free(&v);
+}
+
+static void assert_plan(struct plan p, const char *errors)
+{
+    struct span ders[] = {make(p), middle};
+    assert_verdict(ders, 2, "mail.example.test", NOW, TRI_YES, errors);
+    forget(ders[0]);
+}
+
+static void test_trusted(void **state)
+{
+    struct span whole[] = {leaf, middle, root}, turned[] = {leaf, root, middle},
+                twice[] = {leaf, middle, middle};
+    (void)state;
+    assert_verdict(whole, 2, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(whole, 3, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(turned, 3, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(twice, 3, "mail.example.test", NOW, TRI_YES, "");
+}
+
+static void test_names_match(void **state)
+{
+    static const struct {
+        const char *name;
+        enum tri match;
+    } cases[] = {
+        {"mail.example.test", TRI_YES},    {"MAIL.Example.TEST", TRI_YES},
+        {"a.wild.example.test", TRI_YES},  {"wild.example.test", TRI_NO},
+        {"a.b.wild.example.test", TRI_NO}, {"example.test", TRI_NO},
+        {"mail.example.test.x", TRI_NO},   {"Leaf", TRI_NO},
+        {"xmail.example.test", TRI_NO},
+    };
+    struct span ders[] = {leaf, middle};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_verdict(ders, 2, cases[i].name, NOW, cases[i].match, "");
+}
+
+static void test_addresses_match(void **state)
+{
+    static const struct {
+        const char *in_certificate;
+        enum tri match;
+    } cases[] = {{"192.0.2.25", TRI_YES},
+                 {"192.0.2.26", TRI_NO},
+                 {"2001:db8::1", TRI_NO},
+                 {NULL, TRI_UNKNOWN}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan p = leaf_plan;
+        p.address = cases[i].in_certificate;
+        struct span ders[] = {make(p), middle};
+        assert_verdict(ders, 2, NULL, NOW, cases[i].match, "");
+        forget(ders[0]);
+    }
+}
+
+static void test_dates(void **state)
+{
+    struct span ders[] = {leaf, middle};
+    (void)state;
+    assert_verdict(ders, 2, "mail.example.test", NOW - 10 * DAY, TRI_YES, "");
+    assert_verdict(ders, 2, "mail.example.test", NOW + 10 * DAY, TRI_YES, "");
+    assert_verdict(ders, 2, "mail.example.test", NOW - 10 * DAY - 1, TRI_YES, "not_yet_valid");
+    assert_verdict(ders, 2, "mail.example.test", NOW + 10 * DAY + 1, TRI_YES, "expired");
+    struct plan p = leaf_plan;
+    p.until = NOW - DAY;
+    assert_plan(p, "expired");
+    p.from = NOW + DAY;
+    p.until = NOW + 2 * DAY;
+    assert_plan(p, "not_yet_valid");
+}
+
+/* Servers go on sending certificates that nobody needs any more, like an old cross-signature of
+   a root that everybody trusts by now. Only those on the way to the root count. */
+static void test_expired_but_not_needed(void **state)
+{
+    struct plan old = {.subject = "Root",
+                       .issuer = "Old Root",
+                       .key = KEY_ROOT,
+                       .signer = KEY_STRANGER,
+                       .authority = true,
+                       .until = NOW - DAY};
+    struct span ders[] = {leaf, middle, make(old)};
+    (void)state;
+    assert_verdict(ders, 3, "mail.example.test", NOW, TRI_YES, "");
+    forget(ders[2]);
+    old = middle_plan;
+    old.until = NOW - DAY;
+    struct span way[] = {leaf, make(old)};
+    assert_verdict(way, 2, "mail.example.test", NOW, TRI_YES, "expired");
+    forget(way[1]);
+}
+
+/* RFC 5280 section 4.1.2.5: a certificate without a well-defined end has this one. */
+static void test_no_end(void **state)
+{
+    struct plan p = leaf_plan;
+    struct chain chain;
+    (void)state;
+    for (time_t before = 0; before < 600 * DAY; before += 500 * DAY) { /* and a date before it */
+        const time_t end = 253402300799;                               /* 9999-12-31 23:59:59 */
+        p.until = before ? end - before : GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION;
+        assert_plan(p, "");
+        struct span der = make(p);
+        assert_int_equal(read_one(&chain, der)->not_after, end - before);
+        chain_free(&chain);
+        forget(der);
+    }
+}
+
+static void test_untrusted(void **state)
+{
+    struct plan stranger = {
+        .subject = "Root", .key = KEY_STRANGER, .signer = KEY_STRANGER, .authority = true};
+    struct plan p = leaf_plan;
+    struct span alone[] = {leaf};
+    (void)state;
+    assert_verdict(alone, 1, "mail.example.test", NOW, TRI_YES, "unknown_issuer"); /* incomplete */
+
+    struct span own = make(
+        (struct plan){.subject = "Leaf", .key = KEY_LEAF, .signer = KEY_LEAF, .names = mail_names});
+    assert_verdict(&own, 1, "mail.example.test", NOW, TRI_YES, "self_signed");
+    assert_verdict(&own, 1, "other.test", NOW, TRI_NO, "self_signed");
+    forget(own);
+
+    p.issuer = "Root";
+    p.signer = KEY_STRANGER; /* somebody who only has the name of the root */
+    struct span ders[] = {make(p), make(stranger)};
+    struct address address = {.family = AF_INET};
+    struct verdict v = {0};
+    assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+    assert_false(v.trusted);
+    assert_true(v.errors.count > 0);
+    verdict_free(&v);
+    forget(ders[0]);
+    forget(ders[1]);
+}
+
+/* A certificate that is no authority has signed. */
+static void test_signer_is_no_authority(void **state)
+{
+    struct plan p = leaf_plan;
+    struct address address = {.family = AF_INET};
+    struct verdict v = {0};
+    (void)state;
+    p.issuer = "Leaf";
+    p.signer = KEY_LEAF;
+    p.key = KEY_STRANGER;
+    struct span ders[] = {make(p), leaf, middle};
+    assert_true(chain_verify(trust, ders, 3, "mail.example.test", &address, NOW, &v));
+    assert_false(v.trusted);
+    assert_true(list_has(&v.errors, "issuer_not_a_ca"));
+    verdict_free(&v);
+    forget(ders[0]);
+}
+
+static void test_weak_signature(void **state)
+{
+    struct plan p = leaf_plan;
+    (void)state;
+    p.digest = GNUTLS_DIG_SHA1;
+    assert_plan(p, "insecure_algorithm");
+}
+
+static void test_unreadable(void **state)
+{
+    struct span ders[] = {span_of("garbage"), middle},
+                behind[] = {leaf, middle, span_of("garbage")};
+    (void)state;
+    assert_verdict(ders, 2, "mail.example.test", NOW, TRI_UNKNOWN, "unreadable");
+    assert_verdict(NULL, 0, "mail.example.test", NOW, TRI_UNKNOWN, "unreadable");
+    assert_verdict(behind, 3, "mail.example.test", NOW, TRI_YES, "");
+}
+
+/* --- roots ------------------------------------------------------------------------------------ */
+
+static void test_trust(void **state)
+{
+    char empty[] = "/tmp/test-certificate-empty-XXXXXX", *messages = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&messages, &size);
+    (void)state;
+    assert_non_null(errors);
+    assert_null(trust_new("/nonexistent/roots.pem", errors));
+    int fd = mkstemp(empty);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_null(trust_new(empty, errors));
+    fclose(errors);
+    assert_non_null(strstr(messages, "/nonexistent/roots.pem"));
+    assert_non_null(strstr(messages, empty));
+    free(messages);
+    unlink(empty);
+    trust_free(NULL);
+    struct trust *system_trust = trust_new(NULL, stderr);
+    if (system_trust) { /* a small machine may have none */
+        struct span ders[] = {leaf, middle, root};
+        struct address address = {.family = AF_INET};
+        struct verdict v = {0};
+        assert_true(chain_verify(system_trust, ders, 3, "mail.example.test", &address, NOW, &v));
+        assert_false(v.trusted);
+        verdict_free(&v);
+        trust_free(system_trust);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_every_octet),
+        cmocka_unit_test(test_chain_of_twenty),
+        cmocka_unit_test(test_nul_in_name),
+        cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_address_behind_names),
+        cmocka_unit_test(test_long_name),
+        cmocka_unit_test(test_long_serial),
+        cmocka_unit_test(test_trusted),
+        cmocka_unit_test(test_names_match),
+        cmocka_unit_test(test_addresses_match),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_expired_but_not_needed),
+        cmocka_unit_test(test_no_end),
+        cmocka_unit_test(test_untrusted),
+        cmocka_unit_test(test_signer_is_no_authority),
+        cmocka_unit_test(test_weak_signature),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_trust),
+    };
+    setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
+    if (gnutls_global_init() < 0)
+        return 2;
+    int failed = cmocka_run_group_tests_name("certificate", tests, set_up, tear_down);
+    gnutls_global_deinit();
+    return failed;
+}

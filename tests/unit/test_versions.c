@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ladder against played servers: every set of the six versions, every way to say no, from above
+ * and each version by itself. It may fail to find out; it may never say what is not so.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "scanner/versions.h"
+
+#define BIT(v) (1U << (v))
+#define EVERY_SET BIT(VERSION_COUNT)
+#define TLS_ONLY (BIT(VERSION_TLS10) | BIT(VERSION_TLS11) | BIT(VERSION_TLS12) | BIT(VERSION_TLS13))
+#define HELLOS_MAX 16U
+#define SUITE 0xc02fU
+
+enum refusal {
+    REFUSES_BY_ALERT_70,
+    REFUSES_BY_ALERT_40,
+    REFUSES_BY_CLOSE,
+    REFUSES_BY_RESET,
+    REFUSES_BY_SILENCE,
+    REFUSES_BY_TEXT,
+    REFUSES_BY_NONSENSE,
+    REFUSES_BY_ITS_FAVOURITE, /* chooses its highest version, offered or not */
+    REFUSAL_COUNT
+};
+
+static const struct {
+    const char *name;
+    enum cause cause;
+    bool proves; /* once something was accepted */
+} refusals[REFUSAL_COUNT] = {
+    [REFUSES_BY_ALERT_70] = {"alert 70", CAUSE_ALERT, true},
+    [REFUSES_BY_ALERT_40] = {"alert 40", CAUSE_ALERT, true},
+    [REFUSES_BY_CLOSE] = {"close", CAUSE_CLOSED, true},
+    [REFUSES_BY_RESET] = {"reset", CAUSE_RESET, true},
+    [REFUSES_BY_SILENCE] = {"silence", CAUSE_TIMEOUT, false},
+    [REFUSES_BY_TEXT] = {"text", CAUSE_PLAINTEXT, false},
+    [REFUSES_BY_NONSENSE] = {"nonsense", CAUSE_PROTOCOL, false},
+    [REFUSES_BY_ITS_FAVOURITE] = {"its favourite", CAUSE_NONE, false},
+};
+
+/* --- a played server -------------------------------------------------------------------------- */
+
+struct server {
+    unsigned versions; /* the truth */
+    enum refusal refusal;
+    bool reads_list;  /* knows supported_versions; who has TLS 1.3 does */
+    bool wants_share; /* refuses TLS 1.3 without a key share            */
+    bool stumbles;    /* refuses a version between two of its own */
+    int intolerant;   /* refuses hellos with a version above this one   */
+    unsigned noise;   /* of 8 hellos so many come to nothing            */
+    unsigned seed;
+    unsigned hellos;
+};
+
+static unsigned below_and(int v)
+{
+    return (2U << v) - 1;
+}
+
+/* What it chooses from: the versions that are listed, or all up to that of the hello (for TLS
+   1.3 it says 1.2). */
+static unsigned common(const struct server *s, const struct hello *h)
+{
+    if (h->highest == VERSION_SSL2)
+        return s->versions & BIT(VERSION_SSL2);
+    bool listed = h->highest >= VERSION_TLS10; /* before it, hellos have no extensions */
+    if (listed && (s->reads_list || s->versions & BIT(VERSION_TLS13)))
+        return s->versions &
+               (h->alone ? BIT(h->highest) : below_and((int)h->highest) & ~BIT(VERSION_SSL2));
+    int highest = h->highest == VERSION_TLS13 ? VERSION_TLS12 : (int)h->highest;
+    if (s->stumbles && !(s->versions & BIT(highest)) && s->versions >> highest)
+        return 0; /* as GnuTLS does */
+    return s->versions & below_and(highest) & ~BIT(VERSION_SSL2);
+}
+
+static struct hello_result choose(unsigned versions)
+{
+    int v = VERSION_TLS13;
+    while (v > VERSION_SSL2 && !(versions & BIT(v)))
+        v--;
+    struct hello_result result = {.cause = CAUSE_NONE, .reached = true, .alert = -1};
+    result.hello = (struct server_hello){.version = (enum version)v, .suite = SUITE};
+    return result;
+}
+
+static struct hello_result refuse(const struct server *s)
+{
+    if (s->refusal == REFUSES_BY_ITS_FAVOURITE && s->versions)
+        return choose(s->versions);
+    return (struct hello_result){.cause = s->refusal == REFUSES_BY_ITS_FAVOURITE
+                                              ? CAUSE_VERSION
+                                              : refusals[s->refusal].cause,
+                                 .reached = true,
+                                 .alert = s->refusal == REFUSES_BY_ALERT_70   ? 70
+                                          : s->refusal == REFUSES_BY_ALERT_40 ? 40
+                                                                              : -1};
+}
+
+/* A small generator of our own: the same numbers everywhere. */
+static unsigned draw(unsigned *seed)
+{
+    *seed = *seed * 1103515245U + 12345U;
+    return *seed >> 16 & 0x7fff;
+}
+
+static struct hello_result answer(struct server *s, const struct hello *h)
+{
+    static const struct hello_result troubles[] = {
+        {.cause = CAUSE_TIMEOUT, .reached = true, .alert = -1},
+        {.cause = CAUSE_TIMEOUT, .reached = false, .alert = -1},
+        {.cause = CAUSE_RATE_LIMITED, .reached = false, .alert = -1},
+        {.cause = CAUSE_CLOSED, .reached = false, .alert = -1},
+        {.cause = CAUSE_RESET, .reached = false, .alert = -1},
+        {.cause = CAUSE_LOCAL, .reached = false, .alert = -1},
+        {.cause = CAUSE_LIMIT, .reached = true, .alert = -1},
+        {.cause = CAUSE_CLOSED, .reached = true, .torn = true, .alert = -1},
+        {.cause = CAUSE_RESET, .reached = true, .torn = true, .alert = -1},
+    };
+    unsigned shared = common(s, h);
+
+    s->hellos++;
+    if (draw(&s->seed) % 8 < s->noise)
+        return troubles[draw(&s->seed) % (sizeof troubles / sizeof *troubles)];
+    if ((int)h->highest > s->intolerant)
+        return refuse(s);
+    bool takes13 = shared & BIT(VERSION_TLS13);
+    if (!shared || (takes13 && s->wants_share && !h->with_share))
+        return refuse(s);
+    return choose(shared);
+}
+
+/* --- what must hold --------------------------------------------------------------------------- */
+
+struct outcome_of_run {
+    struct version_fact facts[VERSION_COUNT];
+    unsigned hellos;
+};
+
+static void describe(const struct server *s, bool exhaustive, bool handshake)
+{
+    fprintf(stderr,
+            "versions %#x, refuses by %s, list %d, share %d, stumbles %d, intolerant above %d, "
+            "noise %u, seed "
+            "%u%s%s\n",
+            s->versions, refusals[s->refusal].name, s->reads_list, s->wants_share, s->stumbles,
+            s->intolerant, s->noise, s->seed, exhaustive ? ", exhaustive" : "",
+            handshake ? ", handshake first" : "");
+}
+
+/* Each fact is of one piece, and true or open. */
+static bool is_sound(const struct server *s, const struct version_fact *fact, int v)
+{
+    bool has = s->versions & BIT(v);
+    switch (fact->status) {
+    case VERSION_ACCEPTED:
+        return has && fact->suite == SUITE && fact->alert == -1;
+    case VERSION_REJECTED:
+        return !has && fact->proof != PROOF_NONE &&
+               (fact->alert >= 0) == (fact->proof == PROOF_ALERT);
+    case VERSION_INCONCLUSIVE:
+        return fact->reason != CAUSE_NONE && fact->reason != CAUSE_NOT_ASKED;
+    case VERSION_NOT_TESTED:
+        return false;
+    }
+    return false;
+}
+
+static struct outcome_of_run climb(struct server s, bool exhaustive, bool handshake)
+{
+    struct outcome_of_run run = {.hellos = 0};
+    struct ladder l;
+    struct hello ask = {.highest = VERSION_TLS13};
+
+    ladder_init(&l, run.facts, exhaustive);
+    if (handshake && common(&s, &ask) & TLS_ONLY && s.intolerant >= VERSION_TLS13) {
+        struct hello_result result = choose(common(&s, &ask) & TLS_ONLY);
+        ladder_add_handshake(&l, &result.hello, TLS_ONLY);
+    }
+    struct server before = s;
+    while (ladder_next(&l, &ask)) {
+        if (++run.hellos > HELLOS_MAX) {
+            describe(&before, exhaustive, handshake);
+            fail_msg("asks without end");
+        }
+        struct hello_result result = answer(&s, &ask);
+        ladder_absorb(&l, &ask, &result);
+    }
+    ladder_finish(&l, CAUSE_NOT_ASKED);
+    for (int v = 0; v < VERSION_COUNT; v++)
+        if (!is_sound(&before, &run.facts[v], v)) {
+            describe(&before, exhaustive, handshake);
+            fail_msg("SSL 2.0 and up, number %d: status %d, proof %d, reason %s, alert %d", v,
+                     run.facts[v].status, run.facts[v].proof, cause_name(run.facts[v].reason),
+                     run.facts[v].alert);
+        }
+    return run;
+}
+
+static void assert_exact(const struct server *s, const struct outcome_of_run *run, bool exhaustive,
+                         bool handshake)
+{
+    for (int v = 0; v < VERSION_COUNT; v++) {
+        bool has = s->versions & BIT(v);
+        if (run->facts[v].status != (has ? VERSION_ACCEPTED : VERSION_REJECTED)) {
+            describe(s, exhaustive, handshake);
+            fail_msg("number %d is not known exactly: status %d, reason %s", v,
+                     run->facts[v].status, cause_name(run->facts[v].reason));
+        }
+    }
+}
+
+/* Calls back for every kind of server that is worth a thought. */
+static void for_each_server(void (*judge)(const struct server *, bool exhaustive, bool handshake))
+{
+    for (unsigned n = 0; n < EVERY_SET * REFUSAL_COUNT * 32; n++) {
+        struct server s = {.versions = n % EVERY_SET,
+                           .refusal = (enum refusal)(n / EVERY_SET % REFUSAL_COUNT),
+                           .intolerant = VERSION_TLS13};
+        unsigned rest = n / EVERY_SET / REFUSAL_COUNT;
+        s.reads_list = rest & 1;
+        s.wants_share = rest & 2;
+        s.stumbles = rest & 16;
+        judge(&s, rest & 4, rest & 8);
+    }
+}
+
+/* Who says "no such version" where a key share is missing says what is not so, and is believed. */
+static bool lies(const struct server *s)
+{
+    return s->wants_share && s->refusal == REFUSES_BY_ALERT_70;
+}
+
+static void judge_truth(const struct server *s, bool exhaustive, bool handshake)
+{
+    if (!lies(s))
+        climb(*s, exhaustive, handshake);
+}
+
+/* Nothing that is found is wrong, whoever is asked. */
+static void test_never_wrong(void **state)
+{
+    (void)state;
+    for_each_server(judge_truth);
+}
+
+static void judge_exactness(const struct server *s, bool exhaustive, bool handshake)
+{
+    bool decides =
+        s->refusal == REFUSES_BY_ALERT_70 || (refusals[s->refusal].proves && s->versions);
+    if (!decides || lies(s))
+        return;
+    struct outcome_of_run run = climb(*s, exhaustive, handshake);
+    assert_exact(s, &run, exhaustive, handshake);
+}
+
+/* Who behaves is known exactly. */
+static void test_exact(void **state)
+{
+    (void)state;
+    for_each_server(judge_exactness);
+}
+
+static unsigned count_of(unsigned set)
+{
+    unsigned n = 0;
+    for (; set; set &= set - 1)
+        n++;
+    return n;
+}
+
+static void judge_economy(const struct server *s, bool exhaustive, bool handshake)
+{
+    if (exhaustive || s->refusal != REFUSES_BY_ALERT_70 || s->wants_share)
+        return;
+    struct outcome_of_run run = climb(*s, false, handshake);
+    unsigned modern = count_of(s->versions & ~BIT(VERSION_SSL2));
+    unsigned most = modern + 1 + 1; /* … one for SSL 2.0 */
+    if (modern && !(s->versions & BIT(VERSION_TLS13)))
+        most += 2; /* it may not read the list, and stumble at a hole */
+    if (handshake && s->versions & TLS_ONLY)
+        most--;
+    if (run.hellos > most) {
+        describe(s, exhaustive, handshake);
+        fail_msg("%u hellos for %u versions", run.hellos, count_of(s->versions));
+    }
+}
+
+/* One hello more than there are versions, and one for SSL 2.0. */
+static void test_economy(void **state)
+{
+    (void)state;
+    for_each_server(judge_economy);
+}
+
+static void judge_silence(const struct server *s, bool exhaustive, bool handshake)
+{
+    enum cause cause = refusals[s->refusal].cause;
+    if (s->versions || s->refusal == REFUSES_BY_ALERT_70 || cause == CAUSE_NONE)
+        return;
+    struct outcome_of_run run = climb(*s, exhaustive, handshake);
+    for (int v = 0; v < VERSION_COUNT; v++) {
+        assert_int_equal(run.facts[v].status, VERSION_INCONCLUSIVE);
+        assert_int_equal(run.facts[v].reason, cause);
+    }
+}
+
+/* While nothing was accepted, a refusal that is not about versions proves nothing. */
+static void test_nothing_accepted(void **state)
+{
+    (void)state;
+    for_each_server(judge_silence);
+}
+
+/* Servers that take a high version amiss instead of choosing a lower one (RFC 5246 appendix E.1
+   forbids it). */
+static void test_intolerance(void **state)
+{
+    static const enum refusal ways[] = {REFUSES_BY_ALERT_40, REFUSES_BY_CLOSE, REFUSES_BY_RESET};
+    (void)state;
+    for (unsigned set = 1; set < EVERY_SET; set++)
+        for (int highest = VERSION_SSL3; highest < VERSION_TLS13; highest++)
+            for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+                struct server s = {.versions = set & below_and(highest),
+                                   .refusal = ways[i],
+                                   .intolerant = highest};
+                if (!s.versions)
+                    continue;
+                struct outcome_of_run run = climb(s, false, false);
+                assert_exact(&s, &run, false, false);
+                climb(s, true, false);
+            }
+}
+
+/* Connections that come to nothing now and then, and servers that are gone in the middle. */
+static void test_noise(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < EVERY_SET; set++)
+        for (unsigned n = 0; n < 400; n++) {
+            struct server s = {.versions = set,
+                               .refusal = (enum refusal)(n % REFUSAL_COUNT),
+                               .reads_list = n & 8,
+                               .intolerant = VERSION_TLS13,
+                               .noise = 1 + n % 7,
+                               .seed = set * 1000 + n};
+            climb(s, n & 16, n & 32);
+        }
+}
+
+/* A server that lets no one in is left alone soon. */
+static void test_unreachable(void **state)
+{
+    struct version_fact facts[VERSION_COUNT] = {{.status = VERSION_NOT_TESTED}};
+    struct hello_result gone = {.cause = CAUSE_RATE_LIMITED, .reached = false, .alert = -1};
+    struct hello ask = {.highest = VERSION_TLS13};
+    struct ladder l;
+    unsigned hellos = 0;
+
+    (void)state;
+    ladder_init(&l, facts, false);
+    struct hello_result first = choose(BIT(VERSION_TLS12));
+    assert_true(ladder_next(&l, &ask));
+    ladder_absorb(&l, &ask, &first);
+    while (ladder_next(&l, &ask)) {
+        ladder_absorb(&l, &ask, &gone);
+        assert_in_range(++hellos, 1, 2);
+    }
+    assert_int_equal(facts[VERSION_TLS13].status, VERSION_REJECTED);
+    assert_int_equal(facts[VERSION_TLS13].proof, PROOF_CHOSE_LOWER);
+    assert_int_equal(facts[VERSION_TLS12].status, VERSION_ACCEPTED);
+    for (int v = VERSION_SSL2; v < VERSION_TLS12; v++) {
+        assert_int_equal(facts[v].status, VERSION_INCONCLUSIVE);
+        assert_int_equal(facts[v].reason, CAUSE_RATE_LIMITED);
+    }
+}
+
+/* What is not asked is not tested, and refusals that came to nothing say so. */
+static void test_finish_early(void **state)
+{
+    struct version_fact facts[VERSION_COUNT] = {{.status = VERSION_NOT_TESTED}};
+    struct hello_result reset = {.cause = CAUSE_RESET, .reached = true, .alert = -1};
+    struct hello ask = {.highest = VERSION_TLS13};
+    struct ladder l;
+
+    (void)state;
+    ladder_init(&l, facts, false);
+    assert_true(ladder_next(&l, &ask));
+    assert_false(ask.with_share);
+    ladder_absorb(&l, &ask, &reset);
+    assert_true(ladder_next(&l, &ask));
+    assert_int_equal(ask.highest, VERSION_TLS13);
+    assert_true(ask.with_share); /* once more, with a key share */
+    ladder_absorb(&l, &ask, &reset);
+    ladder_finish(&l, CAUSE_NOT_ASKED);
+    assert_false(ladder_has_accepted(&l));
+    assert_int_equal(facts[VERSION_TLS13].status, VERSION_INCONCLUSIVE);
+    assert_int_equal(facts[VERSION_TLS13].reason, CAUSE_RESET);
+    for (int v = VERSION_SSL2; v < VERSION_TLS13; v++) {
+        assert_int_equal(facts[v].status, VERSION_NOT_TESTED);
+        assert_int_equal(facts[v].reason, CAUSE_NOT_ASKED);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_never_wrong), cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_economy),     cmocka_unit_test(test_nothing_accepted),
+        cmocka_unit_test(test_intolerance), cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_unreachable), cmocka_unit_test(test_finish_early),
+    };
+    return cmocka_run_group_tests_name("versions", tests, NULL, NULL);
+}
