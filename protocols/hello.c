@@ -123,9 +123,7 @@ static uint16_t wire_of_version(enum version version)
     return wires[version];
 }
 
-/* RFC 8446 section 4.2.1. In hellos below TLS 1.3 too: a server that reads it goes by the list, and
-   then finds also what lies below a version that it has not; going by the older field alone, GnuTLS
-   gives up at such a hole. */
+/* RFC 8446 section 4.2.1: who reads it goes by this list, and not by the older field. */
 static void put_supported_versions(struct writer *w, const struct hello *h)
 {
     unsigned highest = wire_of_version(h->highest), lowest = h->alone ? highest : 0x0300;
@@ -207,7 +205,8 @@ static size_t build_ssl2(const struct hello *h, uint8_t *out)
 size_t hello_build(const struct hello *h, uint8_t out[HELLO_MAX])
 {
     struct writer w = {out, 0};
-    bool modern = h->highest == VERSION_TLS13, ancient = h->highest == VERSION_SSL3;
+    bool modern = h->highest == VERSION_TLS13;
+    bool ancient = h->highest == VERSION_SSL3 && !h->by_list; /* it has no extensions */
 
     if (h->highest == VERSION_SSL2)
         return build_ssl2(h, out);
@@ -217,7 +216,7 @@ size_t hello_build(const struct hello *h, uint8_t out[HELLO_MAX])
     put8(&w, 1); /* client_hello */
     put8(&w, 0);
     size_t message = open16(&w);
-    put16(&w, wire_of_version(modern ? VERSION_TLS12 : h->highest));
+    put16(&w, wire_of_version(modern || h->by_list ? VERSION_TLS12 : h->highest));
     put_octets(&w, h->random, HELLO_RANDOM);
     put8(&w, 0); /* no session */
     size_t suites = open16(&w);
@@ -480,9 +479,11 @@ static enum response_state begin_record(struct response *r)
     r->record_left = (size_t)r->head[3] << 8 | r->head[4];
     r->head_len = 0;
     bool known = r->record_type == 21 || r->record_type == 22;
+    /* GnuTLS may write any version into an alert before one is agreed on, and does. */
+    bool versioned = r->head[1] == 3 || (r->record_type == 21 && r->record_left == 2);
     bool interrupted = (r->piece_len && r->record_type != r->piece_type) ||
                        (r->message_left && r->record_type != 22);
-    if (!known || r->head[1] != 3 || r->record_left == 0 || interrupted ||
+    if (!known || !versioned || r->record_left == 0 || interrupted ||
         r->record_left > (size_t)16384 + 256)
         return RESPONSE_MALFORMED;
     return RESPONSE_MORE;

@@ -59,11 +59,22 @@ void ladder_add_handshake(struct ladder *l, const struct server_hello *hello, un
     chose(l, hello, (enum version)highest, offered);
 }
 
+/* The highest version from this one down that is not settled; -1 if there is none. */
+static int highest_open(const struct ladder *l, int from)
+{
+    while (from >= VERSION_SSL2 && l->settled[from])
+        from--;
+    return from;
+}
+
 bool ladder_next(struct ladder *l, struct hello *ask)
 {
-    int v = VERSION_TLS13;
-    while (v >= VERSION_SSL2 && l->settled[v])
-        v--;
+    bool has_modern = l->facts[VERSION_TLS13].status == VERSION_ACCEPTED;
+    int v = highest_open(l, VERSION_TLS13), old = highest_open(l, VERSION_TLS11);
+
+    ask->by_list = has_modern && !l->exhaustive && !l->list_ignored && old >= VERSION_SSL3;
+    if (ask->by_list) /* one hello for all of these, if the server reads lists */
+        v = old;
     if (v < VERSION_SSL2)
         return false;
     ask->highest = (enum version)v;
@@ -83,17 +94,28 @@ static void refused(struct ladder *l, const struct hello *asked, enum proof proo
     reject(l, asked->highest, proof, alert);
 }
 
-static void excluded(struct ladder *l, enum version highest)
+/* "No such version". Who went by the list has none of it. Who went by one number may have a hole there and something
+   below it, where GnuTLS says the same; unless there is nothing that it accepts at all. */
+static void excluded(struct ladder *l, const struct hello *asked)
 {
-    reject(l, highest, PROOF_ALERT, ALERT_PROTOCOL_VERSION);
-    /* A server that knows TLS 1.3 has gone by the list of versions. An older one has gone by one number, and GnuTLS,
-       for one, says the same at a hole with something below it. */
-    bool by_number = ladder_has_accepted(l) && l->facts[VERSION_TLS13].status != VERSION_ACCEPTED;
-    if (l->exhaustive || highest == VERSION_SSL2 || by_number)
+    reject(l, asked->highest, PROOF_ALERT, ALERT_PROTOCOL_VERSION);
+    bool all_below = asked->by_list || !ladder_has_accepted(l);
+    if (l->exhaustive || asked->highest == VERSION_SSL2 || !all_below)
         return;
-    for (int below = (int)highest - 1; below >= VERSION_SSL3; below--)
+    for (int below = (int)asked->highest - 1; below >= VERSION_SSL3; below--)
         if (!l->settled[below])
             reject(l, (enum version)below, PROOF_INFERRED, -1);
+}
+
+/* It chose what the list does not have: it went by the older field. */
+static bool ignored_list(struct ladder *l, const struct hello *asked,
+                         const struct server_hello *hello)
+{
+    if (!asked->by_list || hello->version <= asked->highest || hello->version > VERSION_TLS12)
+        return false;
+    l->list_ignored = true;
+    accept_version(l, hello->version, hello->suite);
+    return true;
 }
 
 void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hello_result *result)
@@ -112,11 +134,12 @@ void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hel
     }
     switch (result->cause) {
     case CAUSE_NONE:
-        chose(l, &result->hello, asked->highest, offered);
+        if (!ignored_list(l, asked, &result->hello))
+            chose(l, &result->hello, asked->highest, offered);
         break;
     case CAUSE_ALERT:
         if (result->alert == ALERT_PROTOCOL_VERSION)
-            excluded(l, asked->highest);
+            excluded(l, asked);
         else
             refused(l, asked, PROOF_ALERT, result->alert);
         break;

@@ -3,11 +3,11 @@
  * versions.h: which hello is asked next, and what its answer proves about the six versions.
  *
  * By RFC 5246 appendix E.1 a server takes the highest version that both sides have. So the ladder
- * goes down: it offers everything up to the highest version that is not decided yet, and is done at
- * the first refusal that says "no such version" (alert 70), for that excludes all below, if the
- * server goes by the list of versions as every one that has TLS 1.3 does, or has none at all. Any
- * other server is asked on: it may have a hole, and something below it. A refusal that says
- * something else proves nothing about the versions below it either, and nothing at all unless some
+ * goes down: each hello offers everything up to the highest version that is not decided yet. Of a
+ * server that has TLS 1.3 all that is older than TLS 1.2 is asked at once, by the list of versions
+ * (RFC 8446 section 4.2.1): alert 70 then excludes all of them. A server that goes by the older
+ * field is asked for each version: at a version that it has not GnuTLS says 70 too, whatever lies
+ * below. Any other refusal proves nothing about other versions, and nothing at all unless some
  * hello was accepted on the endpoint: it may have been about the name, a suite, a limit. Silence
  * never proves anything.
  */
@@ -30,6 +30,7 @@ struct ladder {
     bool exhaustive;             /* ask each version by itself, infer nothing                 */
     bool settled[VERSION_COUNT]; /* no more hello is needed for it                           */
     bool share_tried;
+    bool list_ignored;  /* the server goes by the older field, though it has TLS 1.3              */
     unsigned unreached; /* hellos that could not even be sent, in a row                      */
     unsigned silent;    /* hellos that were not answered, in a row                           */
 };
