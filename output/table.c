@@ -185,6 +185,8 @@ static bool show(struct writing *w, const struct host_view *host, const struct o
 static bool host(struct writing *w, const struct host_view *view)
 {
     for (size_t i = 0; i < view->count; i++) {
+        if (view->endpoints[i].status == STATUS_CLOSED && !w->all)
+            continue;
         count(w->state, &view->endpoints[i]);
         if (!show(w, view, &view->endpoints[i]))
             return false;
@@ -196,7 +198,9 @@ static bool host(struct writing *w, const struct host_view *view)
 static bool end(struct writing *w, const struct run_end *e)
 {
     const struct table *t = w->state;
-    bool ok = print(w, "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64 " endpoints shown:",
+    bool ok = print(w,
+                    "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64
+                    " endpoints shown; of all that were asked:",
                     e->answered, e->hosts, t->shown);
     for (int s = 0; s < STATUS_COUNT && ok; s++)
         if (e->statuses[s])

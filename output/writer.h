@@ -18,6 +18,7 @@ struct writing {
     const struct run *run;
     struct outfile *file;
     bool color;        /* ANSI colours may be used */
+    bool all;          /* closed ports are of interest too */
     uint64_t recorded; /* endpoints so far */
     void *state;       /* the writer's own */
 };

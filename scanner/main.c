@@ -313,6 +313,7 @@ static bool add_writer(struct scan *s, const struct writer *writer, const char *
         (struct writing){.writer = writer,
                          .run = &s->run,
                          .file = file,
+                         .all = s->options.all,
                          .color = writer == &writer_table && use_color()};
     return true;
 }
