@@ -138,8 +138,10 @@ def capabilities(protocol, secure=False, upgrade=True, login=False):
 def rows(accepted, refusal="by alert 70", exhaustive=False):
     """The six versions of a server that takes the highest that it shares and refuses in one way.
 
-    By descent: what lies above an accepted version is seen to be refused by the choice of that one;
-    an alert 70 is the last word on all below it; any other refusal has to be got for each version.
+    By descent: what lies above an accepted version is seen to be refused by the choice of that one.
+    An alert 70 is the last word on all below it where all of it was offered: by the list of what is
+    older than TLS 1.2 that a server of TLS 1.3 goes by, or if nothing is accepted at all. Any other
+    refusal, and that of an older server, has to be got for each version.
     Each asked by itself (exhaustive): a server of TLS 1.2 or 1.3 knows what alone is offered, an
     older one takes it for the highest, and chooses a lower one that it has."""
     choosing = not exhaustive or not {"1.2", "1.3"} & set(accepted)
@@ -155,7 +157,9 @@ def rows(accepted, refusal="by alert 70", exhaustive=False):
             text[name] = "rejected by inferred"
         else:
             text[name] = outcome(proven, refusal)
-            last_word = refusal == "by alert 70" and not exhaustive
+            listed = "1.3" in accepted and name != "1.2"
+            nothing = not any(other in accepted for other in VERSIONS[1:])
+            last_word = refusal == "by alert 70" and not exhaustive and (listed or nothing)
     if "ssl2.0" in accepted:
         text["ssl2.0"] = "accepted"
     else:  # SSLv2 has no alert: such a server closes
