@@ -3,13 +3,20 @@
 
 #include "protocols/dialogue.h"
 
+/* clang-format off */
 const struct service services_table[] = {
-    {&protocol_ftp, 21, MODE_INSECURE},   {&protocol_ftp, 990, MODE_IMPLICIT},
-    {&protocol_ftp, 991, MODE_EXPLICIT},  {&protocol_imap, 143, MODE_INSECURE},
-    {&protocol_imap, 993, MODE_IMPLICIT}, {&protocol_pop3, 110, MODE_INSECURE},
-    {&protocol_pop3, 995, MODE_IMPLICIT}, {&protocol_smtp, 25, MODE_INSECURE},
-    {&protocol_smtp, 465, MODE_IMPLICIT}, {&protocol_smtp, 587, MODE_EXPLICIT},
+    {&protocol_ftp,   21, MODE_INSECURE},
+    {&protocol_ftp,  990, MODE_IMPLICIT},
+    {&protocol_ftp,  991, MODE_EXPLICIT},
+    {&protocol_imap, 143, MODE_INSECURE},
+    {&protocol_imap, 993, MODE_IMPLICIT},
+    {&protocol_pop3, 110, MODE_INSECURE},
+    {&protocol_pop3, 995, MODE_IMPLICIT},
+    {&protocol_smtp,  25, MODE_INSECURE},
+    {&protocol_smtp, 465, MODE_IMPLICIT},
+    {&protocol_smtp, 587, MODE_EXPLICIT},
 };
+/* clang-format on */
 
 const size_t services_table_count = sizeof services_table / sizeof services_table[0];
 
