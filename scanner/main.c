@@ -349,6 +349,8 @@ static bool on_host(void *context, const struct host_view *host)
     if (!run_records(s->options.all, host))
         return true;
     s->recorded += host->count;
+    if (s->progress)
+        progress_clear(stderr); /* a row of the table may come where it stands */
     for (size_t i = 0; i < s->writer_count; i++)
         if (!s->writings[i].writer->host(&s->writings[i], host)) {
             tell_write_error(s, s->writings[i].file);
