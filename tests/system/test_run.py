@@ -277,7 +277,10 @@ class Terminal(RunCase, unittest.TestCase):
 
     def at_terminal(self, *arguments, stdout=True, stderr=True, **environment):
         """What a terminal shows that is stdout, stderr or both; and the other one."""
-        leader, follower = pty.openpty()
+        try:
+            leader, follower = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"there is no terminal to be had: {error}")
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment}
         process = self.begin(*arguments, env=environment,
                              stdout=follower if stdout else subprocess.PIPE,
