@@ -288,7 +288,10 @@ def lasting(record):
     copy = json.loads(json.dumps(record).replace('"closed"', '"reset"'))
     for name in ("run_id", "time", "duration_ms", "connections"):
         del copy[name]
-    for row in (copy.get("tls") or {}).get("versions", []):
+    tls = copy.get("tls") or {}
+    for trouble in (copy["error"], tls.get("failure")):
+        (trouble or {}).pop("message", None)
+    for row in tls.get("versions", []):
         row.pop("by", None)
         row.pop("alert", None)
     return copy
