@@ -49,9 +49,9 @@ struct endpoint {
     struct address address;
 
     enum endpoint_stage stage;
-    bool implicit;             /* how it is spoken to now */
-    bool connected, spoken_to; /* some probe got through; and was greeted, or met TLS    */
-    bool handshake_died;       /* before a ServerHello, and not by a plain "no"          */
+    bool implicit;          /* how it is spoken to now */
+    bool connected;         /* some probe got through */
+    bool handshake_died;    /* before a ServerHello, and not by a plain "no"          */
     struct text first_text; /* what came where TLS should begin, before the other mode was tried */
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
