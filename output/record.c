@@ -415,7 +415,7 @@ static void put_chain(struct builder *b, cJSON *tls)
 
 static void put_verify(struct builder *b, cJSON *tls)
 {
-    const struct verdict *v = &b->o->tls.verdict;
+    const struct verification *v = &b->o->tls.verification;
     if (!known(b, FACT_VERIFY))
         return;
     cJSON *verify = put_object(b, tls, "verify");

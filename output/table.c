@@ -136,10 +136,10 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
         words[count++] = outcome_text(o->tls.failure);
     if (o->trailing)
         words[count++] = "text between STARTTLS and TLS";
-    if (observation_knows(o, FACT_VERIFY) && !o->tls.verdict.trusted)
-        words[count++] = list_has(&o->tls.verdict.errors, "expired") ? "certificate expired"
+    if (observation_knows(o, FACT_VERIFY) && !o->tls.verification.trusted)
+        words[count++] = list_has(&o->tls.verification.errors, "expired") ? "certificate expired"
                                                                      : "certificate not trusted";
-    if (observation_knows(o, FACT_VERIFY) && o->tls.verdict.name_match == TRI_NO)
+    if (observation_knows(o, FACT_VERIFY) && o->tls.verification.name_match == TRI_NO)
         words[count++] = "certificate is for another name";
     out[0] = 0;
     for (size_t i = 0; i < count && len < size; i++)

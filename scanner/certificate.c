@@ -271,7 +271,7 @@ static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struc
     return TRI_UNKNOWN;
 }
 
-static bool read_errors(struct verdict *v, unsigned status, bool self_signed)
+static bool read_errors(struct verification *v, unsigned status, bool self_signed)
 {
     static const struct {
         unsigned bit;
@@ -314,7 +314,7 @@ static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x50
 
 /* The dates are compared here, because the library has one clock for the whole process. Those of
    the path count: what a server sends besides may be as old as it likes. */
-static bool check_dates(struct verdict *v, const struct trust *trust, const gnutls_x509_crt_t *crts,
+static bool check_dates(struct verification *v, const struct trust *trust, const gnutls_x509_crt_t *crts,
                         unsigned count, time_t now)
 {
     gnutls_x509_crt_t crt = crts[0];
@@ -332,7 +332,7 @@ static bool check_dates(struct verdict *v, const struct trust *trust, const gnut
 }
 
 bool chain_verify(const struct trust *trust, const struct span *ders, size_t count,
-                  const char *name, const struct address *address, time_t now, struct verdict *v)
+                  const char *name, const struct address *address, time_t now, struct verification *v)
 {
     gnutls_x509_crt_t crts[CHAIN_MAX];
     unsigned read = 0, status = 0;
@@ -366,7 +366,7 @@ bool chain_verify(const struct trust *trust, const struct span *ders, size_t cou
     return ok;
 }
 
-void verdict_free(struct verdict *v)
+void verification_free(struct verification *v)
 {
     list_clear(&v->errors);
 }

@@ -31,7 +31,7 @@ struct certificate {
     bool readable;                /* false: only sha256 is known, the DER is broken */
 };
 
-struct verdict {
+struct verification {
     bool trusted;        /* a chain to a trusted root, every date and algorithm in order */
     enum tri name_match; /* unknown where there is nothing to compare with */
     struct list errors;  /* unknown_issuer, expired, not_yet_valid, insecure_algorithm … */
@@ -54,7 +54,7 @@ void chain_free(struct chain *);
 /* Is the chain good for this name, or for this address where there is no name, at this time (Unix
  * time)? */
 bool chain_verify(const struct trust *, const struct span *ders, size_t count, const char *name,
-                  const struct address *, time_t now, struct verdict *);
-void verdict_free(struct verdict *);
+                  const struct address *, time_t now, struct verification *);
+void verification_free(struct verification *);
 
 #endif

@@ -316,7 +316,7 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
         return;
     o->why[FACT_VERIFY] =
         e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
-                                          (time_t)(unix_ms() / 1000), &o->tls.verdict)
+                                          (time_t)(unix_ms() / 1000), &o->tls.verification)
             ? CAUSE_NONE
             : CAUSE_LOCAL;
 }

@@ -86,7 +86,7 @@ void observation_free(struct observation *o)
         list_clear(&o->mechanisms[side]);
     }
     chain_free(&o->tls.chain);
-    verdict_free(&o->tls.verdict);
+    verification_free(&o->tls.verification);
 }
 
 void observation_excuse(struct observation *o, enum fact first, enum fact last, enum cause cause)

@@ -110,7 +110,7 @@ struct tls_facts {
     unsigned dh_bits; /* 0: no finite-field Diffie-Hellman */
     bool staple, client_certificate, large_hello;
     struct chain chain;
-    struct verdict verdict;
+    struct verification verification;
 };
 
 struct observation {

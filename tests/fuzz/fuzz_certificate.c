@@ -76,12 +76,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_certificate(&chain.certificates[i]);
     chain_free(&chain);
     for (int by_name = 0; roots() && by_name < 2; by_name++) {
-        struct verdict v = {0};
+        struct verification v = {0};
         require(chain_verify(roots(), ders, count, by_name ? "mail.example.test" : NULL, &address,
                              1795392000, &v));
         require(v.trusted == (v.errors.count == 0) && !v.trusted);
         check_list(&v.errors);
-        verdict_free(&v);
+        verification_free(&v);
     }
     return 0;
 }

@@ -270,7 +270,7 @@ static void test_every_octet(void **state)
     for (size_t i = 0; i < leaf.len; i++)
         for (size_t m = 0; m < sizeof masks; m++) {
             struct chain chain;
-            struct verdict v = {0};
+            struct verification v = {0};
             struct address address = {.family = AF_INET};
             char *copy = malloc(leaf.len);
             assert_non_null(copy);
@@ -281,7 +281,7 @@ static void test_every_octet(void **state)
             assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
             assert_false(v.trusted); /* the signature is over every octet but its own */
             assert_true(v.errors.count > 0);
-            verdict_free(&v);
+            verification_free(&v);
             chain_free(&chain);
             free(copy);
         }
@@ -320,7 +320,7 @@ static void test_nul_in_name(void **state)
     struct plan p = leaf_plan;
     struct address address = {.family = AF_INET};
     struct chain chain;
-    struct verdict v = {0};
+    struct verification v = {0};
     (void)state;
     p.names = names;
     p.subject = "mail.example.test#.evil.test";
@@ -334,7 +334,7 @@ static void test_nul_in_name(void **state)
     assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
     assert_int_equal(v.name_match, TRI_NO);
     assert_false(v.trusted);
-    verdict_free(&v);
+    verification_free(&v);
     chain_free(&chain);
     forget(honest);
     forget(ders[0]);
@@ -374,7 +374,7 @@ static void test_many_names(void **state)
     struct plan p = {.subject = "Leaf", .issuer = "Middle", .key = KEY_LEAF, .signer = KEY_MIDDLE};
     struct address address = {.family = AF_INET};
     struct chain chain;
-    struct verdict v = {0};
+    struct verification v = {0};
     (void)state;
     gnutls_x509_crt_t crt = draft(&p);
     add_names(crt, 300);
@@ -385,7 +385,7 @@ static void test_many_names(void **state)
     assert_true(chain_verify(trust, ders, 2, "host-299.example.test", &address, NOW, &v));
     assert_int_equal(v.name_match, TRI_YES);
     assert_true(v.trusted);
-    verdict_free(&v);
+    verification_free(&v);
     chain_free(&chain);
     forget(ders[0]);
 }
@@ -396,7 +396,7 @@ static void test_address_behind_names(void **state)
     struct plan p = {.subject = "Leaf", .issuer = "Middle", .key = KEY_LEAF, .signer = KEY_MIDDLE};
     struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
     struct chain chain;
-    struct verdict v = {0};
+    struct verification v = {0};
     (void)state;
     gnutls_x509_crt_t crt = draft(&p);
     add_names(crt, 300);
@@ -407,7 +407,7 @@ static void test_address_behind_names(void **state)
     assert_true(list_has(&c->addresses, "192.0.2.25"));
     assert_true(chain_verify(trust, ders, 2, NULL, &address, NOW, &v));
     assert_int_equal(v.name_match, TRI_YES);
-    verdict_free(&v);
+    verification_free(&v);
     chain_free(&chain);
     forget(ders[0]);
 }
@@ -459,7 +459,7 @@ static void assert_verdict(const struct span *ders, size_t count, const char *na
                            enum tri match, const char *errors)
 {
     struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
-    struct verdict v = {0};
+    struct verification v = {0};
     char found[256] = "";
     assert_true(chain_verify(trust, ders, count, name, &address, now, &v));
     for (size_t i = 0; i < v.errors.count; i++)
@@ -468,7 +468,7 @@ static void assert_verdict(const struct span *ders, size_t count, const char *na
     assert_string_equal(found, errors);
     assert_int_equal(v.trusted, !*errors);
     assert_int_equal(v.name_match, match);
-    verdict_free(&v);
+    verification_free(&v);
 }
 
 static void assert_plan(struct plan p, const char *errors)
@@ -599,11 +599,11 @@ static void test_untrusted(void **state)
     p.signer = KEY_STRANGER; /* somebody who only has the name of the root */
     struct span ders[] = {make(p), make(stranger)};
     struct address address = {.family = AF_INET};
-    struct verdict v = {0};
+    struct verification v = {0};
     assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
     assert_false(v.trusted);
     assert_true(v.errors.count > 0);
-    verdict_free(&v);
+    verification_free(&v);
     forget(ders[0]);
     forget(ders[1]);
 }
@@ -613,7 +613,7 @@ static void test_signer_is_no_authority(void **state)
 {
     struct plan p = leaf_plan;
     struct address address = {.family = AF_INET};
-    struct verdict v = {0};
+    struct verification v = {0};
     (void)state;
     p.issuer = "Leaf";
     p.signer = KEY_LEAF;
@@ -622,7 +622,7 @@ static void test_signer_is_no_authority(void **state)
     assert_true(chain_verify(trust, ders, 3, "mail.example.test", &address, NOW, &v));
     assert_false(v.trusted);
     assert_true(list_has(&v.errors, "issuer_not_a_ca"));
-    verdict_free(&v);
+    verification_free(&v);
     forget(ders[0]);
 }
 
@@ -668,10 +668,10 @@ static void test_trust(void **state)
     if (system_trust) { /* a small machine may have none */
         struct span ders[] = {leaf, middle, root};
         struct address address = {.family = AF_INET};
-        struct verdict v = {0};
+        struct verification v = {0};
         assert_true(chain_verify(system_trust, ders, 3, "mail.example.test", &address, NOW, &v));
         assert_false(v.trusted);
-        verdict_free(&v);
+        verification_free(&v);
         trust_free(system_trust);
     }
 }

@@ -136,8 +136,8 @@ static void set_certificates(struct observation *o)
     set_text(&c[1].subject, "CN=Example Test CA R1,O=Example,C=NL");
     c[1].key_bits = 4096;
     strcpy(c[1].signature_algorithm, "RSA-SHA256");
-    o->tls.verdict.trusted = true;
-    o->tls.verdict.name_match = TRI_YES;
+    o->tls.verification.trusted = true;
+    o->tls.verification.name_match = TRI_YES;
 }
 
 static void set_tls(struct observation *o)
