@@ -21,6 +21,8 @@ char *record_run_end(const struct run *, const struct run_end *, const char *has
 /* RFC 3339 in UTC, with milliseconds or without. */
 const char *record_time(int64_t unix_ms, bool milliseconds, char out[RECORD_TIME_SIZE]);
 
+#define RECORD_KEY_MAX 512
+
 /* PROTOCOL://HOST:PORT, as targets name the host. */
 void record_key(const struct host_view *, const struct observation *, char *out, size_t size);
 

@@ -137,8 +137,9 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
     if (o->trailing)
         words[count++] = "text between STARTTLS and TLS";
     if (observation_knows(o, FACT_VERIFY) && !o->tls.verification.trusted)
-        words[count++] = list_has(&o->tls.verification.errors, "expired") ? "certificate expired"
-                                                                     : "certificate not trusted";
+        words[count++] = list_has(&o->tls.verification.errors, "expired")
+                             ? "certificate expired"
+                             : "certificate not trusted";
     if (observation_knows(o, FACT_VERIFY) && o->tls.verification.name_match == TRI_NO)
         words[count++] = "certificate is for another name";
     out[0] = 0;

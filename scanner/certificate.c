@@ -314,8 +314,8 @@ static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x50
 
 /* The dates are compared here, because the library has one clock for the whole process. Those of
    the path count: what a server sends besides may be as old as it likes. */
-static bool check_dates(struct verification *v, const struct trust *trust, const gnutls_x509_crt_t *crts,
-                        unsigned count, time_t now)
+static bool check_dates(struct verification *v, const struct trust *trust,
+                        const gnutls_x509_crt_t *crts, unsigned count, time_t now)
 {
     gnutls_x509_crt_t crt = crts[0];
     bool ok = true;
@@ -332,7 +332,8 @@ static bool check_dates(struct verification *v, const struct trust *trust, const
 }
 
 bool chain_verify(const struct trust *trust, const struct span *ders, size_t count,
-                  const char *name, const struct address *address, time_t now, struct verification *v)
+                  const char *name, const struct address *address, time_t now,
+                  struct verification *v)
 {
     gnutls_x509_crt_t crts[CHAIN_MAX];
     unsigned read = 0, status = 0;

@@ -28,11 +28,17 @@ struct certificate {
     unsigned key_bits;
     char signature_algorithm[32]; /* RSA-SHA256, ECDSA-SHA256 … */
     bool self_signed;             /* issuer and subject are the same name */
+    unsigned version;             /* of X.509: 3 */
+    bool ocsp;                    /* names an OCSP responder (authorityInfoAccess) */
+    bool issuer_url;              /* names where its issuer can be had (authorityInfoAccess) */
+    bool must_staple;             /* RFC 7633 */
+    bool timestamped;             /* holds signed certificate timestamps (RFC 6962) */
     bool readable;                /* false: only sha256 is known, the DER is broken */
 };
 
 struct verification {
     bool trusted;        /* a chain to a trusted root, every date and algorithm in order */
+    bool own_roots;      /* the roots were given (--ca-file) and are not the system's    */
     enum tri name_match; /* unknown where there is nothing to compare with */
     struct list errors;  /* unknown_issuer, expired, not_yet_valid, insecure_algorithm … */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "scanner/observation.h"
 
+#include <stdlib.h>
+
 const char *fact_path(enum fact fact)
 {
     static const char *const paths[FACT_COUNT] = {
@@ -30,9 +32,18 @@ const char *fact_path(enum fact fact)
         [FACT_STAPLE] = "/tls/ocsp_staple",
         [FACT_CLIENT_CERTIFICATE] = "/tls/client_certificate_requested",
         [FACT_LARGE_HELLO] = "/tls/large_hello_intolerant",
+        [FACT_STARTTLS_INSIDE] = "/tls/starttls_accepted_inside",
         [FACT_CERTIFICATE] = "/tls/certificate",
         [FACT_CHAIN] = "/tls/chain",
         [FACT_VERIFY] = "/tls/verify",
+        [FACT_REQUIRED] = "/starttls/required",
+        [FACT_CONTINUES] = "/starttls/continues_in_clear",
+        [FACT_ANONYMOUS] = "/auth/anonymous",
+        [FACT_PROTECTION] = "/data_channel/protection",
+        [FACT_CCC] = "/data_channel/ccc",
+        [FACT_ALPN] = "/tls/foreign_alpn_accepted",
+        [FACT_UNKNOWN_NAME] = "/tls/unknown_name_accepted",
+        [FACT_RENEGOTIATES] = "/tls/client_renegotiation",
     };
     return paths[fact];
 }
@@ -51,6 +62,37 @@ const char *status_name(enum status status)
         [STATUS_ERROR] = "error",
     };
     return names[status];
+}
+
+const char *confidence_name(enum confidence confidence)
+{
+    static const char *const names[] = {NULL, "possible", "probable", "confirmed"};
+    return names[confidence];
+}
+
+const char *login_verdict_name(enum login_verdict verdict)
+{
+    static const char *const names[] = {"not_tested", "accepted", "refused", "inconclusive"};
+    return names[verdict];
+}
+
+const char *injection_name(enum injection verdict)
+{
+    static const char *const names[] = {"not_tested", "vulnerable", "not_vulnerable",
+                                        "inconclusive"};
+    return names[verdict];
+}
+
+const char *injection_sign_name(enum injection_sign sign)
+{
+    static const char *const names[SIGN_COUNT] = {
+        [SIGN_ANSWERED_INSIDE] = "answered_inside",
+        [SIGN_FORGOTTEN] = "forgotten",
+        [SIGN_REFUSED] = "refused",
+        [SIGN_HANDSHAKE_BROKEN] = "handshake_broken",
+        [SIGN_ANSWERED_IN_CLEAR] = "answered_in_clear",
+    };
+    return names[sign];
 }
 
 const char *proof_name(enum proof proof)
@@ -74,6 +116,7 @@ void observation_init(struct observation *o, const struct service *service)
     for (int v = 0; v < VERSION_COUNT; v++)
         o->tls.versions[v] = (struct version_fact){.reason = CAUSE_NOT_ASKED, .alert = -1};
     o->tls.version = VERSION_NONE;
+    o->login.reason = o->injection.reason = CAUSE_NOT_ASKED;
 }
 
 void observation_free(struct observation *o)
@@ -81,6 +124,12 @@ void observation_free(struct observation *o)
     text_free(&o->banner);
     text_free(&o->upgrade_reply);
     text_free(&o->tls.failure_text);
+    text_free(&o->login.reply);
+    text_free(&o->injection.reply);
+    text_free(&o->protection_reply);
+    for (size_t i = 0; i < o->transcript.count; i++)
+        text_free(&o->transcript.lines[i].text);
+    free(o->transcript.lines);
     for (int side = 0; side < 2; side++) {
         list_clear(&o->capabilities[side]);
         list_clear(&o->mechanisms[side]);

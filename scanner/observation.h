@@ -50,10 +50,21 @@ enum fact {
     FACT_STAPLE,
     FACT_CLIENT_CERTIFICATE,
     FACT_LARGE_HELLO,
+    FACT_STARTTLS_INSIDE,
     FACT_CERTIFICATE,
     FACT_CHAIN,
     FACT_VERIFY,
-    FACT_COUNT
+    /* These stay out of a record that did not ask for them. */
+    FACT_REQUIRED,
+    FACT_CONTINUES,
+    FACT_ANONYMOUS,
+    FACT_PROTECTION,
+    FACT_CCC,
+    FACT_ALPN,
+    FACT_UNKNOWN_NAME,
+    FACT_RENEGOTIATES,
+    FACT_COUNT,
+    FACT_OPTIONAL = FACT_REQUIRED /* the first of them */
 };
 
 const char *fact_path(enum fact);
@@ -75,6 +86,54 @@ const char *status_name(enum status);
 
 enum handshake { HANDSHAKE_NOT_TESTED, HANDSHAKE_OK, HANDSHAKE_FAILED };
 
+/* How sure it is. */
+enum confidence { CONFIDENCE_NONE, CONFIDENCE_POSSIBLE, CONFIDENCE_PROBABLE, CONFIDENCE_CONFIRMED };
+
+const char *confidence_name(enum confidence); /* NULL for none */
+
+/* Would a password be taken without TLS? */
+enum login_verdict { LOGIN_NOT_TESTED, LOGIN_ACCEPTED, LOGIN_REFUSED, LOGIN_INCONCLUSIVE };
+
+const char *login_verdict_name(enum login_verdict);
+
+struct login_fact {
+    enum login_verdict verdict;
+    enum confidence confidence; /* of accepted and refused                                     */
+    enum cause reason;          /* of not tested and inconclusive                              */
+    char probe[32];             /* what was asked: "AUTHENTICATE PLAIN", "USER" …; "" nothing  */
+    struct text reply;          /* to that */
+};
+
+/* Is a command that was sent behind the upgrade command carried out inside TLS? */
+enum injection {
+    INJECTION_NOT_TESTED,
+    INJECTION_VULNERABLE,
+    INJECTION_NOT_VULNERABLE,
+    INJECTION_INCONCLUSIVE
+};
+
+const char *injection_name(enum injection);
+
+/* What that rests on. */
+enum injection_sign {
+    SIGN_NONE,
+    SIGN_ANSWERED_INSIDE,   /* vulnerable: its answer came inside TLS          */
+    SIGN_FORGOTTEN,         /* only what was said inside TLS was answered      */
+    SIGN_REFUSED,           /* the upgrade was refused because of it           */
+    SIGN_HANDSHAKE_BROKEN,  /* it was taken for TLS, and broke the handshake   */
+    SIGN_ANSWERED_IN_CLEAR, /* it was answered before TLS began: odd, and safe */
+    SIGN_COUNT
+};
+
+const char *injection_sign_name(enum injection_sign); /* NULL for none */
+
+struct injection_fact {
+    enum injection verdict;
+    enum injection_sign sign;
+    enum cause reason; /* of not tested and inconclusive                    */
+    struct text reply; /* the answer inside TLS, or the refusal             */
+};
+
 enum version_status {
     VERSION_NOT_TESTED,
     VERSION_ACCEPTED,
@@ -89,10 +148,29 @@ const char *proof_name(enum proof);
 
 struct version_fact {
     enum version_status status;
-    enum proof proof;  /* of a rejection                                              */
-    enum cause reason; /* of not tested or inconclusive                               */
-    int alert;         /* -1, or the alert that came                                  */
-    uint32_t suite;    /* of an acceptance: the suite chosen, 0 if there was none     */
+    enum proof proof;          /* of a rejection                                              */
+    enum cause reason;         /* of not tested or inconclusive                               */
+    int alert;                 /* -1, or the alert that came                                  */
+    uint32_t suite;            /* of an acceptance: the suite chosen, 0 if there was none     */
+    enum tri encrypt_then_mac; /* with that suite (RFC 7366); unknown: not offered, or no CBC */
+};
+
+/* What was said, in the order it was said; kept only if it is asked for. */
+struct transcript_line {
+    unsigned connection; /* from 1                               */
+    int64_t at;          /* ms since the observation's start     */
+    bool client;         /* ours                                 */
+    bool secure;         /* inside TLS                           */
+    struct text text;
+};
+
+#define TRANSCRIPT_LINES_MAX ((size_t)400)
+#define TRANSCRIPT_LINE_MAX ((size_t)512) /* octets that are kept of a line */
+
+struct transcript {
+    struct transcript_line *lines;
+    size_t count, max;
+    bool wanted, full; /* full: there was more than is kept */
 };
 
 /* A bool that may not apply: TRI_UNKNOWN is null in the record. */
@@ -109,6 +187,10 @@ struct tls_facts {
     enum tri master_secret, renegotiation, compression, sentinel;
     unsigned dh_bits; /* 0: no finite-field Diffie-Hellman */
     bool staple, client_certificate, large_hello;
+    enum tri starttls_inside; /* the upgrade was accepted once more inside TLS             */
+    enum tri alpn;            /* a hello that speaks of HTTP alone (ALPN) was accepted     */
+    enum tri unknown_name;    /* a hello to a name that cannot be was accepted             */
+    enum tri renegotiates;    /* the client may begin another handshake                    */
     struct chain chain;
     struct verification verification;
 };
@@ -131,6 +213,19 @@ struct observation {
     enum handshake handshake;
     uint64_t trailing; /* octets of plaintext behind the reply to the upgrade */
     bool preauth;
+    struct address source; /* connected from; family 0: never connected       */
+    bool bare_lf;          /* a line ended without CR                         */
+    bool greeted_again;    /* a greeting came inside TLS after an upgrade     */
+    struct login_fact login;
+    bool credentials_sent;
+    struct injection_fact injection;
+    enum tri required;   /* SMTP: other commands are refused until TLS is up               */
+    enum tri continues;  /* commands are answered in clear after a failed handshake        */
+    enum tri anonymous;  /* FTP: the user "anonymous" is let in, or asked for a password   */
+    enum tri protection; /* FTP: PROT P is accepted inside TLS                            */
+    struct text protection_reply;
+    enum tri ccc; /* FTP: the control channel may be made clear again (CCC)               */
+    struct transcript transcript;
     /* Index 0: before TLS, 1: inside. */
     enum tri login_disabled[2];
     struct list capabilities[2], mechanisms[2];

@@ -37,6 +37,10 @@ static const struct {
     [CAUSE_TLS] = {"tls_error", "no TLS came about"},
     [CAUSE_DNS] = {"dns_error", "the name has no address"},
     [CAUSE_LOCAL] = {"local", "a limit of the scanning machine"},
+    [CAUSE_SAME_ADDRESS] = {"same_address", "we connect from the server's own address"},
+    [CAUSE_PREAUTH] = {"preauth", "the greeting has logged us in"},
+    [CAUSE_NOT_LOGGED_IN] = {"not_logged_in", "the server wants a login first"},
+    [CAUSE_IMPLICIT] = {"implicit", "everything is inside TLS"},
 };
 
 const char *cause_name(enum cause cause)

@@ -40,9 +40,13 @@ enum cause {
     CAUSE_PROTOCOL,     /* TLS that breaks its own rules                                     */
     CAUSE_VERSION,      /* a version was chosen that was not offered                         */
     CAUSE_CERTIFICATE_REQUIRED, /* the server insists on a certificate of ours               */
-    CAUSE_TLS,  /* no TLS came about, so nothing inside it is known                  */
-    CAUSE_DNS,  /* the name has no address                                           */
-    CAUSE_LOCAL /* our own side: no descriptor, no memory                            */
+    CAUSE_TLS,           /* no TLS came about, so nothing inside it is known                  */
+    CAUSE_DNS,           /* the name has no address                                           */
+    CAUSE_LOCAL,         /* our own side: no descriptor, no memory                            */
+    CAUSE_SAME_ADDRESS,  /* we connect from the server's own address, which it may trust     */
+    CAUSE_PREAUTH,       /* the greeting has logged us in                                    */
+    CAUSE_NOT_LOGGED_IN, /* the server wants a login first                                   */
+    CAUSE_IMPLICIT       /* all is inside TLS: there is no such stage                        */
 };
 
 struct outcome {

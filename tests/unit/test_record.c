@@ -103,12 +103,17 @@ static void add_all(struct list *list, const char *words)
 static void set_modern_versions(struct observation *o)
 {
     struct version_fact *v = o->tls.versions;
-    v[VERSION_SSL2] = (struct version_fact){VERSION_REJECTED, PROOF_CLOSE, CAUSE_NONE, -1, 0};
-    v[VERSION_SSL3] = (struct version_fact){VERSION_REJECTED, PROOF_INFERRED, CAUSE_NONE, -1, 0};
+    v[VERSION_SSL2] = (struct version_fact){
+        .status = VERSION_REJECTED, .proof = PROOF_CLOSE, .alert = -1, .suite = 0};
+    v[VERSION_SSL3] = (struct version_fact){
+        .status = VERSION_REJECTED, .proof = PROOF_INFERRED, .alert = -1, .suite = 0};
     v[VERSION_TLS10] = v[VERSION_SSL3];
-    v[VERSION_TLS11] = (struct version_fact){VERSION_REJECTED, PROOF_ALERT, CAUSE_NONE, 70, 0};
-    v[VERSION_TLS12] = (struct version_fact){VERSION_ACCEPTED, PROOF_NONE, CAUSE_NONE, -1, 0xc030};
-    v[VERSION_TLS13] = (struct version_fact){VERSION_ACCEPTED, PROOF_NONE, CAUSE_NONE, -1, 0x1302};
+    v[VERSION_TLS11] = (struct version_fact){
+        .status = VERSION_REJECTED, .proof = PROOF_ALERT, .alert = 70, .suite = 0};
+    v[VERSION_TLS12] = (struct version_fact){
+        .status = VERSION_ACCEPTED, .proof = PROOF_NONE, .alert = -1, .suite = 0xc030};
+    v[VERSION_TLS13] = (struct version_fact){
+        .status = VERSION_ACCEPTED, .proof = PROOF_NONE, .alert = -1, .suite = 0x1302};
 }
 
 static void set_certificates(struct observation *o)

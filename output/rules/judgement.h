@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judgement.h: what the rules say of the endpoints of a host.
+ */
+#ifndef OUTPUT_RULES_JUDGEMENT_H
+#define OUTPUT_RULES_JUDGEMENT_H
+
+#include "output/rules/rule.h"
+
+#define FINGERPRINT_SIZE 36 /* "f1-", 32 hex digits and a NUL */
+
+struct check {
+    enum verdict verdict;
+    const char *reason; /* of not tested and inconclusive, else NULL */
+};
+
+struct finding {
+    const struct rule *rule;
+    struct evidence evidence;
+    char fingerprint[FINGERPRINT_SIZE];
+};
+
+struct judgement {
+    struct check checks[RULES_MAX]; /* in the order of rules_at() */
+    struct finding *findings;       /* the worst first */
+    size_t count;
+    enum severity worst; /* SEVERITY_NONE: no finding */
+};
+
+/* Judges every endpoint of the host: judgements[host->count], to be given to judgements_free().
+   False when there is no memory. */
+bool judge_host(const struct host_view *, struct judgement *judgements);
+void judgements_free(struct judgement *, size_t count);
+
+/* f1: SHA-256 over rule, endpoint key and discriminator. No address of a named host is in it, so
+   that a name that moves keeps its history. */
+void fingerprint(const char *rule, const char *key, const char *discriminator,
+                 char out[FINGERPRINT_SIZE]);
+
+#endif

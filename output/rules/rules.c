@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* rules.c: the list of all rules, and what rules share. */
+#include "output/rules/rule.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "scanner/targets.h"
+
+static const struct rule *const tables[] = {rules_channel, rules_imap, rules_pop3,       rules_smtp,
+                                            rules_ftp,     rules_tls,  rules_certificate};
+
+const struct rule *rules_at(size_t at)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct rule *r = tables[i]; r->id; r++)
+            if (at-- == 0)
+                return r;
+    return NULL;
+}
+
+size_t rules_count(void)
+{
+    size_t count = 0;
+    while (rules_at(count))
+        count++;
+    return count;
+}
+
+const struct rule *rules_find(const char *id, size_t *at)
+{
+    const struct rule *r;
+    for (size_t i = 0; (r = rules_at(i)); i++)
+        if (strcmp(r->id, id) == 0) {
+            if (at)
+                *at = i;
+            return r;
+        }
+    return NULL;
+}
+
+const char *severity_name(enum severity severity)
+{
+    static const char *const names[] = {"info", "low", "medium", "high", "critical"};
+    return severity < SEVERITY_COUNT ? names[severity] : NULL;
+}
+
+bool severity_parse(const char *text, enum severity *out)
+{
+    for (int s = 0; s < SEVERITY_COUNT; s++)
+        if (strcmp(text, severity_name((enum severity)s)) == 0) {
+            *out = (enum severity)s;
+            return true;
+        }
+    return false;
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[VERDICT_COUNT] = {"pass", "fail", "not_applicable", "not_tested",
+                                                     "inconclusive"};
+    return names[verdict];
+}
+
+const char *role_name(enum role role)
+{
+    static const char *const names[] = {"access", "submission", "mx", "relay", "files"};
+    return names[role];
+}
+
+/* --- evidence --------------------------------------------------------------------------------- */
+
+static struct evidence_item *add(struct evidence *e, const char *name)
+{
+    static struct evidence_item none;
+    struct evidence_item *item = e->count < EVIDENCE_MAX ? &e->items[e->count++] : &none;
+    *item = (struct evidence_item){.name = name};
+    return item;
+}
+
+void evidence_text(struct evidence *e, const char *name, const char *text)
+{
+    struct evidence_item *item = add(e, name);
+    item->kind = EVIDENCE_TEXT;
+    item->text = text;
+}
+
+void evidence_number(struct evidence *e, const char *name, int64_t number)
+{
+    struct evidence_item *item = add(e, name);
+    item->kind = EVIDENCE_NUMBER;
+    item->number = number;
+}
+
+void evidence_truth(struct evidence *e, const char *name, bool truth)
+{
+    struct evidence_item *item = add(e, name);
+    item->kind = EVIDENCE_TRUTH;
+    item->number = truth;
+}
+
+void evidence_list(struct evidence *e, const char *name, const struct list *list)
+{
+    struct evidence_item *item = add(e, name);
+    item->kind = EVIDENCE_LIST;
+    item->list = list;
+}
+
+void evidence_format(struct evidence *e, const char *name, const char *format, ...)
+{
+    va_list arguments;
+    size_t room = sizeof e->scratch - e->used;
+    char *at = e->scratch + e->used;
+
+    if (room < 2)
+        return;
+    va_start(arguments, format);
+    int n = vsnprintf(at, room, format, arguments);
+    va_end(arguments);
+    if (n < 0)
+        return;
+    struct evidence_item *item = add(e, name);
+    item->kind = EVIDENCE_MADE;
+    item->number = (int64_t)e->used;
+    e->used += (size_t)n < room ? (size_t)n + 1 : room;
+}
+
+const char *evidence_words(const struct evidence *e, const struct evidence_item *item)
+{
+    return item->kind == EVIDENCE_MADE ? e->scratch + item->number : item->text;
+}
+
+/* --- what rules share ------------------------------------------------------------------------- */
+
+static bool label_says(const struct host_view *host, const char *value)
+{
+    for (size_t i = 0; i < host->target->label_count; i++)
+        if (strcmp(host->target->labels[i].key, "role") == 0)
+            return strcmp(host->target->labels[i].value, value) == 0;
+    return false;
+}
+
+/* The label speaks of mail: it changes nothing about other protocols. */
+static enum role role_of(const struct host_view *host, const struct observation *o)
+{
+    if (o->service->protocol == &protocol_ftp)
+        return ROLE_FILES;
+    if (o->service->protocol != &protocol_smtp)
+        return ROLE_ACCESS;
+    if (o->service->mode != MODE_INSECURE || label_says(host, "submission"))
+        return ROLE_SUBMISSION;
+    return label_says(host, "relay") ? ROLE_RELAY : ROLE_MX;
+}
+
+struct subject subject_of(const struct host_view *host, const struct observation *o)
+{
+    return (struct subject){
+        .host = host, .o = o, .role = role_of(host, o), .now = (time_t)(o->started / 1000)};
+}
+
+enum verdict verdict_without(enum verdict verdict, const char *reason, struct evidence *e)
+{
+    e->reason = reason;
+    return verdict;
+}
+
+enum verdict verdict_unknown(const struct observation *o, enum fact fact, struct evidence *e)
+{
+    enum cause why = o->why[fact];
+    return verdict_without(why == CAUSE_NOT_ASKED ? VERDICT_NOT_TESTED : VERDICT_INCONCLUSIVE,
+                           cause_name(why), e);
+}
+
+bool is_in_clear(const struct observation *o)
+{
+    enum mode mode = observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode;
+    return mode != MODE_IMPLICIT;
+}
