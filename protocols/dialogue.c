@@ -47,13 +47,73 @@ static bool take_line(struct dialogue *d, struct span *bytes, struct span *line)
     return true;
 }
 
+/* Whose answer is it, where a command was injected? Where answers have no tags they come in the
+   order of the commands: one to each of the two that we say inside TLS (capabilities, goodbye), and
+   before them the one that nobody may give. */
+static enum want count_answer(struct dialogue *d, const struct reply *reply)
+{
+    bool goodbye = d->step == STEP_GOODBYE;
+    if (d->protocol->tagged) {
+        d->settled = goodbye && !d->injected;
+        return d->protocol->turn(d, reply);
+    }
+    if (++d->answers == 1)
+        dialogue_note(d, NOTE_INJECTED, reply->line);
+    d->injected = d->answers > 2;
+    d->settled = goodbye && !d->injected && reply->code == 221;
+    if (!goodbye)
+        return d->protocol->turn(d, reply);
+    return d->injected || d->settled ? dialogue_end(d, ENDING_NONE) : WANT_MORE;
+}
+
+enum want dialogue_fall_back(struct dialogue *d)
+{
+    reply_begin(d);
+    d->fallen = ANSWER_MISSING;
+    d->protocol->ask(d, STEP_GOODBYE);
+    memmove(d->out + 2, d->out, d->out_len);
+    memcpy(d->out, "\r\n", 2);
+    d->out_len += 2;
+    return WANT_MORE;
+}
+
+void dialogue_closed(struct dialogue *d)
+{
+    if (d->fallen == ANSWER_MISSING)
+        d->fallen = ANSWER_NO;
+    if (d->agenda.injection && d->secure && d->step == STEP_GOODBYE && d->answers == 2)
+        d->settled = !d->injected;
+}
+
+/* What the server made of our alert comes first; only a goodbye of its own counts. */
+static enum want fall_back(struct dialogue *d, const struct reply *reply)
+{
+    bool coded = reply->code != 0;
+    if (reply->kind != REPLY_POSITIVE || (coded && reply->code != 221))
+        return WANT_MORE;
+    d->fallen = ANSWER_YES;
+    return dialogue_end(d, ENDING_NONE);
+}
+
+static enum want turn(struct dialogue *d, const struct reply *reply)
+{
+    if (d->fallen == ANSWER_MISSING)
+        return fall_back(d, reply);
+    if (d->agenda.injection && d->secure)
+        return count_answer(d, reply);
+    return d->protocol->turn(d, reply);
+}
+
 static enum want hear(struct dialogue *d, struct span line)
 {
     struct reply reply = {.kind = REPLY_POSITIVE, .line = line};
+    dialogue_note(d, NOTE_HEARD, line);
     switch (d->protocol->line(d, line, &reply)) {
     case LINE_MORE:
         return WANT_MORE;
     case LINE_ALIEN:
+        if (d->fallen == ANSWER_MISSING)
+            return WANT_MORE;
         if (d->greeting != GREETING_NONE)
             return dialogue_end(d, ENDING_GARBLED);
         dialogue_note(d, NOTE_BANNER, line);
@@ -61,7 +121,7 @@ static enum want hear(struct dialogue *d, struct span line)
     case LINE_LAST:
         break;
     }
-    enum want want = d->protocol->turn(d, &reply);
+    enum want want = turn(d, &reply);
     reply_begin(d);
     return want;
 }
@@ -97,7 +157,7 @@ enum want dialogue_secured(struct dialogue *d)
 {
     d->secure = true;
     d->out_len = 0;
-    return d->protocol->ask(d, d->agenda.capabilities ? STEP_CAPABILITIES : STEP_GOODBYE);
+    return dialogue_proceed(d);
 }
 
 struct span dialogue_output(const struct dialogue *d)
@@ -126,23 +186,63 @@ enum tri dialogue_login_disabled(const struct dialogue *d, bool inside_tls)
     return tri_of(c->login_disabled);
 }
 
-enum want dialogue_say(struct dialogue *d, enum step step, const char *format, ...)
+static void compose(struct dialogue *d, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+static void compose(struct dialogue *d, const char *format, va_list arguments)
 {
-    va_list arguments;
-    va_start(arguments, format);
     int n = vsnprintf(d->out, sizeof d->out - 2, format, arguments);
-    va_end(arguments);
     size_t len = n < 0 ? 0 : (size_t)n;
     if (len > sizeof d->out - 3)
         len = sizeof d->out - 3;
     memcpy(d->out + len, "\r\n", 2);
     d->out_len = len + 2;
+}
+
+/* Commands that go out in one piece are noted one by one. */
+static void note_said(struct dialogue *d)
+{
+    struct span rest = dialogue_output(d), line;
+    while (rest.len) {
+        const char *end = memchr(rest.at, '\r', rest.len);
+        line = span_until(rest, end ? (size_t)(end - rest.at) : rest.len);
+        dialogue_note(d, NOTE_SAID, line);
+        rest = span_from(rest, line.len + 2);
+    }
+}
+
+static enum want begin_step(struct dialogue *d, enum step step)
+{
     d->step = step;
     if (step == STEP_CAPABILITIES)
         dialogue_capabilities(d)->answer = ANSWER_MISSING;
     if (step == STEP_UPGRADE)
         d->upgrade = ANSWER_MISSING;
+    if (step == STEP_INSIDE)
+        d->inside = ANSWER_MISSING;
     return WANT_MORE;
+}
+
+enum want dialogue_say(struct dialogue *d, enum step step, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    compose(d, format, arguments);
+    va_end(arguments);
+    note_said(d);
+    return begin_step(d, step);
+}
+
+enum want dialogue_say_secret(struct dialogue *d, enum step step, const char *shown,
+                              const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    compose(d, format, arguments);
+    va_end(arguments);
+    dialogue_note(d, NOTE_SAID, span_of(shown));
+    d->credentials_sent = true;
+    return begin_step(d, step);
 }
 
 enum want dialogue_greeted(struct dialogue *d, enum greeting greeting)
@@ -161,14 +261,51 @@ enum want dialogue_upgraded(struct dialogue *d, enum answer answer, struct span 
     return WANT_TLS;
 }
 
+/* Is this step due, on this side of TLS? */
+static bool is_due(const struct dialogue *d, enum step step)
+{
+    const struct agenda *a = &d->agenda;
+    const struct protocol *p = d->protocol;
+
+    switch (step) {
+    case STEP_CAPABILITIES:
+        return a->capabilities ||
+               (d->secure ? a->injection : p->hello_first && (a->upgrade || a->login));
+    case STEP_RESET:
+        return a->login && p->resets && !d->secure;
+    case STEP_LOGIN:
+        return a->login && !d->secure;
+    case STEP_UPGRADE:
+        return a->upgrade && !d->secure;
+    case STEP_BUFFER:
+        return a->protection && p->data_channel && d->secure;
+    case STEP_INSIDE:
+        return a->upgrade_again && !p->data_channel && d->secure;
+    case STEP_CLEAR:
+        return a->clear_again && p->data_channel && d->secure;
+    default:
+        return false;
+    }
+}
+
+/* A second layer of TLS is of no use: whoever accepts it is left. */
+enum want dialogue_upgraded_inside(struct dialogue *d, const struct reply *reply)
+{
+    d->inside = answer_of(reply->kind);
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    return d->inside == ANSWER_YES ? dialogue_end(d, ENDING_NONE) : dialogue_proceed(d);
+}
+
 enum want dialogue_proceed(struct dialogue *d)
 {
-    bool upgrade = d->agenda.upgrade && !d->secure;
-    if (d->step == STEP_GREETING &&
-        (d->agenda.capabilities || (upgrade && d->protocol->hello_first)))
-        return d->protocol->ask(d, STEP_CAPABILITIES);
-    if (upgrade && d->upgrade == ANSWER_NOT_ASKED)
-        return d->protocol->ask(d, STEP_UPGRADE);
+    for (int step = STEP_CAPABILITIES; step < STEP_GOODBYE; step++) {
+        uint32_t bit = (uint32_t)1 << step;
+        if ((d->asked[d->secure] & bit) || !is_due(d, (enum step)step))
+            continue;
+        d->asked[d->secure] |= bit;
+        return d->protocol->ask(d, (enum step)step);
+    }
     return d->protocol->ask(d, STEP_GOODBYE);
 }
 
@@ -195,10 +332,38 @@ struct capabilities *dialogue_list(struct dialogue *d)
     return c;
 }
 
+/* A server that repeats our password does not get it into anybody's files. */
 void dialogue_note(struct dialogue *d, enum note note, struct span text)
 {
+    if (d->credentials_sent && span_mentions(text, d->agenda.password))
+        text = span_of("(withheld: it repeats the password)");
     if (d->note)
         d->note(d->context, d->secure, note, text);
+}
+
+void dialogue_login(struct dialogue *d, const char *probe, enum login_reply reply, struct span line)
+{
+    if (reply < d->login)
+        return;
+    d->login = reply;
+    snprintf(d->login_probe, sizeof d->login_probe, "%s", probe);
+    dialogue_note(d, NOTE_LOGIN, line);
+}
+
+const char *dialogue_mechanism(const struct dialogue *d)
+{
+    return d->agenda.mechanism ? d->agenda.mechanism : "PLAIN";
+}
+
+bool speaks_of_tls(struct span line)
+{
+    static const char *const words[] = {"tls",        "ssl",        "encrypt",    "secur",
+                                        "plaintext",  "plain text", "plain-text", "cleartext",
+                                        "clear text", "clear-text", "privacy",    "confidential"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (span_mentions(line, words[i]))
+            return true;
+    return false;
 }
 
 void dialogue_note_mechanism(struct dialogue *d, struct span name)

@@ -62,26 +62,58 @@ enum note {
     NOTE_CAPABILITIES_BEGIN, /* a list begins: it replaces the one noted on this side of TLS  */
     NOTE_CAPABILITY,         /* one capability with its parameters                            */
     NOTE_MECHANISM,          /* one SASL mechanism of the list                                */
-    NOTE_UPGRADE             /* the (last) line of the reply to the upgrade command           */
+    NOTE_UPGRADE,            /* the (last) line of the reply to the upgrade command           */
+    NOTE_LOGIN,              /* the last line of the reply to the most telling login command  */
+    NOTE_INJECTED,           /* inside TLS: the answer to the command that was injected       */
+    NOTE_PROTECTION,         /* FTP: the last line of the reply to PROT P                     */
+    NOTE_HEARD,              /* every line, as it came                                        */
+    NOTE_SAID                /* every command; credentials are withheld                       */
 };
 
 /* secure: it was said inside TLS. */
 typedef void (*note_fn)(void *context, bool secure, enum note, struct span);
 
-/* What this conversation is for. */
+/* What this conversation is for. Texts outlive it. */
 struct agenda {
-    bool capabilities; /* ask for the capability list, outside and inside TLS */
-    bool upgrade;      /* ask for TLS on a connection that starts in clear    */
-    const char *name;  /* our name for EHLO; at most DIALOGUE_NAME_MAX octets */
+    bool capabilities; /* ask for the capability list, outside and inside TLS         */
+    bool upgrade;      /* ask for TLS on a connection that starts in clear            */
+    const char *name;  /* our name for EHLO; at most DIALOGUE_NAME_MAX octets         */
+
+    /* How far would a login get in clear? No credentials are sent unless a password is given. */
+    bool login;
+    const char *mechanism; /* a plaintext mechanism that the server offers, or NULL       */
+    const char *user;      /* a name that nobody has                                      */
+    const char *password;  /* for one login with that name, or NULL                       */
+    bool anonymous;        /* FTP: then ask for "anonymous" too                           */
+
+    /* Send a command behind the upgrade command, in one piece with it, and see whether it is
+       carried out inside TLS. Its tag in IMAP is X and this number. */
+    bool injection;
+    unsigned nonce;
+
+    /* Inside TLS, in this order, where the protocol has it. */
+    bool protection;    /* FTP: PBSZ and PROT P                                        */
+    bool upgrade_again; /* ask for TLS once more                                       */
+    bool clear_again;   /* FTP: CCC                                                    */
 };
 
 enum step {
     STEP_GREETING,
     STEP_CAPABILITIES,
-    STEP_HELO, /* SMTP: EHLO was refused */
+    STEP_HELO,      /* SMTP: EHLO was refused                                  */
+    STEP_RESET,     /* SMTP: is anything allowed before TLS?                   */
+    STEP_LOGIN,     /* the first way to log in                                 */
+    STEP_CANCEL,    /* a continuation came: "*"                                */
+    STEP_OTHER,     /* POP3: another way                                       */
+    STEP_PASSWORD,  /* the one step that has credentials                       */
+    STEP_ANONYMOUS, /* FTP                                                     */
     STEP_UPGRADE,
-    STEP_UPGRADE_AGAIN, /* FTP: AUTH TLS was refused, AUTH SSL is tried */
-    STEP_SECURING,      /* waiting for dialogue_secured()               */
+    STEP_UPGRADE_AGAIN, /* FTP: AUTH TLS was refused, AUTH SSL is tried            */
+    STEP_SECURING,      /* waiting for dialogue_secured()                          */
+    STEP_BUFFER,        /* FTP: PBSZ                                               */
+    STEP_PROTECTION,    /* FTP: PROT                                               */
+    STEP_INSIDE,        /* the upgrade command inside TLS                          */
+    STEP_CLEAR,         /* FTP: CCC                                                */
     STEP_GOODBYE,
     STEP_DONE
 };
@@ -107,6 +139,21 @@ enum ending {
     ENDING_LIMIT    /* a line or a reply was longer than we take         */
 };
 
+/* What the reply to a login command says, the more telling ones later. */
+enum login_reply {
+    LOGIN_REPLY_NONE,      /* nothing was asked, or not answered (yet)                    */
+    LOGIN_REPLY_ABSENT,    /* the server does not have this way to log in                 */
+    LOGIN_REPLY_REFUSED,   /* refused, without a word why                                 */
+    LOGIN_REPLY_TLS_WORDS, /* refused, and the words of it say that TLS is the reason     */
+    LOGIN_REPLY_TLS_FIRST, /* refused, and a code says so, or codes and words together    */
+    LOGIN_REPLY_DENIED,    /* a password was refused, without a word why                  */
+    LOGIN_REPLY_LATER,     /* refused for the moment                                      */
+    LOGIN_REPLY_LEFT,      /* 421 or BYE                                                  */
+    LOGIN_REPLY_TAKEN,     /* go on, the password: it would be taken in clear             */
+    LOGIN_REPLY_EVALUATED, /* the password was looked at                                  */
+    LOGIN_REPLY_IN         /* logged in                                                   */
+};
+
 /* What a capability list said, as far as the dialogue itself and the login rules need it. */
 struct capabilities {
     enum answer answer;
@@ -122,6 +169,9 @@ struct protocol {
     const char *greetings[5]; /* how a greeting can begin, NULL at the end */
     bool hello_first;     /* the capability command must come before the upgrade (RFC 3207)       */
     bool announces_login; /* the capability list says whether a password login is allowed         */
+    bool tagged;          /* an answer names the command that it belongs to (IMAP)                */
+    bool resets;          /* has a command that is refused only where TLS is required (SMTP)      */
+    bool data_channel;    /* has a second channel with a protection of its own (FTP)              */
     enum line (*line)(struct dialogue *, struct span,
                       struct reply *);                          /* does the reply end here?     */
     enum want (*ask)(struct dialogue *, enum step);             /* say the command of that step */
@@ -145,7 +195,19 @@ struct dialogue {
                                     was answered as ours yet                               */
     bool bare_lf;                /* a line ended without CR                                */
     bool greeted_again;          /* a greeting inside TLS after an upgrade                 */
-    int refusal;                 /* the code of a refusing greeting, 0 if the protocol has none */
+    enum answer reset;           /* STEP_RESET; no: refused for want of TLS    */
+    enum login_reply login;      /* the most telling reply to a login command  */
+    char login_probe[32];        /* and that command, without its arguments    */
+    bool credentials_sent;
+    enum answer anonymous;
+    bool injected;          /* the injected command was carried out inside TLS            */
+    bool settled;           /* our own commands inside TLS were answered in their order   */
+    enum answer protection; /* PROT P; missing also where a login is wanted first         */
+    bool wants_login;       /* PROT P or CCC: a login is wanted first                     */
+    enum answer inside;     /* the upgrade command inside TLS                             */
+    enum answer clear;      /* CCC                                                        */
+    enum answer fallen;     /* yes: answered in clear after TLS was broken off            */
+    int refusal;            /* the code of a refusing greeting, 0 if the protocol has none */
     enum ending ending;
 
     /* Machinery. */
@@ -157,8 +219,10 @@ struct dialogue {
     bool preauth;        /* IMAP: the greeting's word                                 */
     bool continued;      /* IMAP: the next line belongs to the one with the literal   */
     bool listing;        /* this reply has begun a capability list                    */
+    uint32_t asked[2];   /* 1 << step, before and inside TLS                          */
+    unsigned answers;    /* replies inside TLS                                        */
     size_t out_len;
-    char out[DIALOGUE_NAME_MAX + 32];
+    char out[DIALOGUE_NAME_MAX + 64];
 };
 
 /* Begins a conversation; secure says that it starts inside TLS (an implicit port). */
@@ -173,6 +237,13 @@ enum want dialogue_feed(struct dialogue *, struct span *bytes);
 
 /* TLS is up on a connection that was upgraded: carry on inside it. */
 enum want dialogue_secured(struct dialogue *);
+
+/* TLS was broken off after the upgrade was accepted: says goodbye in clear, behind an empty line,
+   and waits for an answer that fits. */
+enum want dialogue_fall_back(struct dialogue *);
+
+/* The server has closed the connection. */
+void dialogue_closed(struct dialogue *);
 
 /* What is to be sent now; empty when nothing is. Forgotten at the next feed. */
 struct span dialogue_output(const struct dialogue *);
@@ -194,10 +265,27 @@ enum want dialogue_say(struct dialogue *, enum step, const char *format, ...)
 /* The greeting is read, and what it was. */
 enum want dialogue_greeted(struct dialogue *, enum greeting);
 
+/* A command with credentials: it is noted as it is shown. */
+enum want dialogue_say_secret(struct dialogue *, enum step, const char *shown, const char *format,
+                              ...) __attribute__((format(printf, 4, 5)));
+
+/* A login command (probe, such as "AUTH PLAIN") is answered; what tells most is kept. */
+void dialogue_login(struct dialogue *, const char *probe, enum login_reply, struct span reply_line);
+
+/* The mechanism to ask for. */
+const char *dialogue_mechanism(const struct dialogue *);
+
+/* Do the words of this line say that clear text is the trouble, and TLS the way out? */
+bool speaks_of_tls(struct span line);
+
 /* The upgrade command is answered. */
 enum want dialogue_upgraded(struct dialogue *, enum answer, struct span reply_line);
 
-/* The question of this step is settled: asks the next one of the agenda, or says goodbye. */
+/* The upgrade command inside TLS is answered. */
+enum want dialogue_upgraded_inside(struct dialogue *, const struct reply *);
+
+/* The question of this step is settled: asks the next one of the agenda, or says goodbye. The order
+   is that of enum step. */
 enum want dialogue_proceed(struct dialogue *);
 enum want dialogue_end(struct dialogue *, enum ending);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ftp.c: FTP before login (RFC 959, RFC 2389, RFC 4217): greeting, FEAT, AUTH TLS or AUTH SSL,
- * QUIT. */
+/* ftp.c: FTP before login (RFC 959, RFC 2389, RFC 4217): greeting, FEAT, USER, AUTH TLS or
+ * AUTH SSL, PBSZ, PROT, CCC, QUIT. */
 #include "protocols/dialogue.h"
 
 /* RFC 854: commands of the Telnet layer that some servers still send; out is as large as a line may
@@ -90,10 +90,27 @@ static enum want ftp_ask(struct dialogue *d, enum step step)
     switch (step) {
     case STEP_CAPABILITIES:
         return dialogue_say(d, step, "FEAT");
+    case STEP_LOGIN:
+        return dialogue_say(d, step, "USER %s", d->agenda.user);
+    case STEP_PASSWORD:
+        return dialogue_say_secret(d, step, "PASS (a random password)", "PASS %s",
+                                   d->agenda.password);
+    case STEP_ANONYMOUS:
+        d->anonymous = ANSWER_MISSING;
+        return dialogue_say(d, step, "USER anonymous");
     case STEP_UPGRADE:
-        return dialogue_say(d, step, "%s", d->upgrade_command = "AUTH TLS");
+        d->upgrade_command = "AUTH TLS";
+        return dialogue_say(d, step, d->agenda.injection ? "AUTH TLS\r\nNOOP" : "AUTH TLS");
     case STEP_UPGRADE_AGAIN:
         return dialogue_say(d, step, "AUTH SSL");
+    case STEP_BUFFER:
+        d->protection = ANSWER_MISSING;
+        return dialogue_say(d, step, "PBSZ 0");
+    case STEP_PROTECTION:
+        return dialogue_say(d, step, "PROT P");
+    case STEP_CLEAR:
+        d->clear = ANSWER_MISSING;
+        return dialogue_say(d, step, "CCC");
     default:
         return dialogue_say(d, STEP_GOODBYE, "QUIT");
     }
@@ -149,6 +166,87 @@ static enum want upgraded(struct dialogue *d, const struct reply *reply)
     return dialogue_upgraded(d, answer, reply->line);
 }
 
+/* What the refusal of a login says: codes of RFC 2228 section 5 first, words where they are silent.
+ */
+static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
+{
+    bool worded = speaks_of_tls(span_from(reply->line, 4));
+
+    switch (reply->code) {
+    case 521:
+    case 522:
+    case 533:
+    case 534:
+        return LOGIN_REPLY_TLS_FIRST;
+    case 503:
+        return worded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_TLS_WORDS;
+    case 500:
+    case 502:
+        return worded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_ABSENT;
+    default:
+        break;
+    }
+    if (worded)
+        return LOGIN_REPLY_TLS_FIRST;
+    if (reply->kind == REPLY_FAREWELL)
+        return LOGIN_REPLY_LEFT;
+    if (reply->kind == REPLY_TRANSIENT)
+        return LOGIN_REPLY_LATER;
+    return d->step == STEP_PASSWORD ? LOGIN_REPLY_EVALUATED : LOGIN_REPLY_REFUSED;
+}
+
+/* USER, and PASS only with a password to send (RFC 959 section 5.4). */
+static enum want login(struct dialogue *d, const struct reply *reply)
+{
+    bool user = d->step == STEP_LOGIN;
+    enum login_reply what = reply->kind == REPLY_POSITIVE   ? LOGIN_REPLY_IN
+                            : reply->kind == REPLY_CONTINUE ? LOGIN_REPLY_TAKEN
+                                                            : judge_refusal(d, reply);
+    dialogue_login(d, user ? "USER" : "PASS", what, reply->line);
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    if (user && what == LOGIN_REPLY_TAKEN && d->agenda.password)
+        return ftp_ask(d, STEP_PASSWORD);
+    return d->agenda.anonymous ? ftp_ask(d, STEP_ANONYMOUS) : dialogue_proceed(d);
+}
+
+static enum want anonymous(struct dialogue *d, const struct reply *reply)
+{
+    bool taken = reply->kind == REPLY_POSITIVE || reply->kind == REPLY_CONTINUE;
+    d->anonymous = taken ? ANSWER_YES : answer_of(reply->kind);
+    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
+/* RFC 4217 section 12.1: before a login a server may refuse all of these; that says nothing. */
+static bool is_wanting_login(const struct reply *reply)
+{
+    return reply->code == 503 || reply->code == 530;
+}
+
+static enum want protect(struct dialogue *d, const struct reply *reply)
+{
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    if (d->step == STEP_BUFFER)
+        return ftp_ask(d, STEP_PROTECTION);
+    d->wants_login = is_wanting_login(reply);
+    if (!d->wants_login)
+        d->protection = reply->kind == REPLY_POSITIVE ? ANSWER_YES : ANSWER_NO;
+    dialogue_note(d, NOTE_PROTECTION, reply->line);
+    return dialogue_proceed(d);
+}
+
+/* A server that says yes now expects the end of TLS: it is left. */
+static enum want clear_again(struct dialogue *d, const struct reply *reply)
+{
+    d->wants_login |= is_wanting_login(reply);
+    if (!is_wanting_login(reply))
+        d->clear = answer_of(reply->kind);
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    return d->clear == ANSWER_YES ? dialogue_end(d, ENDING_NONE) : dialogue_proceed(d);
+}
+
 static enum want ftp_turn(struct dialogue *d, const struct reply *reply)
 {
     switch (d->step) {
@@ -159,6 +257,16 @@ static enum want ftp_turn(struct dialogue *d, const struct reply *reply)
     case STEP_UPGRADE:
     case STEP_UPGRADE_AGAIN:
         return upgraded(d, reply);
+    case STEP_LOGIN:
+    case STEP_PASSWORD:
+        return login(d, reply);
+    case STEP_ANONYMOUS:
+        return anonymous(d, reply);
+    case STEP_BUFFER:
+    case STEP_PROTECTION:
+        return protect(d, reply);
+    case STEP_CLEAR:
+        return clear_again(d, reply);
     default:
         return dialogue_end(d, ENDING_NONE);
     }
@@ -167,6 +275,7 @@ static enum want ftp_turn(struct dialogue *d, const struct reply *reply)
 const struct protocol protocol_ftp = {
     .name = "ftp",
     .greetings = {"1", "2", "4", "5", NULL},
+    .data_channel = true,
     .line = ftp_line,
     .ask = ftp_ask,
     .turn = ftp_turn,

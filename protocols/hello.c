@@ -86,6 +86,7 @@ enum extension {
     EXTENSION_GROUPS = 10,
     EXTENSION_POINT_FORMATS = 11,
     EXTENSION_SIGNATURES = 13,
+    EXTENSION_ALPN = 16,
     EXTENSION_PADDING = 21,
     EXTENSION_ENCRYPT_THEN_MAC = 22,
     EXTENSION_MASTER_SECRET = 23,
@@ -153,6 +154,8 @@ static void put_key_share(struct writer *w, const struct hello *h)
 static void put_extensions(struct writer *w, const struct hello *h)
 {
     static const uint8_t uncompressed_points[] = {0, EXTENSION_POINT_FORMATS, 0, 2, 1, 0};
+    static const uint8_t http[] = {
+        0, EXTENSION_ALPN, 0, 11, 0, 9, 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
     bool modern = h->highest == VERSION_TLS13;
     size_t all = open16(w);
 
@@ -172,6 +175,8 @@ static void put_extensions(struct writer *w, const struct hello *h)
     put_supported_versions(w, h);
     if (modern)
         put_key_share(w, h);
+    if (h->foreign_alpn)
+        put_octets(w, http, sizeof http);
     if (w->len > 255) { /* some servers choke on 256 to 511 octets (RFC 7685): pad to 512 */
         put16(w, EXTENSION_PADDING);
         size_t padding = open16(w);

@@ -48,8 +48,9 @@ struct hello {
                              supported_versions can tell the difference                        */
     bool by_list;         /* below TLS 1.2: supported_versions alone says so, the older field says
                              TLS 1.2                                                           */
-    bool with_share;  /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
-    const char *name; /* for server_name, NULL for none; a DNS name of at most 255 octets       */
+    bool with_share;   /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
+    bool foreign_alpn; /* ALPN names HTTP/1.1 alone (RFC 7301)                                  */
+    const char *name;  /* for server_name, NULL for none; a DNS name of at most 255 octets       */
     const uint8_t *random; /* HELLO_RANDOM octets */
 };
 

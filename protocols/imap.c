@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* imap.c: IMAP before authentication (RFC 9051, RFC 3501): greeting, CAPABILITY, STARTTLS, LOGOUT.
+/* imap.c: IMAP before authentication (RFC 9051, RFC 3501): greeting, CAPABILITY, AUTHENTICATE,
+ * STARTTLS, LOGOUT.
  */
 #include <stdio.h>
 
@@ -99,6 +100,14 @@ static enum line tagged(struct dialogue *d, struct span rest, struct reply *repl
     return LINE_LAST;
 }
 
+/* The answer to the command that nobody was to carry out. */
+static bool is_injected(const struct dialogue *d, struct span line)
+{
+    char tag[16];
+    snprintf(tag, sizeof tag, "X%u ", d->agenda.nonce);
+    return d->agenda.injection && d->secure && span_starts(line, tag);
+}
+
 static enum line imap_line(struct dialogue *d, struct span line, struct reply *reply)
 {
     char tag[16];
@@ -111,6 +120,11 @@ static enum line imap_line(struct dialogue *d, struct span line, struct reply *r
     }
     if (span_starts(line, "* "))
         return untagged(d, line, reply);
+    if (is_injected(d, line)) {
+        d->injected = true;
+        dialogue_note(d, NOTE_INJECTED, line);
+        return LINE_MORE;
+    }
     if (d->step == STEP_GREETING)
         return LINE_ALIEN;
     if (span_starts(line, tag))
@@ -123,14 +137,82 @@ static enum line imap_line(struct dialogue *d, struct span line, struct reply *r
     return line.len == 0 || span_starts(line, "a") ? LINE_MORE : LINE_ALIEN;
 }
 
+static enum want say(struct dialogue *d, enum step step, const char *command)
+{
+    return dialogue_say(d, step, "a%u %s", ++d->tag, command);
+}
+
 static enum want imap_ask(struct dialogue *d, enum step step)
 {
-    const char *command = step == STEP_CAPABILITIES ? "CAPABILITY"
-                          : step == STEP_UPGRADE    ? "STARTTLS"
-                                                    : "LOGOUT";
-    if (step == STEP_UPGRADE)
-        d->upgrade_command = command;
-    return dialogue_say(d, step, "a%u %s", ++d->tag, command);
+    switch (step) {
+    case STEP_CAPABILITIES:
+        return say(d, step, "CAPABILITY");
+    case STEP_LOGIN:
+        return dialogue_say(d, step, "a%u AUTHENTICATE %s", ++d->tag, dialogue_mechanism(d));
+    case STEP_PASSWORD:
+        return dialogue_say_secret(d, step, "(a tag) LOGIN (a random name) (a random password)",
+                                   "a%u LOGIN %s %s", ++d->tag, d->agenda.user, d->agenda.password);
+    case STEP_UPGRADE:
+        d->upgrade_command = "STARTTLS";
+        if (d->agenda.injection)
+            return dialogue_say(d, step, "a%u STARTTLS\r\nX%u NOOP", ++d->tag, d->agenda.nonce);
+        return say(d, step, "STARTTLS");
+    case STEP_INSIDE:
+        return say(d, step, "STARTTLS");
+    default:
+        return say(d, STEP_GOODBYE, "LOGOUT");
+    }
+}
+
+/* What the refusal of a login says (RFC 5530 has the codes). Of a bare AUTHENTICATE no credentials
+   can have been looked at, whatever the code says. */
+static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
+{
+    struct span rest = reply->line;
+    span_word(&rest); /* the tag */
+    bool password = d->step == STEP_PASSWORD, bad = span_is(span_word(&rest), "BAD");
+    struct span text = span_trim(rest);
+
+    if (reply->kind == REPLY_FAREWELL)
+        return LOGIN_REPLY_LEFT;
+    if (reply->kind == REPLY_CONTINUE) /* not to LOGIN */
+        return LOGIN_REPLY_REFUSED;
+    if (span_starts(text, "[PRIVACYREQUIRED]"))
+        return LOGIN_REPLY_TLS_FIRST;
+    if (password && (span_starts(text, "[AUTHENTICATIONFAILED]") ||
+                     span_starts(text, "[AUTHORIZATIONFAILED]") || span_starts(text, "[EXPIRED]") ||
+                     span_starts(text, "[UNAVAILABLE]")))
+        return LOGIN_REPLY_EVALUATED;
+    if (reply->kind == REPLY_TRANSIENT)
+        return LOGIN_REPLY_LATER;
+    if (speaks_of_tls(text) || span_mentions(text, "disabled") || span_mentions(text, "layer"))
+        return LOGIN_REPLY_TLS_WORDS;
+    if (bad)
+        return LOGIN_REPLY_ABSENT;
+    return password ? LOGIN_REPLY_DENIED : LOGIN_REPLY_REFUSED;
+}
+
+/* AUTHENTICATE without a response (RFC 9051 section 6.2.2), then "*", which the server must refuse;
+   LOGIN only with a password to send. */
+static enum want login(struct dialogue *d, const struct reply *reply)
+{
+    char probe[32];
+    snprintf(probe, sizeof probe, "AUTHENTICATE %s", dialogue_mechanism(d));
+    if (d->step == STEP_PASSWORD)
+        snprintf(probe, sizeof probe, "LOGIN");
+    if (reply->kind == REPLY_CONTINUE && d->step == STEP_LOGIN) {
+        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
+        return dialogue_say(d, STEP_CANCEL, "*");
+    }
+    if (d->step != STEP_CANCEL)
+        dialogue_login(d, probe,
+                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(d, reply),
+                       reply->line);
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    if (d->step != STEP_PASSWORD && d->agenda.password)
+        return imap_ask(d, STEP_PASSWORD);
+    return dialogue_proceed(d);
 }
 
 static enum want imap_turn(struct dialogue *d, const struct reply *reply)
@@ -147,12 +229,18 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
         if (c->answer == ANSWER_YES && !c->listed)
             c->answer = ANSWER_ODD;
         break;
+    case STEP_LOGIN:
+    case STEP_CANCEL:
+    case STEP_PASSWORD:
+        return login(d, reply);
     case STEP_UPGRADE:
         if (reply->kind != REPLY_FAREWELL)
             return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
         d->upgrade = ANSWER_LATER;
         dialogue_note(d, NOTE_UPGRADE, reply->line);
         break;
+    case STEP_INSIDE:
+        return dialogue_upgraded_inside(d, reply);
     default:
         return dialogue_end(d, ENDING_NONE);
     }
@@ -163,6 +251,7 @@ const struct protocol protocol_imap = {
     .name = "imap",
     .greetings = {"* OK", "* PREAUTH", "* BYE", NULL},
     .announces_login = true,
+    .tagged = true,
     .line = imap_line,
     .ask = imap_ask,
     .turn = imap_turn,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pop3.c: POP3 before authentication (RFC 1939, RFC 2449, RFC 2595): greeting, CAPA, STLS, QUIT. */
+/* pop3.c: POP3 before authentication (RFC 1939, RFC 2449, RFC 2595): greeting, CAPA, AUTH and
+ * USER, STLS, QUIT. */
+#include <stdio.h>
+
 #include "protocols/dialogue.h"
 
 /* RFC 2449 section 6: a tag, then its parameters. A bare SASL names no mechanism. */
@@ -30,12 +33,21 @@ static bool is_transient(struct span line)
            span_starts(text, "[LOGIN-DELAY]");
 }
 
+static bool is_status(struct span line)
+{
+    return span_starts(line, "+OK") || span_starts(line, "-ERR");
+}
+
 static enum line pop3_line(struct dialogue *d, struct span line, struct reply *reply)
 {
     if (d->step == STEP_CAPABILITIES && d->listing) {
         if (span_is(line, "."))
             return LINE_LAST;
         read_capability(d, line);
+        return LINE_MORE;
+    }
+    if (d->step == STEP_GOODBYE && d->agenda.injection && d->secure && !is_status(line)) {
+        d->injected |= span_is(line, "."); /* QUIT has no list: CAPA was answered twice */
         return LINE_MORE;
     }
     if (d->step == STEP_GREETING && (span_starts(line, "+OK") || span_starts(line, "-ERR")))
@@ -57,12 +69,88 @@ static enum line pop3_line(struct dialogue *d, struct span line, struct reply *r
 
 static enum want pop3_ask(struct dialogue *d, enum step step)
 {
-    const char *command = step == STEP_CAPABILITIES ? "CAPA"
-                          : step == STEP_UPGRADE    ? "STLS"
-                                                    : "QUIT";
-    if (step == STEP_UPGRADE)
-        d->upgrade_command = command;
-    return dialogue_say(d, step, "%s", command);
+    const struct agenda *a = &d->agenda;
+
+    switch (step) {
+    case STEP_CAPABILITIES:
+        return dialogue_say(d, step, "CAPA");
+    case STEP_LOGIN:
+        if (!a->mechanism)
+            return dialogue_say(d, step, "USER %s", a->user);
+        return dialogue_say(d, step, "AUTH %s", a->mechanism);
+    case STEP_OTHER:
+        if (!a->mechanism)
+            return dialogue_say(d, step, "AUTH PLAIN");
+        return dialogue_say(d, step, "USER %s", a->user);
+    case STEP_PASSWORD:
+        return dialogue_say_secret(d, step, "PASS (a random password)", "PASS %s", a->password);
+    case STEP_UPGRADE:
+        d->upgrade_command = "STLS";
+        return dialogue_say(d, step, a->injection ? "STLS\r\nCAPA" : "STLS");
+    case STEP_INSIDE:
+        return dialogue_say(d, step, "STLS");
+    default:
+        return dialogue_say(d, STEP_GOODBYE, "QUIT");
+    }
+}
+
+/* The server has no such command: only words say so in POP3. */
+static bool is_unknown(struct span line)
+{
+    static const char *const words[] = {"unknown",         "unrecogni", "unsupported",
+                                        "not implemented", "invalid",   "bad command"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (span_mentions(line, words[i]))
+            return true;
+    return false;
+}
+
+/* What the refusal of a login says; the codes are those of RFC 2449 section 8 and RFC 3206. */
+static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
+{
+    struct span text = span_trim(span_from(reply->line, strlen("-ERR")));
+    bool password = d->step == STEP_PASSWORD, coded = span_starts(text, "[AUTH]");
+
+    if (password && (span_starts(text, "[IN-USE]") || span_starts(text, "[LOGIN-DELAY]")))
+        return LOGIN_REPLY_EVALUATED;
+    if (reply->kind == REPLY_TRANSIENT || span_starts(text, "[SYS/"))
+        return LOGIN_REPLY_LATER;
+    if (speaks_of_tls(text))
+        return coded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_TLS_WORDS;
+    if (password)
+        return coded ? LOGIN_REPLY_EVALUATED : LOGIN_REPLY_DENIED;
+    return is_unknown(text) ? LOGIN_REPLY_ABSENT : LOGIN_REPLY_REFUSED;
+}
+
+static bool is_user(const struct dialogue *d)
+{
+    return (d->step == STEP_LOGIN) == !d->agenda.mechanism;
+}
+
+/* AUTH without a response (RFC 5034), then "*"; or USER, and PASS only with a password to send. The
+   other way is tried where the first was refused for no reason that would hold for it too. */
+static enum want login(struct dialogue *d, const struct reply *reply)
+{
+    const struct agenda *a = &d->agenda;
+    char probe[32] = "PASS";
+    bool first = d->step == STEP_LOGIN, user = d->step != STEP_PASSWORD && is_user(d);
+
+    if (user)
+        snprintf(probe, sizeof probe, "USER");
+    else if (d->step != STEP_PASSWORD)
+        snprintf(probe, sizeof probe, "AUTH %s", dialogue_mechanism(d));
+    if (reply->kind == REPLY_CONTINUE && !user && d->step != STEP_PASSWORD) {
+        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
+        return dialogue_say(d, STEP_CANCEL, "*");
+    }
+    if (reply->kind != REPLY_POSITIVE) {
+        dialogue_login(d, probe, judge_refusal(d, reply), reply->line);
+        bool settled = d->login != LOGIN_REPLY_ABSENT && d->login != LOGIN_REPLY_REFUSED;
+        return first && (!settled || (a->password && !user)) ? pop3_ask(d, STEP_OTHER)
+                                                             : dialogue_proceed(d);
+    }
+    dialogue_login(d, probe, user ? LOGIN_REPLY_TAKEN : LOGIN_REPLY_IN, reply->line);
+    return user && a->password ? pop3_ask(d, STEP_PASSWORD) : dialogue_proceed(d);
 }
 
 static enum want pop3_turn(struct dialogue *d, const struct reply *reply)
@@ -76,8 +164,17 @@ static enum want pop3_turn(struct dialogue *d, const struct reply *reply)
         c->answer = answer_of(reply->kind);
         c->login_disabled = !c->user && !c->plaintext;
         return dialogue_proceed(d);
+    case STEP_LOGIN:
+    case STEP_OTHER:
+    case STEP_PASSWORD:
+        return login(d, reply);
+    case STEP_CANCEL:
+        return d->agenda.password && d->agenda.mechanism ? pop3_ask(d, STEP_OTHER)
+                                                         : dialogue_proceed(d);
     case STEP_UPGRADE:
         return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
+    case STEP_INSIDE:
+        return dialogue_upgraded_inside(d, reply);
     default:
         return dialogue_end(d, ENDING_NONE);
     }

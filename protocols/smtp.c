@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* smtp.c: SMTP and submission (RFC 5321, RFC 3207, RFC 4954): greeting, EHLO or HELO, STARTTLS,
- * QUIT. */
+/* smtp.c: SMTP and submission (RFC 5321, RFC 3207, RFC 4954): greeting, EHLO or HELO, RSET,
+ * AUTH, STARTTLS, QUIT. */
+#include <stdio.h>
+
 #include "protocols/dialogue.h"
 
 static void read_mechanisms(struct dialogue *d, struct span rest)
@@ -62,8 +64,15 @@ static enum want smtp_ask(struct dialogue *d, enum step step)
         return dialogue_say(d, step, "EHLO %s", d->agenda.name);
     case STEP_HELO:
         return dialogue_say(d, step, "HELO %s", d->agenda.name);
+    case STEP_RESET:
+        return dialogue_say(d, step, "RSET");
+    case STEP_LOGIN:
+        return dialogue_say(d, step, "AUTH %s", dialogue_mechanism(d));
     case STEP_UPGRADE:
-        return dialogue_say(d, step, "%s", d->upgrade_command = "STARTTLS");
+        d->upgrade_command = "STARTTLS";
+        return dialogue_say(d, step, d->agenda.injection ? "STARTTLS\r\nNOOP" : "STARTTLS");
+    case STEP_INSIDE:
+        return dialogue_say(d, step, "STARTTLS");
     default:
         return dialogue_say(d, STEP_GOODBYE, "QUIT");
     }
@@ -88,6 +97,58 @@ static bool is_foreign(const struct reply *reply)
            (reply->code == 530 && !has_enhanced_code(reply->line));
 }
 
+/* What the refusal of AUTH says (RFC 4954 section 6, RFC 3207 section 4). */
+static enum login_reply judge_refusal(const struct reply *reply)
+{
+    bool worded = speaks_of_tls(span_from(reply->line, 4));
+
+    switch (reply->code) {
+    case 530:
+    case 538:
+        return LOGIN_REPLY_TLS_FIRST;
+    case 500:
+    case 501:
+    case 502:
+    case 503:
+    case 504:
+        return worded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_ABSENT;
+    default:
+        break;
+    }
+    if (reply->kind == REPLY_FAREWELL)
+        return worded ? LOGIN_REPLY_TLS_WORDS : LOGIN_REPLY_LEFT;
+    if (reply->kind == REPLY_TRANSIENT)
+        return LOGIN_REPLY_LATER;
+    return worded ? LOGIN_REPLY_TLS_WORDS : LOGIN_REPLY_REFUSED;
+}
+
+/* AUTH without an initial response, then "*" (RFC 4954 section 4). */
+static enum want login(struct dialogue *d, const struct reply *reply)
+{
+    char probe[32];
+    snprintf(probe, sizeof probe, "AUTH %s", dialogue_mechanism(d));
+    if (d->step == STEP_LOGIN && reply->kind == REPLY_CONTINUE) {
+        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
+        return dialogue_say(d, STEP_CANCEL, "*");
+    }
+    if (d->step == STEP_LOGIN)
+        dialogue_login(d, probe,
+                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(reply),
+                       reply->line);
+    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
+/* Before TLS a server that insists on it says 530 to all but a few commands (RFC 3207 section 4).
+ */
+static enum want reset(struct dialogue *d, const struct reply *reply)
+{
+    d->reset = reply->code == 530                    ? ANSWER_NO
+               : reply->kind == REPLY_POSITIVE       ? ANSWER_YES
+               : answer_of(reply->kind) == ANSWER_NO ? ANSWER_ODD
+                                                     : answer_of(reply->kind);
+    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
 static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
 {
     struct capabilities *c = dialogue_capabilities(d);
@@ -96,6 +157,12 @@ static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
         return dialogue_greeted(d, greet(d, reply));
     if (d->step == STEP_GOODBYE)
         return dialogue_end(d, ENDING_NONE);
+    if (d->step == STEP_RESET)
+        return reset(d, reply);
+    if (d->step == STEP_LOGIN || d->step == STEP_CANCEL)
+        return login(d, reply);
+    if (d->step == STEP_INSIDE)
+        return dialogue_upgraded_inside(d, reply);
     if (d->step == STEP_UPGRADE && reply->kind != REPLY_FAREWELL)
         return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
     if (d->step == STEP_UPGRADE) {
@@ -122,6 +189,7 @@ const struct protocol protocol_smtp = {
     .greetings = {"2", "4", "5", NULL},
     .hello_first = true,
     .announces_login = true,
+    .resets = true,
     .line = smtp_line,
     .ask = smtp_ask,
     .turn = smtp_turn,

@@ -29,7 +29,7 @@ void endpoint_init(struct endpoint *e, struct observation *o,
 
 /* --- what is asked next ----------------------------------------------------------------------- */
 
-static bool wants(const struct endpoint *e, enum facts facts)
+bool endpoint_wants(const struct endpoint *e, enum facts facts)
 {
     return (e->options->facts & facts) != 0;
 }
@@ -38,9 +38,9 @@ static bool wants(const struct endpoint *e, enum facts facts)
  * handshake) is wanted. */
 static enum offer first_offer(const struct endpoint *e)
 {
-    if (wants(e, FACTS_HANDSHAKE))
+    if (endpoint_wants(e, FACTS_HANDSHAKE))
         return OFFER_HANDSHAKE;
-    if (wants(e, FACTS_VERSIONS))
+    if (endpoint_wants(e, FACTS_VERSIONS))
         return OFFER_HELLO;
     return e->implicit ? OFFER_HANDSHAKE : OFFER_NONE;
 }
@@ -52,8 +52,12 @@ static void ask_dialogue(struct endpoint *e, enum offer offer, enum tls_offer ha
     e->hearing = hearing;
     r->offer = offer;
     r->handshake = handshake;
-    r->agenda = (struct agenda){.capabilities = wants(e, FACTS_CAPABILITIES),
-                                .upgrade = !e->implicit && offer != OFFER_NONE};
+    bool capabilities = endpoint_wants(e, FACTS_CAPABILITIES), inside = offer == OFFER_HANDSHAKE;
+    r->agenda = (struct agenda){.capabilities = capabilities,
+                                .upgrade = !e->implicit && offer != OFFER_NONE,
+                                .protection = capabilities && inside,
+                                .upgrade_again = endpoint_wants(e, FACTS_INJECTION) && inside,
+                                .clear_again = e->options->exhaustive && inside};
 }
 
 /* Asks one thing of TLS, and says no more than it must before. */
@@ -67,7 +71,8 @@ static void ask_hello(struct endpoint *e)
 /* The handshake died on its hello, yet a smaller hello was answered: once more with a small one. */
 static bool worth_a_small_hello(const struct endpoint *e)
 {
-    return wants(e, FACTS_HANDSHAKE) && e->handshake_died && ladder_has_accepted(&e->ladder);
+    return endpoint_wants(e, FACTS_HANDSHAKE) && e->handshake_died &&
+           ladder_has_accepted(&e->ladder);
 }
 
 /* Fills in what this probe asks; false when there is nothing left. */
@@ -98,32 +103,51 @@ static bool choose(struct endpoint *e)
     return false;
 }
 
-static void conclude(struct endpoint *e);
+/* The next trial of this course that is worth it. */
+static bool choose_trial(struct endpoint *e, enum course course)
+{
+    e->trial = NULL;
+    for (; e->next_trial < trials_count && trials[e->next_trial].course <= course; e->next_trial++)
+        if (trials[e->next_trial].course == course && trials[e->next_trial].worth(e)) {
+            e->trial = &trials[e->next_trial];
+            e->hearing = HEARING_NOTHING;
+            e->trial->ask(e, &e->request);
+            return true;
+        }
+    return false;
+}
 
-bool endpoint_next(struct endpoint *e, struct probe_request *r)
+/* Passive questions until there are no more: then the ladder is told so. */
+static bool choose_passive(struct endpoint *e)
+{
+    if (e->stage != ENDPOINT_DONE && e->left && choose(e))
+        return true;
+    ladder_finish(&e->ladder, e->left ? CAUSE_NOT_ASKED : CAUSE_DEADLINE);
+    e->stage = ENDPOINT_DONE;
+    return false;
+}
+
+bool endpoint_next(struct endpoint *e, enum course course, struct probe_request *r)
 {
     struct observation *o = e->observation;
     uint64_t now = uv_now(e->network->loop);
 
     if (!o->started) {
         o->started = unix_ms();
-        e->deadline = now + e->options->deadline_ms;
+        o->transcript.wanted = e->options->transcript;
+        e->left = e->options->deadline_ms;
     }
     e->request = (struct probe_request){.address = e->address,
                                         .port = o->service->port,
                                         .protocol = o->service->protocol,
                                         .tls_first = e->implicit,
                                         .server_name = e->name,
-                                        .deadline = e->deadline};
-    bool late = now >= e->deadline;
-    if (e->stage == ENDPOINT_DONE || late || !choose(e)) {
-        ladder_finish(&e->ladder, late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED);
-        e->stage = ENDPOINT_DONE;
-        conclude(e);
+                                        .deadline = now + e->left};
+    if (course == COURSE_PASSIVE ? !choose_passive(e) : !e->left || !choose_trial(e, course))
         return false;
-    }
     e->request.certificates =
         e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
+    e->begun = now;
     o->connections++;
     *r = e->request;
     return true;
@@ -143,7 +167,7 @@ void endpoint_unresolved(struct endpoint *e, enum cause cause, const char *word)
     o->error_word = word;
     e->stage = ENDPOINT_DONE;
     ladder_finish(&e->ladder, cause);
-    conclude(e);
+    endpoint_conclude(e);
 }
 
 /* --- what the dialogue says ------------------------------------------------------------------- */
@@ -152,6 +176,28 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
 {
     struct observation *o = e->observation;
 
+    switch (note) {
+    case NOTE_HEARD:
+    case NOTE_SAID:
+        transcript_add(&o->transcript, o->connections, unix_ms() - o->started, note == NOTE_SAID,
+                       secure, text);
+        return;
+    case NOTE_LOGIN:
+        text_set(&o->login.reply, text, TEXT_REPLY_MAX);
+        return;
+    case NOTE_INJECTED:
+        text_set(&o->injection.reply, text, TEXT_REPLY_MAX);
+        return;
+    case NOTE_PROTECTION:
+        text_set(&o->protection_reply, text, TEXT_REPLY_MAX);
+        return;
+    case NOTE_UPGRADE:
+        if (e->trial) /* the upgrade was refused for what was sent behind it */
+            text_set(&o->injection.reply, text, TEXT_REPLY_MAX);
+        break;
+    default:
+        break;
+    }
     if (e->hearing == HEARING_NOTHING || (e->hearing == HEARING_INSIDE && !secure))
         return;
     switch (note) {
@@ -171,11 +217,12 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
     case NOTE_UPGRADE:
         text_set(&o->upgrade_reply, text, TEXT_REPLY_MAX);
         break;
+    default:
+        break;
     }
 }
 
-/* Why an answer that is not a plain yes or no is not known. */
-static enum cause cause_of_answer(enum answer answer, const struct dialogue *d, enum cause missing)
+enum cause cause_of_answer(enum answer answer, const struct dialogue *d, enum cause missing)
 {
     switch (answer) {
     case ANSWER_NOT_ASKED:
@@ -213,6 +260,14 @@ static void absorb_list(struct observation *o, const struct dialogue *d, bool si
         list_clear(&o->capabilities[side]);
         list_clear(&o->mechanisms[side]);
     }
+}
+
+/* A question of yes or no. */
+static void learn_answer(struct observation *o, enum fact fact, enum tri *value,
+                         const struct dialogue *d, enum answer answer, enum cause missing)
+{
+    o->why[fact] = answer == ANSWER_NO ? CAUSE_NONE : cause_of_answer(answer, d, missing);
+    *value = observation_knows(o, fact) ? tri_of(answer == ANSWER_YES) : TRI_UNKNOWN;
 }
 
 /* Nothing is before TLS where everything is inside it. */
@@ -257,6 +312,21 @@ static void absorb_clear(struct observation *o, const struct probe_facts *f, enu
     absorb_upgrade(o, f, missing);
 }
 
+/* What was tried at the end of a dialogue inside TLS. */
+static void absorb_inside(struct observation *o, const struct dialogue *d, enum cause missing)
+{
+    enum cause login = d->wants_login ? CAUSE_NOT_LOGGED_IN : missing;
+
+    if (d->protocol->data_channel) {
+        observation_learn(o, FACT_STARTTLS_INSIDE); /* RFC 2228 allows it */
+        learn_answer(o, FACT_PROTECTION, &o->protection, d, d->protection, login);
+        learn_answer(o, FACT_CCC, &o->ccc, d, d->clear, login);
+    } else {
+        learn_answer(o, FACT_STARTTLS_INSIDE, &o->tls.starttls_inside, d, d->inside, missing);
+    }
+    o->greeted_again |= d->greeted_again;
+}
+
 /* What the dialogue of a first probe brought. */
 static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
 {
@@ -283,8 +353,11 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
     }
     if (!e->implicit && d->greeting != GREETING_REFUSED)
         absorb_clear(o, f, missing);
-    if ((e->implicit || d->upgrade == ANSWER_YES) && d->greeting != GREETING_REFUSED)
+    if ((e->implicit || d->upgrade == ANSWER_YES) && d->greeting != GREETING_REFUSED) {
         absorb_list(o, d, true, d->secure ? missing : CAUSE_TLS);
+        absorb_inside(o, d, d->secure ? missing : CAUSE_TLS);
+    }
+    o->bare_lf |= d->bare_lf;
 }
 
 /* --- what TLS says ---------------------------------------------------------------------------- */
@@ -312,7 +385,7 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     }
     observation_learn(o, FACT_CERTIFICATE);
     observation_learn(o, FACT_CHAIN);
-    if (!wants(e, FACTS_HANDSHAKE))
+    if (!endpoint_wants(e, FACTS_HANDSHAKE))
         return;
     o->why[FACT_VERIFY] =
         e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
@@ -331,7 +404,7 @@ static void learn_session(struct observation *o, const struct tls_session_facts 
     o->tls.staple = s->staple;
 }
 
-static struct span first_line(struct span text)
+struct span first_line_of(struct span text)
 {
     size_t n = 0;
     while (n < text.len && text.at[n] != '\r' && text.at[n] != '\n')
@@ -361,7 +434,7 @@ static void learn_failure(struct observation *o, const struct probe_facts *f)
             ? f->outcome.detail
             : -1;
     if (f->first_text.len)
-        text_set(&o->tls.failure_text, first_line(f->first_text), FAILURE_TEXT_MAX);
+        text_set(&o->tls.failure_text, first_line_of(f->first_text), FAILURE_TEXT_MAX);
     else if (f->tls && (tls_outcome(f->tls, &text), text))
         text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX);
 }
@@ -490,7 +563,7 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
         o->status = ours && end.phase != PHASE_TLS ? STATUS_ERROR : STATUS_OK;
     } else if (e->implicit && end.phase == PHASE_TLS && end.cause == CAUSE_PLAINTEXT) {
         o->status = STATUS_MISMATCH;
-        if (text_set(&o->banner, first_line(f->first_text), TEXT_BANNER_MAX))
+        if (text_set(&o->banner, first_line_of(f->first_text), TEXT_BANNER_MAX))
             observation_learn(o, FACT_BANNER);
     } else if (e->implicit && e->request.offer == OFFER_HELLO && met_tls(f)) {
         o->status = STATUS_OK; /* quick mode: TLS is all that is looked at */
@@ -522,7 +595,7 @@ static void absorb_text(struct endpoint *e)
     o->tls.failure = (struct outcome){PHASE_TLS, CAUSE_PLAINTEXT, -1};
     o->tls.failure_text = e->first_text;
     e->first_text = (struct text){0};
-    o->handshake = wants(e, FACTS_HANDSHAKE) ? HANDSHAKE_FAILED : HANDSHAKE_NOT_TESTED;
+    o->handshake = endpoint_wants(e, FACTS_HANDSHAKE) ? HANDSHAKE_FAILED : HANDSHAKE_NOT_TESTED;
     observation_learn(o, FACT_TLS);
     if (o->handshake == HANDSHAKE_FAILED)
         observation_learn(o, FACT_ESTABLISHED);
@@ -535,7 +608,7 @@ static void absorb_text(struct endpoint *e)
 static bool worth_asking_versions(const struct endpoint *e, const struct probe_facts *f)
 {
     const struct observation *o = e->observation;
-    if (!wants(e, FACTS_VERSIONS) || !f->tls_begun)
+    if (!endpoint_wants(e, FACTS_VERSIONS) || !f->tls_begun)
         return false;
     return o->status == STATUS_OK || o->status == STATUS_TLS_ERROR || o->status == STATUS_REFUSED ||
            (e->implicit && (met_tls(f) || o->status == STATUS_TIMEOUT));
@@ -548,7 +621,7 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
     bool greeted = f->connected && f->dialogue->greeting != GREETING_NONE;
 
     if (!other && greets_in_clear(e, f)) {
-        text_set(&e->first_text, first_line(f->first_text), FAILURE_TEXT_MAX);
+        text_set(&e->first_text, first_line_of(f->first_text), FAILURE_TEXT_MAX);
         begin_other_mode(e);
         return;
     }
@@ -582,7 +655,17 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
 
+    uint64_t spent = uv_now(e->network->loop) - e->begun;
+    e->left -= spent < e->left ? spent : e->left;
     e->connected |= f->connected;
+    if (f->connected)
+        o->source = f->source;
+    if (e->trial) {
+        e->trial->absorb(e, f);
+        e->trial = NULL;
+        e->next_trial++;
+        return;
+    }
     if (e->stage == ENDPOINT_FIRST || e->stage == ENDPOINT_OTHER_MODE) {
         absorb_first(e, f);
     } else if (e->stage == ENDPOINT_SMALL) {
@@ -590,6 +673,7 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
         if (o->tls.established && f->dialogue->protocol) {
             if (!e->implicit) {
                 absorb_list(o, f->dialogue, true, f->outcome.cause);
+                absorb_inside(o, f->dialogue, f->outcome.cause);
             } else {
                 absorb_dialogue(e, f);
                 set_status(e, f);
@@ -665,11 +749,11 @@ static void forget_dialogue(struct observation *o)
         o->why[FACT_TLS] = CAUSE_MISMATCH;
 }
 
-/* Every fact that is not known gets its reason. */
-static void conclude(struct endpoint *e)
+void endpoint_conclude(struct endpoint *e)
 {
     struct observation *o = e->observation;
 
+    trials_conclude(e, !e->left);
     o->duration = unix_ms() - o->started;
     text_free(&e->first_text);
     if (o->status == STATUS_MISMATCH)

@@ -11,6 +11,7 @@
 
 #include "scanner/observation.h"
 #include "scanner/probe.h"
+#include "scanner/trials.h"
 #include "scanner/versions.h"
 
 /* What is gathered (--facts). */
@@ -26,6 +27,8 @@ enum facts {
 struct endpoint_options {
     unsigned facts; /* enum facts, together */
     bool exhaustive;
+    bool dummy_login;          /* one login with a name that nobody has, where a login is tried */
+    bool transcript;           /* keep what is said */
     unsigned deadline_ms;      /* for all probes of an endpoint together */
     const struct trust *trust; /* NULL: nothing to verify against */
 };
@@ -58,16 +61,22 @@ struct endpoint {
     struct ladder ladder;
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
     bool below_seen;
-    enum tri compression; /* as chosen by the first of them that was offered it         */
-    uint64_t deadline;    /* in the loop's time */
+    enum tri compression;      /* as chosen by the first of them that was offered it         */
+    const struct trial *trial; /* under way, or NULL                                        */
+    size_t next_trial;
+    uint64_t begun; /* when this probe was, in the loop's time */
+    uint64_t left;  /* ms that its probes may still take      */
 };
 
 void endpoint_init(struct endpoint *, struct observation *, const struct endpoint_options *,
                    struct network *, const struct address *, const char *name);
 
-/* Fills in the next probe (all but on_done and context, which the caller sets; context is the
-   endpoint's owner's). False when there is no more to ask: the observation is complete. */
-bool endpoint_next(struct endpoint *, struct probe_request *);
+/* Fills in the next probe of this course (all but on_done and context, which the caller sets;
+   context is the endpoint's owner's). False when there is no more to ask in it. */
+bool endpoint_next(struct endpoint *, enum course, struct probe_request *);
+
+/* There will be no more: gives every fact that is not known its reason. */
+void endpoint_conclude(struct endpoint *);
 
 /* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
 void endpoint_withdraw(struct endpoint *);
@@ -81,5 +90,13 @@ void endpoint_note(struct endpoint *, bool secure, enum note, struct span);
 
 /* The probe that endpoint_next() asked for has ended. */
 void endpoint_absorb(struct endpoint *, const struct probe_facts *);
+
+/* --- for trials.c ----------------------------------------------------------------------------- */
+
+bool endpoint_wants(const struct endpoint *, enum facts);
+
+/* Why an answer that is not a plain yes is not known; missing: for want of a reply. */
+enum cause cause_of_answer(enum answer, const struct dialogue *, enum cause missing);
+struct span first_line_of(struct span);
 
 #endif

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "scanner/engine.h"
 
+#include <gnutls/crypto.h>
+#include <inttypes.h>
 #include <search.h>
 #include <stdlib.h>
 
@@ -28,8 +30,9 @@ struct host {
     bool waiting, registered;
     struct target_host target;
     struct host_view view;
-    unsigned active, complete;
-    struct task *tasks; /* [view.count] */
+    enum course course;
+    unsigned active, complete; /* endpoints that are asked now; that have no more to ask in it */
+    struct task *tasks;        /* [view.count] */
 };
 
 struct lookup {
@@ -208,7 +211,7 @@ static enum started task_start(struct task *t)
     struct engine *e = t->host->engine;
     struct probe_request request;
 
-    if (!endpoint_next(&t->endpoint, &request)) {
+    if (!endpoint_next(&t->endpoint, t->host->course, &request)) {
         t->complete = true;
         t->host->complete++;
         return COMPLETE;
@@ -241,6 +244,21 @@ static bool port_is_busy(const struct host *h, const struct task *t)
     return false;
 }
 
+static void begin_course(struct host *h, enum course course)
+{
+    h->course = course;
+    h->complete = 0;
+    for (size_t i = 0; i < h->view.count; i++)
+        h->tasks[i].complete = false;
+}
+
+static void host_complete(struct host *h)
+{
+    for (size_t i = 0; i < h->view.count; i++)
+        endpoint_conclude(&h->tasks[i].endpoint);
+    host_tell(h);
+}
+
 /* Opens what may be opened; an endpoint that was begun goes on before another is begun. */
 static void host_pump(struct host *h)
 {
@@ -259,8 +277,14 @@ static void host_pump(struct host *h)
             }
         }
     }
-    if (h->complete == h->view.count)
-        host_tell(h);
+    if (h->complete < h->view.count)
+        return;
+    if (h->course + 1 == COURSE_COUNT) {
+        host_complete(h);
+        return;
+    }
+    begin_course(h, h->course + 1);
+    host_pump(h);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -465,6 +489,22 @@ static void wake(struct engine *e)
         uv_idle_start(&e->turn, on_turn);
 }
 
+/* A name and a password that nobody has; that they are ours can be read in any log (RFC 2606 keeps
+   .invalid free). */
+static bool make_up_login(struct network *n)
+{
+    unsigned char octets[20];
+    uint64_t user, password;
+    if (gnutls_rnd(GNUTLS_RND_NONCE, octets, sizeof octets) < 0)
+        return false;
+    memcpy(&user, octets, sizeof user);
+    memcpy(&password, octets + 8, sizeof password);
+    memcpy(&n->nonce, octets + 16, sizeof n->nonce);
+    snprintf(n->user, sizeof n->user, "%016" PRIx64 "@starttls-audit.invalid", user);
+    snprintf(n->password, sizeof n->password, "starttls-audit-%016" PRIx64, password);
+    return true;
+}
+
 /* --- the engine ------------------------------------------------------------------------------- */
 
 struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
@@ -488,6 +528,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
                                   .name = options->name,
                                   .input = malloc(NETWORK_BUFFER),
                                   .plain = malloc(NETWORK_BUFFER)};
+    bool named = make_up_login(&e->network);
     e->resolver = resolver_new(loop, &(struct resolver_options){.server = options->resolver});
     if (!e->resolver)
         fprintf(errors, "names cannot be resolved: bad server address, or no memory\n");
@@ -497,7 +538,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
         fprintf(errors, "standard input cannot be read\n");
     uv_idle_init(loop, &e->turn);
     e->turn.data = e;
-    if (e->network.tls && e->network.input && e->network.plain && e->resolver &&
+    if (named && e->network.tls && e->network.input && e->network.plain && e->resolver &&
         (e->input || !stream))
         return e;
     abandon(e);

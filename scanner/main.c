@@ -52,7 +52,7 @@ struct scan {
     char **scope;
     char scope_hash[65], source[ADDRESS_TEXT_MAX], facts[64];
     char *chosen;
-    struct run_option run_options[16];
+    struct run_option run_options[20];
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
@@ -273,6 +273,8 @@ static bool describe_run(struct scan *s)
         "facts", OPTION_LIST, facts_text(e->endpoint.facts, s->facts, sizeof s->facts), 0};
     s->run_options[n++] =
         (struct run_option){"exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive};
+    s->run_options[n++] =
+        (struct run_option){"dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login};
     s->run_options[n++] = (struct run_option){"all", OPTION_TRUTH, NULL, o->all};
     s->run_options[n++] = (struct run_option){"ca_file", OPTION_TEXT, o->ca_file, 0};
     s->run_options[n++] = (struct run_option){"resolver", OPTION_TEXT, e->resolver, 0};

@@ -108,6 +108,27 @@ const char *proof_name(enum proof proof)
     return names[proof];
 }
 
+void transcript_add(struct transcript *t, unsigned connection, int64_t at, bool client, bool secure,
+                    struct span text)
+{
+    if (!t->wanted || (t->full |= t->count == TRANSCRIPT_LINES_MAX))
+        return;
+    if (t->count == t->max) {
+        size_t max = t->max ? 2 * t->max : 32;
+        struct transcript_line *lines = realloc(t->lines, max * sizeof *lines);
+        if (!lines) {
+            t->full = true;
+            return;
+        }
+        t->lines = lines;
+        t->max = max;
+    }
+    struct transcript_line *line = &t->lines[t->count];
+    *line = (struct transcript_line){connection, at, client, secure, {0}};
+    if (text_set(&line->text, text, TRANSCRIPT_LINE_MAX))
+        t->count++;
+}
+
 void observation_init(struct observation *o, const struct service *service)
 {
     *o = (struct observation){.service = service, .mode = service->mode};

@@ -173,6 +173,10 @@ struct transcript {
     bool wanted, full; /* full: there was more than is kept */
 };
 
+/* Keeps a line, cleaned, if lines are wanted and there is room. */
+void transcript_add(struct transcript *, unsigned connection, int64_t at, bool client, bool secure,
+                    struct span);
+
 /* A bool that may not apply: TRI_UNKNOWN is null in the record. */
 struct tls_facts {
     bool asked;       /* at least one hello went out                                  */

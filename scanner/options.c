@@ -18,6 +18,8 @@ enum key {
     KEY_DRY_RUN,
     KEY_FACTS,
     KEY_EXHAUSTIVE,
+    KEY_DUMMY_LOGIN,
+    KEY_TRANSCRIPT,
     KEY_CA_FILE,
     KEY_CONCURRENCY,
     KEY_PER_HOST,
@@ -51,12 +53,22 @@ static const struct argp_option options[] = {
      "Only these of capabilities,versions,handshake,login,injection (default: all). "
      "capabilities,versions is the quick mode: no key exchange",
      0},
-    {"exhaustive", KEY_EXHAUSTIVE, NULL, 0, "Ask each TLS version by itself and infer none", 0},
+    {"exhaustive", KEY_EXHAUSTIVE, NULL, 0,
+     "Ask each TLS version by itself and infer none, and make the checks that need a connection of "
+     "their own",
+     0},
+    {"dummy-login", KEY_DUMMY_LOGIN, NULL, 0,
+     "Where a login in clear is tried, send a password too: one LOGIN or PASS a service, with a "
+     "random name that ends in .invalid. It proves what the default can only make probable, but is "
+     "logged as a failed login, and may get this machine banned",
+     0},
     {"ca-file", KEY_CA_FILE, "FILE", 0, "Trust these certificates (PEM) instead of the system's",
      0},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
+    {"transcript", KEY_TRANSCRIPT, NULL, 0,
+     "Put what was said, both ways and without credentials, into the records", 0},
     {"json", KEY_JSON, NULL, 0, "Records on standard output, also on a terminal", 0},
     {"table", KEY_TABLE, NULL, 0, "A table on standard output, also where it is not a terminal", 0},
     {"quiet", KEY_QUIET, NULL, 0, "No progress line, no notes", 0},
@@ -212,6 +224,12 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_EXHAUSTIVE:
         e->endpoint.exhaustive = true;
+        break;
+    case KEY_DUMMY_LOGIN:
+        e->endpoint.dummy_login = true;
+        break;
+    case KEY_TRANSCRIPT:
+        e->endpoint.transcript = true;
         break;
     case KEY_CA_FILE:
         o->ca_file = argument;

@@ -4,10 +4,11 @@
 const char *phase_name(enum phase phase)
 {
     static const char *const names[] = {
-        [PHASE_RESOLVE] = "resolve",   [PHASE_CONNECT] = "connect",
-        [PHASE_GREETING] = "banner",   [PHASE_CAPABILITIES] = "capability",
-        [PHASE_STARTTLS] = "starttls", [PHASE_TLS] = "handshake",
-        [PHASE_INSIDE] = "inside_tls", [PHASE_GOODBYE] = "goodbye",
+        [PHASE_RESOLVE] = "resolve", [PHASE_CONNECT] = "connect",
+        [PHASE_GREETING] = "banner", [PHASE_CAPABILITIES] = "capability",
+        [PHASE_LOGIN] = "login",     [PHASE_STARTTLS] = "starttls",
+        [PHASE_TLS] = "handshake",   [PHASE_INSIDE] = "inside_tls",
+        [PHASE_GOODBYE] = "goodbye",
     };
     return names[phase];
 }

@@ -15,6 +15,7 @@ enum phase {
     PHASE_CONNECT,
     PHASE_GREETING,
     PHASE_CAPABILITIES,
+    PHASE_LOGIN, /* in clear */
     PHASE_STARTTLS,
     PHASE_TLS,
     PHASE_INSIDE, /* the dialogue inside TLS */

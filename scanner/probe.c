@@ -11,6 +11,7 @@
     ((size_t)8 * 1024)       /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U   /* ms to wait for the answer to QUIT                       */
+#define BREAK_WAIT 1000U     /* ms for the peer to hang up when TLS was broken off      */
 #define FIRST_TEXT_MAX ((size_t)512)
 #define CERTIFICATES_MAX ((size_t)64 * 1024)
 
@@ -112,6 +113,13 @@ static enum phase phase_now(const struct probe *p)
     case STEP_CAPABILITIES:
     case STEP_HELO:
         return PHASE_CAPABILITIES;
+    case STEP_RESET:
+    case STEP_LOGIN:
+    case STEP_CANCEL:
+    case STEP_OTHER:
+    case STEP_PASSWORD:
+    case STEP_ANONYMOUS:
+        return PHASE_LOGIN;
     default:
         return PHASE_STARTTLS;
     }
@@ -123,6 +131,8 @@ static void finish_early(struct probe *p, enum cause cause)
     enum phase phase = phase_now(p);
     struct span unfinished = {p->carry, p->carry_len};
 
+    if (cause == CAUSE_CLOSED)
+        dialogue_closed(&p->dialogue);
     if (phase == PHASE_GOODBYE) /* all was said; the answer to QUIT is a courtesy */
         cause = CAUSE_NONE;
     else if (p->layer == LAYER_AWAITED && p->text_octets)
@@ -134,6 +144,8 @@ static void finish_early(struct probe *p, enum cause cause)
         p->request.note(p->request.context, p->dialogue.secure, NOTE_BANNER, unfinished);
     finish(p, phase, cause, 0);
 }
+
+static void obey(struct probe *p, enum want want, struct span rest);
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -150,6 +162,11 @@ static void on_timer(uv_timer_t *timer)
         return;
     }
     bool whole = uv_now(p->network->loop) >= p->request.deadline;
+    if (p->layer == LAYER_AWAITED && p->request.offer == OFFER_ALERT && !whole) {
+        p->layer = LAYER_CLEAR;
+        obey(p, dialogue_fall_back(&p->dialogue), (struct span){"", 0});
+        return;
+    }
     if (!p->facts.connected)
         finish(p, PHASE_CONNECT, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT, 0);
     else
@@ -345,6 +362,14 @@ static void begin_hello(struct probe *p)
     send_bytes(p, (struct span){(const char *)hello, len});
 }
 
+/* RFC 8446 section 6: a fatal alert (handshake_failure) instead of a hello. */
+static void break_off(struct probe *p)
+{
+    static const char alert[] = {21, 3, 1, 0, 2, 2, 40};
+    send_bytes(p, (struct span){alert, sizeof alert});
+    set_deadline(p, BREAK_WAIT);
+}
+
 static void on_cipher(struct probe *p, char *bytes, size_t len);
 
 /* TLS may begin; rest is what came too early for it. */
@@ -355,8 +380,10 @@ static void begin_tls(struct probe *p, struct span rest)
     set_deadline(p, p->network->deadlines.tls);
     if (p->request.offer == OFFER_HANDSHAKE)
         begin_handshake(p);
-    else
+    else if (p->request.offer == OFFER_HELLO)
         begin_hello(p);
+    else
+        break_off(p);
     if (!p->done && rest.len) {
         memmove(p->network->input + NETWORK_CARRY, rest.at, rest.len);
         on_cipher(p, p->network->input + NETWORK_CARRY, rest.len);
@@ -452,6 +479,8 @@ static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
 
 static void on_cipher(struct probe *p, char *bytes, size_t len)
 {
+    if (p->request.offer == OFFER_ALERT)
+        return; /* its alert, or its words about ours */
     if (p->layer == LAYER_AWAITED) {
         size_t n = pass_over_text(p, bytes, len);
         if (n && (p->request.tls_first || p->text_octets > PLAINTEXT_MAX)) {
@@ -547,16 +576,17 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 static void name_ourselves(struct probe *p)
 {
     struct sockaddr_storage own;
-    struct address address;
+    struct address *source = &p->facts.source;
     int size = sizeof own;
     char text[ADDRESS_TEXT_MAX];
+    bool known = uv_tcp_getsockname(&p->tcp, (struct sockaddr *)&own, &size) == 0 &&
+                 address_from_sockaddr((const struct sockaddr *)&own, source);
 
     if (p->network->name) {
         snprintf(p->name, sizeof p->name, "%s", p->network->name);
-    } else if (uv_tcp_getsockname(&p->tcp, (struct sockaddr *)&own, &size) == 0 &&
-               address_from_sockaddr((const struct sockaddr *)&own, &address)) {
-        snprintf(p->name, sizeof p->name, address.family == AF_INET6 ? "[IPv6:%s]" : "[%s]",
-                 address_format(&address, text));
+    } else if (known) {
+        snprintf(p->name, sizeof p->name, source->family == AF_INET6 ? "[IPv6:%s]" : "[%s]",
+                 address_format(source, text));
     } else {
         snprintf(p->name, sizeof p->name, "[127.0.0.1]");
     }

@@ -34,6 +34,8 @@ struct network {
     struct deadlines deadlines;
     const struct address *source; /* to connect from, or NULL */
     const char *name;             /* for EHLO; NULL: the address that is connected from */
+    char user[48], password[40];  /* made up for this run: nobody's */
+    unsigned nonce;               /* likewise */
     /* For whatever is read now, cipher and plain: each has room in front for the beginning of a
      * line. */
     char *input, *plain; /* NETWORK_BUFFER octets each */
@@ -42,7 +44,12 @@ struct network {
 #define NETWORK_CARRY (DIALOGUE_LINE_MAX + 2)
 #define NETWORK_BUFFER (NETWORK_CARRY + (size_t)64 * 1024)
 
-enum offer { OFFER_NONE, OFFER_HANDSHAKE, OFFER_HELLO };
+enum offer {
+    OFFER_NONE,
+    OFFER_HANDSHAKE,
+    OFFER_HELLO,
+    OFFER_ALERT /* breaks it off at once, and says goodbye in clear: is that answered? */
+};
 
 struct probe;
 typedef void (*probe_done_fn)(void *context, struct probe *);
@@ -68,6 +75,7 @@ struct probe_request {
 struct probe_facts {
     struct outcome outcome;
     bool connected;
+    struct address source;  /* of our side, once connected                         */
     uint64_t received;      /* octets in all                                            */
     uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS */
     bool tls_begun;         /* a hello was sent                                         */

@@ -16,9 +16,22 @@ static void settle(struct ladder *l, enum version v, struct version_fact fact)
     l->settled[v] = true;
 }
 
-static void accept_version(struct ladder *l, enum version v, uint32_t suite)
+/* RFC 7366: all hellos with extensions offer it; it has a meaning for CBC suites alone. */
+static enum tri encrypt_then_mac(const struct server_hello *hello)
 {
-    settle(l, v, (struct version_fact){.status = VERSION_ACCEPTED, .alert = -1, .suite = suite});
+    const char *name = suite_name(hello->suite);
+    bool applies = hello->version >= VERSION_TLS10 && hello->version <= VERSION_TLS12 && name &&
+                   span_mentions(span_of(name), "_CBC_");
+    return applies ? tri_of(hello->encrypt_then_mac) : TRI_UNKNOWN;
+}
+
+static void accept_version(struct ladder *l, const struct server_hello *hello)
+{
+    settle(l, hello->version,
+           (struct version_fact){.status = VERSION_ACCEPTED,
+                                 .alert = -1,
+                                 .suite = hello->suite,
+                                 .encrypt_then_mac = encrypt_then_mac(hello)});
 }
 
 static void reject(struct ladder *l, enum version v, enum proof proof, int alert)
@@ -43,7 +56,7 @@ static void chose(struct ladder *l, const struct server_hello *hello, enum versi
         return;
     }
     if (!l->settled[v] || l->facts[v].status != VERSION_ACCEPTED)
-        accept_version(l, v, hello->suite);
+        accept_version(l, hello);
     for (int above = (int)v + 1; above <= (int)highest; above++)
         if ((offered & 1U << above) && !l->settled[above])
             reject(l, (enum version)above, PROOF_CHOSE_LOWER, -1);
@@ -114,7 +127,7 @@ static bool ignored_list(struct ladder *l, const struct hello *asked,
     if (!asked->by_list || hello->version <= asked->highest || hello->version > VERSION_TLS12)
         return false;
     l->list_ignored = true;
-    accept_version(l, hello->version, hello->suite);
+    accept_version(l, hello);
     return true;
 }
 

@@ -42,16 +42,17 @@ static void on_note(void *context, bool secure, enum note note, struct span s)
     digest(r, s.at, s.len);
 }
 
-/* A command is one whole line, and there are few. */
+/* A command is one whole line, or two where one is injected, and there are few. */
 static void on_output(struct run *r)
 {
     struct span out = dialogue_output(&r->dialogue);
     if (!out.len)
         return;
     require(out.len > 2 && out.len <= sizeof r->dialogue.out);
-    require(memchr(out.at, '\n', out.len) == out.at + out.len - 1);
-    require(out.at[out.len - 2] == '\r');
-    require(++r->commands <= 8);
+    const char *end = memchr(out.at, '\n', out.len);
+    require(end == out.at + out.len - 1 || r->dialogue.agenda.injection);
+    require(out.at[out.len - 1] == '\n' && out.at[out.len - 2] == '\r');
+    require(++r->commands <= 16);
     digest(r, out.at, out.len);
 }
 
@@ -84,8 +85,10 @@ static void digest_facts(struct run *r)
     bool cut = d->ending ==
                ENDING_LIMIT; /* then it depends on the pieces how much of the last line was seen */
     unsigned facts[] = {
-        d->greeting,      d->upgrade,           d->secure, d->doubtful, cut ? 0 : d->bare_lf,
-        d->greeted_again, (unsigned)d->refusal, d->ending, d->step};
+        d->greeting,      d->upgrade,           d->secure,  d->doubtful,   cut ? 0 : d->bare_lf,
+        d->greeted_again, (unsigned)d->refusal, d->ending,  d->step,       d->reset,
+        d->login,         d->injected,          d->settled, d->protection, d->inside,
+        d->clear,         d->anonymous};
     digest(r, facts, sizeof facts);
     for (int side = 0; side < 2; side++) {
         const struct capabilities *c = &d->capabilities[side];
@@ -106,7 +109,20 @@ static uint64_t run(unsigned kind, struct span in, size_t piece)
 {
     static const struct protocol *const protocols[] = {&protocol_ftp, &protocol_imap,
                                                        &protocol_pop3, &protocol_smtp};
-    struct agenda agenda = {(kind & 8) != 0, (kind & 16) != 0, "client.example.test"};
+    bool inside = (kind & 128) != 0;
+    struct agenda agenda = {.capabilities = (kind & 8) != 0,
+                            .upgrade = (kind & 16) != 0,
+                            .name = "client.example.test",
+                            .login = (kind & 32) != 0,
+                            .mechanism = kind & 8 ? "LOGIN" : NULL,
+                            .user = "nobody.invalid",
+                            .password = kind & 4 ? "secret" : NULL,
+                            .anonymous = inside,
+                            .injection = (kind & 64) != 0,
+                            .nonce = 7,
+                            .protection = inside,
+                            .upgrade_again = inside,
+                            .clear_again = inside};
     struct run r = {.digest = 0xcbf29ce484222325U};
     char *carry = malloc(in.len + 1);
     size_t len = 0;

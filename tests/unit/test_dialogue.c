@@ -24,7 +24,7 @@
 
 /* --- a conversation as it is written ---------------------------------------------------------- */
 
-enum item_kind { ITEM_SERVER, ITEM_CLIENT, ITEM_TLS };
+enum item_kind { ITEM_SERVER, ITEM_CLIENT, ITEM_TLS, ITEM_CLOSE };
 
 struct item {
     enum item_kind kind;
@@ -145,6 +145,25 @@ static void add_fact(struct conversation *c, const char *line)
     c->facts = b.data;
 }
 
+static void read_agenda(struct agenda *a, const char *line)
+{
+    *a = (struct agenda){.capabilities = strstr(line, "capabilities"),
+                         .upgrade = strstr(line, "upgrade"),
+                         .name = a->name,
+                         .login = strstr(line, "login"),
+                         .mechanism = strstr(line, "login-plain")   ? "PLAIN"
+                                      : strstr(line, "login-login") ? "LOGIN"
+                                                                    : NULL,
+                         .user = "nobody.invalid",
+                         .password = strstr(line, "password") ? "secret" : NULL,
+                         .anonymous = strstr(line, "anonymous"),
+                         .injection = strstr(line, "injection"),
+                         .nonce = 7,
+                         .protection = strstr(line, "protection"),
+                         .upgrade_again = strstr(line, "again"),
+                         .clear_again = strstr(line, "clear")};
+}
+
 /* One line of a conversation; false if it is not understood. */
 static bool read_line(struct conversation *c, const char *line, bool *in_facts)
 {
@@ -157,14 +176,15 @@ static bool read_line(struct conversation *c, const char *line, bool *in_facts)
     else if (strcmp(line, "inside TLS") == 0)
         c->inside = true;
     else if (strncmp(line, "agenda", 6) == 0)
-        c->agenda = (struct agenda){strstr(line, "capabilities") != NULL,
-                                    strstr(line, "upgrade") != NULL, c->agenda.name};
+        read_agenda(&c->agenda, line);
     else if (strncmp(line, "S: ", 3) == 0)
         add_item(c, ITEM_SERVER, line + 3, true);
     else if (strncmp(line, "C: ", 3) == 0)
         add_item(c, ITEM_CLIENT, line + 3, true);
     else if (strcmp(line, "TLS") == 0)
         add_item(c, ITEM_TLS, "", false);
+    else if (strcmp(line, "CLOSED") == 0)
+        add_item(c, ITEM_CLOSE, "", false);
     else if (strcmp(line, "FACTS") == 0)
         *in_facts = true;
     else
@@ -194,7 +214,8 @@ static void read_file(struct library *l, const char *directory, const char *file
             l->conversations = realloc(l->conversations, (l->count + 1) * sizeof *c);
             assert_non_null(l->conversations);
             c = &l->conversations[l->count++];
-            *c = (struct conversation){.agenda = {true, true, "client.example.test"}};
+            *c = (struct conversation){
+                .agenda = {.capabilities = true, .upgrade = true, .name = "client.example.test"}};
             if (asprintf(&c->name, "%.*s: %s", (int)strcspn(file, "."), file, line + 3) < 0)
                 abort();
             in_facts = false;
@@ -224,7 +245,7 @@ struct replay {
     struct buffer carry;    /* the incomplete last line, and after the end what came behind it */
     struct buffer commands; /* not yet found in the script                                    */
     struct buffer behind;   /* what the server said behind the last line that was taken        */
-    struct buffer banner, upgrade;
+    struct buffer banner, upgrade, login, injected, protection;
     struct side sides[2];
     unsigned sent;
 };
@@ -264,6 +285,22 @@ static void on_note(void *context, bool secure, enum note note, struct span s)
     case NOTE_UPGRADE:
         r->upgrade.len = 0;
         put_fact(&r->upgrade, "upgrade-reply", s);
+        break;
+    case NOTE_LOGIN:
+        r->login.len = 0;
+        put_fact(&r->login, "login-reply", s);
+        break;
+    case NOTE_INJECTED:
+        r->injected.len = 0;
+        put_fact(&r->injected, "injected-reply", s);
+        break;
+    case NOTE_PROTECTION:
+        put_fact(&r->protection, "protection-reply", s);
+        break;
+    case NOTE_HEARD:
+        break;
+    case NOTE_SAID: /* no password is ever noted */
+        assert_false(span_mentions(s, "secret"));
         break;
     }
 }
@@ -375,6 +412,9 @@ static char *print_facts(const struct replay *r)
     static const char *const wants[] = {"more", "TLS", "close", "abort"};
     static const char *const greetings[] = {NULL, "ok", "preauth", "refused"};
     static const char *const endings[] = {NULL, "refused", "left", "alien", "garbled", "limit"};
+    static const char *const logins[] = {NULL,        "absent",    "refused", "TLS in words",
+                                         "TLS first", "denied",    "later",   "left",
+                                         "taken",     "evaluated", "in"};
     const struct dialogue *d = &r->dialogue;
     struct buffer b = {0};
     char code[16];
@@ -386,10 +426,24 @@ static char *print_facts(const struct replay *r)
     put_word(&b, "refusal ", d->refusal ? code : NULL);
     put_buffer(&b, &r->banner, "");
     put_side(&b, r, false);
+    put_word(&b, "reset ", answers[d->reset]);
+    put_word(&b, "login ", logins[d->login]);
+    put_word(&b, "login-probe ", *d->login_probe ? d->login_probe : NULL);
+    put_buffer(&b, &r->login, "");
+    put_word(&b, "", d->credentials_sent ? "credentials sent" : NULL);
+    put_word(&b, "anonymous ", answers[d->anonymous]);
     put_word(&b, "upgrade ", answers[d->upgrade]);
     put_word(&b, "upgrade-command ", d->upgrade_command);
     put_buffer(&b, &r->upgrade, "");
     put_side(&b, r, true);
+    put_word(&b, "protection ", answers[d->protection]);
+    put_buffer(&b, &r->protection, "");
+    put_word(&b, "inside ", answers[d->inside]);
+    put_word(&b, "clear ", answers[d->clear]);
+    put_word(&b, "", d->wants_login ? "wants a login" : NULL);
+    put_word(&b, "", d->injected ? "injected" : NULL);
+    put_buffer(&b, &r->injected, "");
+    put_word(&b, "", d->settled ? "settled" : NULL);
     put_word(&b, "", d->doubtful ? "doubtful" : NULL);
     put_word(&b, "", d->bare_lf ? "bare LF" : NULL);
     put_word(&b, "", d->greeted_again ? "greeted again" : NULL);
@@ -405,6 +459,9 @@ static void replay_free(struct replay *r)
     free(r->behind.data);
     free(r->banner.data);
     free(r->upgrade.data);
+    free(r->login.data);
+    free(r->injected.data);
+    free(r->protection.data);
     for (int side = 0; side < 2; side++) {
         free(r->sides[side].capabilities.data);
         free(r->sides[side].mechanisms.data);
@@ -424,6 +481,9 @@ static void play(const struct conversation *c, size_t piece)
                 fail_msg("TLS was not asked for");
             r.want = dialogue_secured(&r.dialogue);
             take_output(&r);
+            at++;
+        } else if (c->items[at].kind == ITEM_CLOSE) {
+            dialogue_closed(&r.dialogue);
             at++;
         } else {
             at = play_flight(&r, c, at, piece);
@@ -464,7 +524,9 @@ static void test_longest_name(void **state)
     (void)state;
     memset(name, 'n', DIALOGUE_NAME_MAX);
     name[DIALOGUE_NAME_MAX] = 0;
-    dialogue_init(&d, &protocol_smtp, (struct agenda){true, true, name}, false, NULL, NULL);
+    dialogue_init(&d, &protocol_smtp,
+                  (struct agenda){.capabilities = true, .upgrade = true, .name = name}, false, NULL,
+                  NULL);
     assert_int_equal(dialogue_feed(&d, &greeting), WANT_MORE);
     snprintf(expected, sizeof expected, "EHLO %s\r\n", name);
     struct span out = dialogue_output(&d);
@@ -479,7 +541,9 @@ static void test_after_the_end(void **state)
     struct span refusal = span_of("554 go away\r\n"), more = span_of("220 come back\r\n");
 
     (void)state;
-    dialogue_init(&d, &protocol_smtp, (struct agenda){true, true, "me"}, false, NULL, NULL);
+    dialogue_init(&d, &protocol_smtp,
+                  (struct agenda){.capabilities = true, .upgrade = true, .name = "me"}, false, NULL,
+                  NULL);
     assert_int_equal(dialogue_feed(&d, &refusal), WANT_ABORT);
     assert_int_equal(dialogue_feed(&d, &more), WANT_ABORT);
     assert_int_equal(more.len, strlen("220 come back\r\n"));

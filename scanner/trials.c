@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/trials.h"
+
+#include <stdio.h>
+
+#include "scanner/endpoint.h"
+
+#define ALERT_NO_APPLICATION_PROTOCOL 120
+
+/* What most trials need: a service that spoke its protocol with us, in clear, up to a login. */
+static bool is_open_in_clear(const struct endpoint *e)
+{
+    const struct observation *o = e->observation;
+    return o->status == STATUS_OK && observation_knows(o, FACT_PREAUTH) && !o->preauth &&
+           !e->implicit;
+}
+
+static bool is_same_address(const struct endpoint *e)
+{
+    return address_compare(&e->observation->source, &e->address) == 0;
+}
+
+/* An answer that is neither yes nor no is not known, for a reason. */
+static void learn(struct observation *o, enum fact fact, enum tri *value, enum answer answer,
+                  const struct probe_facts *f)
+{
+    o->why[fact] =
+        answer == ANSWER_NO ? CAUSE_NONE : cause_of_answer(answer, f->dialogue, f->outcome.cause);
+    *value = o->why[fact] == CAUSE_NONE ? tri_of(answer == ANSWER_YES) : TRI_UNKNOWN;
+}
+
+/* --- a login in clear ------------------------------------------------------------------------- */
+
+static bool login_is_worth(const struct endpoint *e)
+{
+    return endpoint_wants(e, FACTS_LOGIN) && is_open_in_clear(e) && !is_same_address(e);
+}
+
+/* The plaintext mechanism that the server offers, the plainest first. */
+static const char *offered_mechanism(const struct observation *o)
+{
+    static const char *const mechanisms[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
+    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
+        if (list_has(&o->mechanisms[0], mechanisms[i]))
+            return mechanisms[i];
+    return NULL;
+}
+
+static void ask_login(struct endpoint *e, struct probe_request *r)
+{
+    r->offer = OFFER_NONE;
+    r->agenda = (struct agenda){
+        .login = true,
+        .mechanism = offered_mechanism(e->observation),
+        .user = e->network->user,
+        .password = e->options->dummy_login ? e->network->password : NULL,
+        .anonymous = e->options->exhaustive,
+    };
+}
+
+struct login_meaning {
+    enum login_verdict verdict;
+    enum confidence confidence;
+    enum cause reason;
+};
+
+/* What the most telling reply means, given whether the server says that logins are disabled. A way
+   that is refused for no reason proves nothing about another, unless the server says that there is
+   none. */
+static struct login_meaning meaning_of(enum login_reply reply, bool disabled, bool complete_list,
+                                       enum cause why)
+{
+    switch (reply) {
+    case LOGIN_REPLY_IN:
+    case LOGIN_REPLY_EVALUATED:
+        return (struct login_meaning){LOGIN_ACCEPTED, CONFIDENCE_CONFIRMED, CAUSE_NONE};
+    case LOGIN_REPLY_TAKEN:
+        return (struct login_meaning){LOGIN_ACCEPTED, CONFIDENCE_PROBABLE, CAUSE_NONE};
+    case LOGIN_REPLY_TLS_FIRST:
+        return (struct login_meaning){LOGIN_REFUSED, CONFIDENCE_CONFIRMED, CAUSE_NONE};
+    case LOGIN_REPLY_TLS_WORDS:
+        return (struct login_meaning){LOGIN_REFUSED, CONFIDENCE_PROBABLE, CAUSE_NONE};
+    case LOGIN_REPLY_DENIED:
+        return disabled ? (struct login_meaning){LOGIN_REFUSED, CONFIDENCE_POSSIBLE, CAUSE_NONE}
+                        : (struct login_meaning){LOGIN_ACCEPTED, CONFIDENCE_PROBABLE, CAUSE_NONE};
+    case LOGIN_REPLY_ABSENT:
+        if (disabled)
+            return (struct login_meaning){
+                LOGIN_REFUSED, complete_list ? CONFIDENCE_CONFIRMED : CONFIDENCE_PROBABLE,
+                CAUSE_NONE};
+        why = CAUSE_REFUSED;
+        break;
+    case LOGIN_REPLY_REFUSED:
+        if (disabled)
+            return (struct login_meaning){LOGIN_REFUSED, CONFIDENCE_POSSIBLE, CAUSE_NONE};
+        why = CAUSE_REFUSED;
+        break;
+    case LOGIN_REPLY_LATER:
+        why = CAUSE_TEMPORARY;
+        break;
+    case LOGIN_REPLY_LEFT:
+        why = CAUSE_RATE_LIMITED;
+        break;
+    case LOGIN_REPLY_NONE:
+        break;
+    }
+    return (struct login_meaning){LOGIN_INCONCLUSIVE, CONFIDENCE_NONE, why};
+}
+
+/* A server that turned us away this time only: it did let us in before. */
+static enum cause why_unanswered(const struct probe_facts *f)
+{
+    enum cause cause = f->outcome.cause;
+    return cause == CAUSE_NONE ? CAUSE_CLOSED : cause == CAUSE_REFUSED ? CAUSE_RATE_LIMITED : cause;
+}
+
+static void absorb_login(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    const struct dialogue *d = f->dialogue;
+    bool disabled = observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_YES;
+    /* In IMAP the list says nothing about other ways than LOGIN. */
+    bool complete_list = o->service->protocol != &protocol_imap;
+    struct login_meaning m = meaning_of(f->connected ? d->login : LOGIN_REPLY_NONE, disabled,
+                                        complete_list, why_unanswered(f));
+
+    o->login.verdict = m.verdict;
+    o->login.confidence = m.confidence;
+    o->login.reason = m.reason;
+    if (!f->connected)
+        return;
+    snprintf(o->login.probe, sizeof o->login.probe, "%s", d->login_probe);
+    o->credentials_sent |= d->credentials_sent;
+    if (d->protocol->resets)
+        learn(o, FACT_REQUIRED, &o->required,
+              d->reset == ANSWER_YES  ? ANSWER_NO
+              : d->reset == ANSWER_NO ? ANSWER_YES
+                                      : d->reset,
+              f);
+    if (d->anonymous != ANSWER_NOT_ASKED)
+        learn(o, FACT_ANONYMOUS, &o->anonymous, d->anonymous, f);
+}
+
+/* --- an injected command ---------------------------------------------------------------------- */
+
+/* Only where the upgrade is known to work can its failure prove anything. */
+static bool injection_is_worth(const struct endpoint *e)
+{
+    const struct observation *o = e->observation;
+    return endpoint_wants(e, FACTS_INJECTION) && !e->implicit && o->accepted == TRI_YES &&
+           observation_knows(o, FACT_ACCEPTED) && o->handshake == HANDSHAKE_OK;
+}
+
+static void ask_injection(struct endpoint *e, struct probe_request *r)
+{
+    r->offer = OFFER_HANDSHAKE;
+    r->handshake = e->observation->tls.large_hello ? TLS_OFFER_SMALL : TLS_OFFER_DEFAULT;
+    r->agenda = (struct agenda){.upgrade = true, .injection = true, .nonce = e->network->nonce};
+}
+
+static void judge_injection(struct injection_fact *i, enum injection verdict,
+                            enum injection_sign sign, enum cause reason)
+{
+    i->verdict = verdict;
+    i->sign = sign;
+    i->reason = reason;
+}
+
+/* Did the server hang up on it? Before TLS that is a refusal, in the handshake it took the command
+   for TLS. Silence is neither. */
+static bool hung_up(enum cause cause)
+{
+    return cause == CAUSE_CLOSED || cause == CAUSE_RESET || cause == CAUSE_ALERT ||
+           cause == CAUSE_PROTOCOL;
+}
+
+static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    struct injection_fact *i = &o->injection;
+    const struct dialogue *d = f->dialogue;
+    enum cause cause = f->outcome.cause;
+    bool greeted = f->connected && (d->greeting == GREETING_OK || d->greeting == GREETING_PREAUTH);
+    bool asked = greeted && d->upgrade != ANSWER_NOT_ASKED;
+
+    if (asked && d->injected)
+        judge_injection(i, INJECTION_VULNERABLE, SIGN_ANSWERED_INSIDE, CAUSE_NONE);
+    else if (asked && (d->upgrade == ANSWER_NO || (d->upgrade == ANSWER_MISSING && hung_up(cause))))
+        judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_REFUSED, CAUSE_NONE);
+    else if (asked && d->upgrade == ANSWER_YES && f->outcome.phase == PHASE_TLS && hung_up(cause))
+        judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_HANDSHAKE_BROKEN, CAUSE_NONE);
+    else if (asked && d->settled)
+        judge_injection(i, INJECTION_NOT_VULNERABLE,
+                        f->trailing > o->trailing ? SIGN_ANSWERED_IN_CLEAR : SIGN_FORGOTTEN,
+                        CAUSE_NONE);
+    else
+        judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE,
+                        asked && d->upgrade == ANSWER_LATER ? CAUSE_TEMPORARY : why_unanswered(f));
+    if (i->sign == SIGN_ANSWERED_IN_CLEAR)
+        text_set(&i->reply, first_line_of(f->first_text), TEXT_REPLY_MAX);
+    else if (i->sign != SIGN_ANSWERED_INSIDE && i->sign != SIGN_REFUSED)
+        text_free(&i->reply);
+}
+
+/* --- clear text after a handshake that failed ------------------------------------------------- */
+
+static bool falling_back_is_worth(const struct endpoint *e)
+{
+    return e->options->exhaustive && injection_is_worth(e);
+}
+
+static void ask_falling_back(struct endpoint *e, struct probe_request *r)
+{
+    (void)e;
+    r->offer = OFFER_ALERT;
+    r->agenda = (struct agenda){.upgrade = true};
+}
+
+static void absorb_falling_back(struct endpoint *e, const struct probe_facts *f)
+{
+    enum cause cause = f->outcome.cause;
+    bool begun = f->connected && f->tls_begun;
+    enum answer answer = !begun ? ANSWER_MISSING : f->dialogue->fallen;
+
+    if (begun && answer != ANSWER_YES && (cause == CAUSE_CLOSED || cause == CAUSE_RESET))
+        answer = ANSWER_NO;
+    if (answer == ANSWER_NOT_ASKED || answer == ANSWER_MISSING)
+        e->observation->why[FACT_CONTINUES] =
+            begun && cause == CAUSE_NONE ? CAUSE_TIMEOUT : why_unanswered(f);
+    else
+        learn(e->observation, FACT_CONTINUES, &e->observation->continues, answer, f);
+}
+
+/* --- hellos that should be refused ------------------------------------------------------------ */
+
+/* Some version must have been accepted: else every refusal has another reason. */
+static bool hello_is_worth(const struct endpoint *e)
+{
+    const struct observation *o = e->observation;
+    return e->options->exhaustive && endpoint_wants(e, FACTS_VERSIONS) &&
+           (o->tls.versions[VERSION_TLS12].status == VERSION_ACCEPTED ||
+            o->tls.versions[VERSION_TLS13].status == VERSION_ACCEPTED);
+}
+
+/* TLS 1.2 shows it in the first flight; with TLS 1.3 a share is needed for that. */
+static void ask_odd_hello(struct endpoint *e, struct probe_request *r)
+{
+    bool older = e->observation->tls.versions[VERSION_TLS12].status == VERSION_ACCEPTED;
+    r->offer = OFFER_HELLO;
+    r->hello = (struct hello){
+        .highest = older ? VERSION_TLS12 : VERSION_TLS13, .alone = !older, .with_share = !older};
+    r->agenda = (struct agenda){.upgrade = !e->implicit};
+}
+
+static void ask_foreign_alpn(struct endpoint *e, struct probe_request *r)
+{
+    ask_odd_hello(e, r);
+    r->hello.foreign_alpn = true;
+}
+
+static void ask_unknown_name(struct endpoint *e, struct probe_request *r)
+{
+    ask_odd_hello(e, r);
+    r->server_name = "nonexistent.invalid";
+}
+
+/* Accepted, or refused by an alert; a HelloRetryRequest comes too early to tell. */
+static void absorb_odd_hello(struct endpoint *e, const struct probe_facts *f, enum fact fact,
+                             enum tri *value)
+{
+    const struct response *r = f->response;
+    enum cause *why = &e->observation->why[fact];
+
+    if (r && r->greeted && !r->hello.retry) {
+        *value = TRI_YES;
+        *why = CAUSE_NONE;
+    } else if (f->outcome.cause == CAUSE_ALERT) {
+        *value = TRI_NO;
+        *why = CAUSE_NONE;
+    } else {
+        *why = r && r->greeted ? CAUSE_ODD_REPLY : why_unanswered(f);
+    }
+}
+
+static void absorb_foreign_alpn(struct endpoint *e, const struct probe_facts *f)
+{
+    absorb_odd_hello(e, f, FACT_ALPN, &e->observation->tls.alpn);
+    /* Only this alert is about ALPN (RFC 7301 section 3.2). */
+    if (f->outcome.cause == CAUSE_ALERT && f->outcome.detail != ALERT_NO_APPLICATION_PROTOCOL)
+        e->observation->why[FACT_ALPN] = CAUSE_ODD_REPLY;
+}
+
+static void absorb_unknown_name(struct endpoint *e, const struct probe_facts *f)
+{
+    absorb_odd_hello(e, f, FACT_UNKNOWN_NAME, &e->observation->tls.unknown_name);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+const struct trial trials[] = {
+    {"login", COURSE_LOGIN, login_is_worth, ask_login, absorb_login},
+    {"injection", COURSE_ABUSE, injection_is_worth, ask_injection, absorb_injection},
+    {"fallback", COURSE_ABUSE, falling_back_is_worth, ask_falling_back, absorb_falling_back},
+    {"alpn", COURSE_ABUSE, hello_is_worth, ask_foreign_alpn, absorb_foreign_alpn},
+    {"name", COURSE_ABUSE, hello_is_worth, ask_unknown_name, absorb_unknown_name},
+};
+const size_t trials_count = sizeof trials / sizeof *trials;
+
+/* --- what was not tried ----------------------------------------------------------------------- */
+
+static enum cause why_no_login(const struct endpoint *e, bool late)
+{
+    const struct observation *o = e->observation;
+    if (!endpoint_wants(e, FACTS_LOGIN))
+        return CAUSE_NOT_ASKED;
+    if (e->implicit)
+        return CAUSE_IMPLICIT;
+    if (o->preauth)
+        return CAUSE_PREAUTH;
+    if (o->status != STATUS_OK)
+        return o->error.cause;
+    if (is_same_address(e))
+        return CAUSE_SAME_ADDRESS;
+    return late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED;
+}
+
+static enum cause why_no_injection(const struct endpoint *e, bool late)
+{
+    const struct observation *o = e->observation;
+    if (!endpoint_wants(e, FACTS_INJECTION))
+        return CAUSE_NOT_ASKED;
+    if (!observation_knows(o, FACT_ACCEPTED))
+        return o->why[FACT_ACCEPTED];
+    if (o->accepted == TRI_NO)
+        return CAUSE_REFUSED;
+    if (o->handshake == HANDSHAKE_FAILED)
+        return CAUSE_TLS;
+    return late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED;
+}
+
+void trials_conclude(struct endpoint *e, bool late)
+{
+    struct observation *o = e->observation;
+    if (o->login.verdict == LOGIN_NOT_TESTED)
+        o->login.reason = why_no_login(e, late);
+    if (o->injection.verdict == INJECTION_NOT_TESTED)
+        o->injection.reason = why_no_injection(e, late);
+}
