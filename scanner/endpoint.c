@@ -107,6 +107,8 @@ static bool choose(struct endpoint *e)
 static bool choose_trial(struct endpoint *e, enum course course)
 {
     e->trial = NULL;
+    if (e->turned_away)
+        return false;
     for (; e->next_trial < trials_count && trials[e->next_trial].course <= course; e->next_trial++)
         if (trials[e->next_trial].course == course && trials[e->next_trial].worth(e)) {
             e->trial = &trials[e->next_trial];
@@ -660,6 +662,8 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
     e->connected |= f->connected;
     if (f->connected)
         o->source = f->source;
+    e->turned_away = !f->connected || (!e->implicit && (f->dialogue->greeting == GREETING_NONE ||
+                                                        f->dialogue->greeting == GREETING_REFUSED));
     if (e->trial) {
         e->trial->absorb(e, f);
         e->trial = NULL;

@@ -62,6 +62,7 @@ struct endpoint {
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
     bool below_seen;
     enum tri compression;      /* as chosen by the first of them that was offered it         */
+    bool turned_away;          /* the last probe was not let in: no harder questions then */
     const struct trial *trial; /* under way, or NULL                                        */
     size_t next_trial;
     uint64_t begun; /* when this probe was, in the loop's time */

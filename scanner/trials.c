@@ -322,6 +322,8 @@ static enum cause why_no_login(const struct endpoint *e, bool late)
         return o->error.cause;
     if (is_same_address(e))
         return CAUSE_SAME_ADDRESS;
+    if (e->turned_away)
+        return CAUSE_RATE_LIMITED;
     return late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED;
 }
 
@@ -336,6 +338,8 @@ static enum cause why_no_injection(const struct endpoint *e, bool late)
         return CAUSE_REFUSED;
     if (o->handshake == HANDSHAKE_FAILED)
         return CAUSE_TLS;
+    if (e->turned_away)
+        return CAUSE_RATE_LIMITED;
     return late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED;
 }
 

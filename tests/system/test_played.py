@@ -101,6 +101,7 @@ class PlayedCase:
         cls.farm.start()
         cls.run_ = scan.run("--ca-file", cls.farm.ca_file, *PATIENCE, *cls.options,
                             *(target for _, _, target in cls.cases))
+        cls.scripts = {server.at(): dict(server.script) for server in cls.farm.servers}
         cls.stats = cls.farm.stop()
 
     def truth(self, server, changes):
@@ -119,7 +120,10 @@ class PlayedCase:
         for at, row in self.stats.items():
             with self.subTest(server=at):
                 self.assertEqual(row["credentials"], 0)
-                self.assertLessEqual(row["max_open"], 1)
+                # To a peer that only plays TLS our alert and the end of the connection are two
+                # events, and the next connection may come between them.
+                versions = self.scripts.get(at, {}).get("versions", "1.2")
+                self.assertLessEqual(row["max_open"], 1 if "1." in versions else 2)
 
 
 class Sound(PlayedCase, unittest.TestCase):
@@ -131,7 +135,8 @@ class Sound(PlayedCase, unittest.TestCase):
 
     def test_a_whole_dialogue_ends_politely(self):
         for at, row in self.stats.items():
-            self.assertEqual((row["handshakes"], row["polite"]), (1, 1), at)
+            upgrade = at[1] in (10021, 10025, 10110, 10143)  # then a login and an injection follow
+            self.assertEqual((row["handshakes"], row["polite"]), (2, 3) if upgrade else (1, 1), at)
 
     def test_the_suite_of_each_version(self):
         for record in self.run_.records:
