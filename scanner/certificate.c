@@ -8,9 +8,12 @@
 
 #define SANS_MAX 512U            /* alternative names that are looked at                         */
 #define LAST_SECOND 253402300799 /* 9999-12-31T23:59:59Z: "no end" (RFC 5280 section 4.1.2.5) */
+#define ACCESS_MAX 16U /* places of authorityInfoAccess that are looked at                    */
+#define TIMESTAMPS "1.3.6.1.4.1.11129.2.4.2"
 
 struct trust {
     gnutls_x509_trust_list_t roots;
+    bool own; /* of a file that was given */
 };
 
 struct trust *trust_new(const char *ca_file, FILE *errors)
@@ -22,8 +25,10 @@ struct trust *trust_new(const char *ca_file, FILE *errors)
         count = ca_file ? gnutls_x509_trust_list_add_trust_file(t->roots, ca_file, NULL,
                                                                 GNUTLS_X509_FMT_PEM, 0, 0)
                         : gnutls_x509_trust_list_add_system_trust(t->roots, 0, 0);
-    if (count > 0)
+    if (count > 0) {
+        t->own = ca_file != NULL;
         return t;
+    }
     fprintf(errors, "%s: no certificates could be read: %s\n", ca_file ? ca_file : "system trust",
             count < 0 ? gnutls_strerror(count) : "there are none in it");
     trust_free(t);
@@ -176,6 +181,54 @@ static void read_key(gnutls_x509_crt_t crt, struct certificate *c)
     c->key_bits = algorithm < 0 ? 0 : bits;
 }
 
+static bool has_access(gnutls_x509_crt_t crt, int what)
+{
+    for (unsigned i = 0; i < ACCESS_MAX; i++) {
+        gnutls_datum_t url = {NULL, 0};
+        int result = gnutls_x509_crt_get_authority_info_access(crt, i, what, &url, NULL);
+        bool has = result >= 0 && url.size > 0;
+        gnutls_free(url.data);
+        if (has || result == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+            return has;
+    }
+    return false;
+}
+
+/* RFC 7633: does it promise that a proof of its status comes with it? */
+static bool must_staple(gnutls_x509_crt_t crt)
+{
+    gnutls_x509_tlsfeatures_t features;
+    unsigned feature;
+    bool must = false;
+    if (gnutls_x509_tlsfeatures_init(&features) < 0)
+        return false;
+    if (gnutls_x509_crt_get_tlsfeatures(crt, features, 0, NULL) >= 0)
+        for (unsigned i = 0; gnutls_x509_tlsfeatures_get(features, i, &feature) >= 0; i++)
+            must |= feature == 5; /* status_request */
+    gnutls_x509_tlsfeatures_deinit(features);
+    return must;
+}
+
+/* RFC 6962 section 3.3. An empty list would be of four octets. */
+static bool has_timestamps(gnutls_x509_crt_t crt)
+{
+    size_t size = 0;
+    return gnutls_x509_crt_get_extension_by_oid(crt, TIMESTAMPS, 0, NULL, &size, NULL) ==
+               GNUTLS_E_SHORT_MEMORY_BUFFER &&
+           size > 4;
+}
+
+static void read_extras(gnutls_x509_crt_t crt, struct certificate *c)
+{
+    int version = gnutls_x509_crt_get_version(crt);
+    c->version = version > 0 ? (unsigned)version : 0;
+    c->self_signed = gnutls_x509_crt_check_issuer(crt, crt) != 0;
+    c->ocsp = has_access(crt, GNUTLS_IA_OCSP_URI);
+    c->issuer_url = has_access(crt, GNUTLS_IA_CAISSUERS_URI);
+    c->must_staple = must_staple(crt);
+    c->timestamped = has_timestamps(crt);
+}
+
 /* The date as Unix time; GnuTLS says (time_t)-1 for one it cannot read. */
 static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
 {
@@ -193,13 +246,7 @@ static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
              signature ? signature : "unknown");
     read_serial(crt, c);
     read_key(crt, c);
-    gnutls_datum_t subject = {NULL, 0}, issuer = {NULL, 0};
-    if (gnutls_x509_crt_get_raw_dn(crt, &subject) >= 0 &&
-        gnutls_x509_crt_get_raw_issuer_dn(crt, &issuer) >= 0)
-        c->self_signed =
-            subject.size == issuer.size && memcmp(subject.data, issuer.data, subject.size) == 0;
-    gnutls_free(subject.data);
-    gnutls_free(issuer.data);
+    read_extras(crt, c);
     return set_from_datum(&c->subject, gnutls_x509_crt_get_dn3(crt, &text, 0), &text) &&
            set_from_datum(&c->issuer, gnutls_x509_crt_get_issuer_dn3(crt, &text, 0), &text) &&
            read_names(crt, c) && read_usage(crt, c);
@@ -339,6 +386,7 @@ bool chain_verify(const struct trust *trust, const struct span *ders, size_t cou
     unsigned read = 0, status = 0;
     bool ok = true;
 
+    v->own_roots = trust->own;
     for (size_t i = 0; i < count && i < CHAIN_MAX; i++) {
         gnutls_datum_t datum = datum_of(ders[i]);
         if (gnutls_x509_crt_init(&crts[read]) < 0)

@@ -27,7 +27,7 @@ struct certificate {
     char key_algorithm[24];        /* rsa, ec, ed25519 … */
     unsigned key_bits;
     char signature_algorithm[32]; /* RSA-SHA256, ECDSA-SHA256 … */
-    bool self_signed;             /* issuer and subject are the same name */
+    bool self_signed;             /* issuer and subject are the same name and, if it says, key */
     unsigned version;             /* of X.509: 3 */
     bool ocsp;                    /* names an OCSP responder (authorityInfoAccess) */
     bool issuer_url;              /* names where its issuer can be had (authorityInfoAccess) */

@@ -241,6 +241,119 @@ static void test_bare(void **state)
     forget(der);
 }
 
+static void add_access(gnutls_x509_crt_t crt, int what)
+{
+    unsigned char url[] = "http://pki.example.test/";
+    gnutls_datum_t data = {url, sizeof url - 1};
+    MUST(gnutls_x509_crt_set_authority_info_access(crt, what, &data));
+}
+
+/* RFC 7633: a list of numbers of TLS extensions. */
+static void add_feature(gnutls_x509_crt_t crt, char feature)
+{
+    const char list[] = {0x30, 0x03, 0x02, 0x01, feature};
+    MUST(gnutls_x509_crt_set_extension_by_oid(crt, "1.3.6.1.5.5.7.1.24", list, sizeof list, 0));
+}
+
+static void add_timestamps(gnutls_x509_crt_t crt, const char *octets, size_t size)
+{
+    MUST(gnutls_x509_crt_set_extension_by_oid(crt, "1.3.6.1.4.1.11129.2.4.2", octets, size, 0));
+}
+
+enum extra {
+    EXTRA_OCSP = 1,
+    EXTRA_ISSUER = 2,
+    EXTRA_STAPLE = 4,
+    EXTRA_OTHER_FEATURE = 8,
+    EXTRA_TIMESTAMPS = 16,
+    EXTRA_NO_TIMESTAMPS = 32
+};
+
+/* Each extension by itself, then all of them: none is taken for another. */
+static void test_extras(void **state)
+{
+    static const unsigned cases[] = {0,
+                                     EXTRA_OCSP,
+                                     EXTRA_ISSUER,
+                                     EXTRA_STAPLE,
+                                     EXTRA_OTHER_FEATURE,
+                                     EXTRA_TIMESTAMPS,
+                                     EXTRA_NO_TIMESTAMPS,
+                                     EXTRA_OCSP | EXTRA_ISSUER | EXTRA_STAPLE | EXTRA_TIMESTAMPS};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chain chain;
+        gnutls_x509_crt_t crt = draft(&leaf_plan);
+        if (cases[i] & EXTRA_OCSP)
+            add_access(crt, GNUTLS_IA_OCSP_URI);
+        if (cases[i] & EXTRA_ISSUER)
+            add_access(crt, GNUTLS_IA_CAISSUERS_URI);
+        if (cases[i] & EXTRA_STAPLE)
+            add_feature(crt, 5);
+        if (cases[i] & EXTRA_OTHER_FEATURE)
+            add_feature(crt, 23);
+        if (cases[i] & EXTRA_TIMESTAMPS)
+            add_timestamps(crt, "\x04\x05\x00\x03\x00\x01x", 7);
+        if (cases[i] & EXTRA_NO_TIMESTAMPS)
+            add_timestamps(crt, "\x04\x02\x00\x00", 4);
+        struct span der = sign(crt, &leaf_plan);
+        struct certificate *c = read_one(&chain, der);
+        assert_int_equal(c->version, 3);
+        assert_int_equal(c->ocsp, (cases[i] & EXTRA_OCSP) != 0);
+        assert_int_equal(c->issuer_url, (cases[i] & EXTRA_ISSUER) != 0);
+        assert_int_equal(c->must_staple, (cases[i] & EXTRA_STAPLE) != 0);
+        assert_int_equal(c->timestamped, (cases[i] & EXTRA_TIMESTAMPS) != 0);
+        chain_free(&chain);
+        forget(der);
+    }
+}
+
+/* The second place of authorityInfoAccess counts too. */
+static void test_access_of_both_kinds(void **state)
+{
+    struct chain chain;
+    gnutls_x509_crt_t crt = draft(&leaf_plan);
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        add_access(crt, GNUTLS_IA_CAISSUERS_URI);
+    add_access(crt, GNUTLS_IA_OCSP_URI);
+    struct span der = sign(crt, &leaf_plan);
+    struct certificate *c = read_one(&chain, der);
+    assert_true(c->ocsp && c->issuer_url);
+    chain_free(&chain);
+    forget(der);
+}
+
+static void test_version(void **state)
+{
+    struct plan p = {.subject = "Old", .key = KEY_LEAF, .signer = KEY_LEAF}; /* no extensions */
+    struct chain chain;
+    gnutls_x509_crt_t crt = draft(&p);
+    (void)state;
+    MUST(gnutls_x509_crt_set_version(crt, 1));
+    struct span der = sign(crt, &p);
+    assert_int_equal(read_one(&chain, der)->version, 1);
+    chain_free(&chain);
+    forget(der);
+}
+
+/* An authority and a server of the same name: the identifiers of their keys tell them apart. */
+static void test_name_of_the_issuer(void **state)
+{
+    struct plan p = {.subject = "Same", .key = KEY_LEAF, .signer = KEY_ROOT};
+    struct chain chain;
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        gnutls_x509_crt_t crt = draft(&p);
+        MUST(gnutls_x509_crt_set_subject_key_id(crt, "leaf", 4));
+        MUST(gnutls_x509_crt_set_authority_key_id(crt, other ? "root" : "leaf", 4));
+        struct span der = sign(crt, &p);
+        assert_int_equal(read_one(&chain, der)->self_signed, !other);
+        chain_free(&chain);
+        forget(der);
+    }
+}
+
 /* The hash is known of whatever was sent. */
 static void test_garbage(void **state)
 {
@@ -467,6 +580,7 @@ static void assert_verdict(const struct span *ders, size_t count, const char *na
                  v.errors.items[i]);
     assert_string_equal(found, errors);
     assert_int_equal(v.trusted, !*errors);
+    assert_true(v.own_roots);
     assert_int_equal(v.name_match, match);
     verification_free(&v);
 }
@@ -671,6 +785,7 @@ static void test_trust(void **state)
         struct verification v = {0};
         assert_true(chain_verify(system_trust, ders, 3, "mail.example.test", &address, NOW, &v));
         assert_false(v.trusted);
+        assert_false(v.own_roots);
         verification_free(&v);
         trust_free(system_trust);
     }
@@ -681,6 +796,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_extras),
+        cmocka_unit_test(test_access_of_both_kinds),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_name_of_the_issuer),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_every_octet),
         cmocka_unit_test(test_chain_of_twenty),
