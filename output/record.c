@@ -2,81 +2,17 @@
 #define _GNU_SOURCE
 #include "output/record.h"
 
-#include <cjson/cJSON.h>
 #include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "output/builder.h"
 #include "output/hex.h"
 #include "scanner/targets.h"
 
-/* A record under construction. Every failure to allocate is remembered, and makes it no record. */
-struct builder {
-    cJSON *root, *unknown, *lossy;
-    const struct observation *o;
-    bool failed;
-};
-
-/* --- adding ----------------------------------------------------------------------------------- */
-
-static cJSON *put(struct builder *b, cJSON *parent, const char *name, cJSON *item)
-{
-    if (!item || !parent ||
-        !(name ? cJSON_AddItemToObject(parent, name, item) : cJSON_AddItemToArray(parent, item))) {
-        cJSON_Delete(item);
-        b->failed = true;
-        return NULL;
-    }
-    return item;
-}
-
-static cJSON *put_object(struct builder *b, cJSON *parent, const char *name)
-{
-    return put(b, parent, name, cJSON_CreateObject());
-}
-
-static cJSON *put_array(struct builder *b, cJSON *parent, const char *name)
-{
-    return put(b, parent, name, cJSON_CreateArray());
-}
-
-/* NULL is null. */
-static void put_text(struct builder *b, cJSON *parent, const char *name, const char *text)
-{
-    put(b, parent, name, text ? cJSON_CreateString(text) : cJSON_CreateNull());
-}
-
-static void put_truth(struct builder *b, cJSON *parent, const char *name, bool value)
-{
-    put(b, parent, name, cJSON_CreateBool(value));
-}
-
-static void put_null(struct builder *b, cJSON *parent, const char *name)
-{
-    put(b, parent, name, cJSON_CreateNull());
-}
-
-/* Counts are far below 2^53, up to which cJSON prints integers exactly. */
-static void put_number(struct builder *b, cJSON *parent, const char *name, uint64_t value)
-{
-    put(b, parent, name, cJSON_CreateNumber((double)value));
-}
-
-static void put_hex(struct builder *b, cJSON *parent, const char *name, const unsigned char *octets,
-                    size_t count)
-{
-    char text[2 * 32 + 1];
-    put_text(b, parent, name, hex_encode(octets, count, text, sizeof text));
-}
-
-static void put_list(struct builder *b, cJSON *parent, const char *name, const struct list *list)
-{
-    cJSON *array = put_array(b, parent, name);
-    for (size_t i = 0; i < list->count; i++)
-        put(b, array, NULL, cJSON_CreateString(list->items[i]));
-}
+/* --- facts ------------------------------------------------------------------------------------ */
 
 static void put_unknown(struct builder *b, const char *path, const char *reason)
 {
@@ -88,7 +24,7 @@ static void put_unknown(struct builder *b, const char *path, const char *reason)
 static void put_lossy(struct builder *b, const char *path, bool lossy)
 {
     if (lossy)
-        put(b, b->lossy, NULL, cJSON_CreateString(path));
+        put_item(b, b->lossy, NULL, cJSON_CreateString(path));
 }
 
 /* Is the fact known? If not, that is said where the record says such things. */
@@ -344,7 +280,7 @@ static void put_versions(struct builder *b, cJSON *tls)
         if (b->o->tls.versions[v].status == VERSION_ACCEPTED) {
             snprintf(text, sizeof text, "%s%s", v <= VERSION_SSL3 ? "ssl" : "",
                      version_number((enum version)v));
-            put(b, accepted, NULL, cJSON_CreateString(text));
+            put_item(b, accepted, NULL, cJSON_CreateString(text));
         }
 }
 
@@ -523,8 +459,8 @@ char *record_endpoint(const struct run *run, const struct host_view *host,
     put_starttls(&b);
     put_auth(&b);
     put_tls(&b);
-    put(&b, b.root, "unknown", b.unknown);
-    put(&b, b.root, "lossy", b.lossy);
+    put_item(&b, b.root, "unknown", b.unknown);
+    put_item(&b, b.root, "lossy", b.lossy);
     put_checks(&b);
     return print(&b);
 }
@@ -547,7 +483,7 @@ static void put_option(struct builder *b, cJSON *options, const struct run_optio
             size_t n = strcspn(at, ",");
             char item[64];
             snprintf(item, sizeof item, "%.*s", (int)(n < sizeof item ? n : sizeof item - 1), at);
-            put(b, array, NULL, cJSON_CreateString(item));
+            put_item(b, array, NULL, cJSON_CreateString(item));
             at += n + (at[n] == ',');
         }
         break;
@@ -598,11 +534,11 @@ char *record_run_start(const struct run *run)
     cJSON *vantage = put_object(&b, b.root, "vantage");
     cJSON *addresses = put_array(&b, vantage, "source_addresses");
     if (run->source_address)
-        put(&b, addresses, NULL, cJSON_CreateString(run->source_address));
+        put_item(&b, addresses, NULL, cJSON_CreateString(run->source_address));
     cJSON *scope = put_object(&b, b.root, "scope");
     cJSON *targets = put_array(&b, scope, "targets");
     for (size_t i = 0; i < run->target_count; i++)
-        put(&b, targets, NULL, cJSON_CreateString(run->targets[i]));
+        put_item(&b, targets, NULL, cJSON_CreateString(run->targets[i]));
     put_count(&b, scope, "targets_total", !run->streamed, run->targets_total);
     put_count(&b, scope, "hosts", !run->streamed, run->hosts);
     put_count(&b, scope, "endpoints", !run->streamed, run->endpoints);
