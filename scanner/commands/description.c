@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/commands/description.h"
+
+#include <ares.h>
+#include <cjson/cJSON.h>
+#include <gnutls/crypto.h>
+#include <stdlib.h>
+
+#include "output/hex.h"
+#include "scanner/commands/command.h"
+
+#define SCOPE_LINES_MAX                                                                            \
+    ((size_t)1000) /* of the targets in run_start; all of them are in its hash */
+
+/* RFC 9562 section 5.7: 48 bits of time, then chance. */
+static bool make_run_id(int64_t ms, char out[RUN_ID_SIZE])
+{
+    unsigned char octets[16];
+    char hex[33];
+    if (gnutls_rnd(GNUTLS_RND_NONCE, octets, sizeof octets) < 0)
+        return false;
+    for (int i = 0; i < 6; i++)
+        octets[i] = (unsigned char)(ms >> (40 - 8 * i));
+    octets[6] = (unsigned char)(0x70 | (octets[6] & 0x0f));
+    octets[8] = (unsigned char)(0x80 | (octets[8] & 0x3f));
+    hex_encode(octets, sizeof octets, hex, sizeof hex);
+    snprintf(out, RUN_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
+    return true;
+}
+
+/* Takes the description of the targets as it is written: hashes all of it, keeps the first lines.
+ */
+struct scope_taker {
+    struct description *description;
+    gnutls_hash_hd_t hash;
+    char line[1024];
+    size_t len;
+};
+
+static ssize_t take_scope(void *cookie, const char *bytes, size_t size)
+{
+    struct scope_taker *t = cookie;
+    struct run *run = &t->description->run;
+    gnutls_hash(t->hash, bytes, size);
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != '\n') {
+            if (t->len < sizeof t->line - 1)
+                t->line[t->len++] = bytes[i];
+            continue;
+        }
+        t->line[t->len] = 0;
+        run->targets_total++;
+        if (run->target_count < SCOPE_LINES_MAX &&
+            (t->description->scope[run->target_count] = strdup(t->line)))
+            run->target_count++;
+        t->len = 0;
+    }
+    return (ssize_t)size;
+}
+
+static bool describe_scope(struct description *d, const struct targets *targets)
+{
+    struct scope_taker taker = {.description = d};
+    unsigned char digest[32];
+    bool ok = false;
+
+    d->scope = calloc(SCOPE_LINES_MAX, sizeof *d->scope);
+    if (!d->scope || gnutls_hash_init(&taker.hash, GNUTLS_DIG_SHA256) < 0)
+        return false;
+    FILE *f = fopencookie(&taker, "w", (cookie_io_functions_t){.write = take_scope});
+    if (f) {
+        ok = targets_describe(targets, f);
+        ok = fclose(f) == 0 && ok;
+    }
+    gnutls_hash_deinit(taker.hash, digest);
+    d->run.scope_hash = hex_encode(digest, sizeof digest, d->scope_hash, sizeof d->scope_hash);
+    d->run.targets = (const char *const *)d->scope;
+    return ok;
+}
+
+/* The chosen rows as PROTOCOL/MODE:PORT, with commas between them. */
+static char *describe_choice(const struct service_set *set)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return NULL;
+    for (uint32_t i = 0; i < set->count; i++)
+        fprintf(f, "%s%s/%s:%u", i ? "," : "", set->rows[i]->protocol->name,
+                mode_name(set->rows[i]->mode), (unsigned)set->rows[i]->port);
+    fclose(f);
+    return text;
+}
+
+bool description_make(struct description *d, const struct scan_options *o,
+                      const struct targets *targets, const struct service_set *chosen)
+{
+    const struct engine_options *e = &o->engine;
+    struct run *run = &d->run;
+    size_t n = 0;
+
+    run->started = now_ms();
+    run->version = VERSION;
+    run->libraries[0].name = "gnutls";
+    run->libraries[0].version = gnutls_check_version(NULL);
+    run->libraries[1].name = "libuv";
+    run->libraries[1].version = uv_version_string();
+    run->libraries[2].name = "c-ares";
+    run->libraries[2].version = ares_version(NULL);
+    run->libraries[3].name = "cjson";
+    run->libraries[3].version = cJSON_Version();
+    run->source_address = e->source ? address_format(e->source, d->source) : NULL;
+    run->hosts = targets_count(targets);
+    run->endpoints = targets_endpoints(targets);
+    run->streamed = o->from_stdin;
+    d->chosen = describe_choice(chosen);
+    if (!d->chosen || !make_run_id(run->started, run->id) || !describe_scope(d, targets))
+        return false;
+    d->options[n++] = (struct run_option){"services", OPTION_LIST, d->chosen, 0};
+    d->options[n++] = (struct run_option){
+        "facts", OPTION_LIST, facts_text(e->endpoint.facts, d->facts, sizeof d->facts), 0};
+    d->options[n++] = (struct run_option){"exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive};
+    d->options[n++] =
+        (struct run_option){"dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login};
+    d->options[n++] = (struct run_option){"all", OPTION_TRUTH, NULL, o->all};
+    d->options[n++] = (struct run_option){"ca_file", OPTION_TEXT, o->ca_file, 0};
+    d->options[n++] = (struct run_option){"resolver", OPTION_TEXT, e->resolver, 0};
+    d->options[n++] = (struct run_option){"ehlo_name", OPTION_TEXT, e->name, 0};
+    d->options[n++] = (struct run_option){"concurrency", OPTION_NUMBER, NULL, e->concurrency};
+    d->options[n++] = (struct run_option){"per_host", OPTION_NUMBER, NULL, e->per_host};
+    d->options[n++] =
+        (struct run_option){"connect_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.connect};
+    d->options[n++] =
+        (struct run_option){"greeting_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.greeting};
+    d->options[n++] =
+        (struct run_option){"reply_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.reply};
+    d->options[n++] = (struct run_option){"tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls};
+    d->options[n++] =
+        (struct run_option){"endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms};
+    run->options = d->options;
+    run->option_count = n;
+    return true;
+}
+
+void description_free(struct description *d)
+{
+    for (size_t i = 0; i < d->run.target_count; i++)
+        free(d->scope[i]);
+    free(d->scope);
+    free(d->chosen);
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/* scan.c: the command that scans: targets in, an engine that asks, writers that tell. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "output/progress.h"
+#include "output/writer.h"
+#include "scanner/commands/command.h"
+#include "scanner/commands/description.h"
+#include "scanner/engine.h"
+
+#define DESCRIPTORS_KEPT 64 /* for everything but connections */
+#define WRITERS_MAX 2
+
+struct scan {
+    struct scan_options options;
+    struct choice *choice;
+    struct targets *targets;
+    struct targets_stream *stream;
+    struct trust *trust;
+    struct engine *engine;
+    uv_loop_t loop;
+    uv_async_t stop; /* a signal came */
+    uv_timer_t redraw;
+    bool progress;
+
+    struct description description;
+    struct outfile files[WRITERS_MAX];
+    struct writing writings[WRITERS_MAX];
+    size_t writer_count;
+    uint64_t recorded;
+    const char *stopped_by;
+    bool trouble;
+};
+
+static void say(struct scan *s, const char *text)
+{
+    if (s->progress)
+        progress_clear(stderr);
+    fprintf(stderr, PROGRAM ": %s\n", text);
+}
+
+/* --- targets ---------------------------------------------------------------------------------- */
+
+static bool choose_services(struct scan *s)
+{
+    const struct scan_options *o = &s->options;
+    if (!(s->choice = choice_new()))
+        return false;
+    for (size_t i = 0; i < o->service_count; i++)
+        if (!choice_narrow(s->choice, o->services[i], stderr))
+            return false;
+    for (size_t i = 0; i < o->port_count; i++)
+        if (!choice_extend(s->choice, o->ports[i], stderr))
+            return false;
+    return true;
+}
+
+/* Everything is read, and every bad line told, before anything else is done. */
+static bool read_targets(struct scan *s)
+{
+    const struct scan_options *o = &s->options;
+    size_t errors = 0;
+
+    if (!choose_services(s) || !(s->targets = targets_new(s->choice, stderr)))
+        return false;
+    for (size_t i = 0; i < o->exclude_count; i++)
+        errors += targets_exclude_file(s->targets, o->excludes[i]);
+    for (size_t i = 0; i < o->target_count; i++)
+        errors += targets_add_argument(s->targets, o->targets[i]);
+    for (size_t i = 0; i < o->file_count; i++)
+        errors += targets_add_file(s->targets, o->files[i]);
+    if (errors || targets_build(s->targets))
+        return false;
+    return !o->from_stdin || (s->stream = targets_stream_open(s->targets, "-"));
+}
+
+static void tell_ignored(const struct scan *s)
+{
+    uint64_t n = s->targets ? targets_ignored(s->targets) : 0;
+    if (n && !s->options.quiet)
+        fprintf(stderr,
+                PROGRAM ": %" PRIu64
+                        " list entries for ports that are not asked were passed over\n",
+                n);
+}
+
+/* Standard input is read to its end here: nothing is scanned. */
+static bool count_stream(struct scan *s, uint64_t *hosts, uint64_t *endpoints)
+{
+    static char buffer[65536];
+    struct target_host host;
+    enum targets_step step;
+
+    while ((step = targets_stream_next(s->stream, &host)) == TARGETS_HOST ||
+           step == TARGETS_NEED_MORE) {
+        if (step == TARGETS_HOST) {
+            ++*hosts;
+            *endpoints += host.service_count;
+            continue;
+        }
+        ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
+        if (n > 0)
+            targets_stream_feed(s->stream, (struct span){buffer, (size_t)n});
+        else if (n == 0)
+            targets_stream_end(s->stream);
+        else if (errno != EINTR)
+            return false;
+    }
+    return step == TARGETS_END && !targets_stream_errors(s->stream);
+}
+
+static int dry_run(struct scan *s)
+{
+    uint64_t hosts = targets_count(s->targets), endpoints = targets_endpoints(s->targets);
+    bool ok = targets_describe(s->targets, stdout);
+    if (s->stream && !count_stream(s, &hosts, &endpoints))
+        ok = false;
+    tell_ignored(s);
+    printf("%" PRIu64 " hosts, %" PRIu64 " endpoints\n", hosts, endpoints);
+    if (fflush(stdout) == EOF || ferror(stdout)) {
+        fprintf(stderr, PROGRAM ": standard output: %s\n", strerror(errno));
+        ok = false;
+    }
+    return ok ? EXIT_DONE : EXIT_TROUBLE;
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static bool use_color(void)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
+static bool add_writer(struct scan *s, const struct writer *writer, const char *path)
+{
+    struct outfile *file = &s->files[s->writer_count];
+    if (!outfile_open(file, path)) {
+        fprintf(stderr, PROGRAM ": %s: %s\n", file->name, strerror(file->error));
+        return false;
+    }
+    s->writings[s->writer_count++] =
+        (struct writing){.writer = writer,
+                         .run = &s->description.run,
+                         .file = file,
+                         .all = s->options.all,
+                         .color = writer == &writer_table && use_color()};
+    return true;
+}
+
+/* Records go to -o or to standard output; a table is for a terminal, or for whoever asks for it. */
+static bool open_writers(struct scan *s)
+{
+    const struct scan_options *o = &s->options;
+    bool table = o->table || (isatty(STDOUT_FILENO) && !o->json);
+    bool records = o->output || !table;
+    bool to_stdout = o->output && strcmp(o->output, "-") == 0;
+
+    if (records && !add_writer(s, &writer_ndjson, o->output))
+        return false;
+    return !table || to_stdout || add_writer(s, &writer_table, NULL);
+}
+
+static void tell_write_error(struct scan *s, const struct outfile *file)
+{
+    char line[512];
+    snprintf(line, sizeof line, "%s: %s", file->name,
+             file->error ? strerror(file->error) : "out of memory");
+    say(s, line);
+    s->trouble = true;
+    s->stopped_by = "output_error";
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static bool on_host(void *context, const struct host_view *host)
+{
+    struct scan *s = context;
+    if (!run_records(s->options.all, host))
+        return true;
+    s->recorded += host->count;
+    if (s->progress)
+        progress_clear(stderr); /* a row of the table may come where it stands */
+    for (size_t i = 0; i < s->writer_count; i++)
+        if (!s->writings[i].writer->host(&s->writings[i], host)) {
+            tell_write_error(s, s->writings[i].file);
+            return false;
+        }
+    return true;
+}
+
+static void on_message(void *context, const char *text)
+{
+    struct scan *s = context;
+    if (!s->options.quiet)
+        say(s, text);
+}
+
+/* A signal handler can be told nothing, so this is all that is not on a stack of ours. */
+static volatile sig_atomic_t signals;
+static uv_async_t *volatile signalled;
+
+/* The first signal ends the run in good order; the second at once, whatever the loop is doing. */
+static void on_signal(int number)
+{
+    (void)number;
+    if (signals++)
+        _exit(EXIT_INCOMPLETE);
+    if (signalled)
+        uv_async_send(signalled);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_engine_end(void *context)
+{
+    struct scan *s = context;
+    signalled = NULL;
+    uv_close((uv_handle_t *)&s->stop, NULL);
+    uv_close((uv_handle_t *)&s->redraw, NULL);
+}
+
+static void on_stop(uv_async_t *handle)
+{
+    struct scan *s = handle->data;
+    if (!s->stopped_by)
+        s->stopped_by = "signal";
+    engine_stop(s->engine);
+}
+
+static void on_redraw(uv_timer_t *timer)
+{
+    struct scan *s = timer->data;
+    struct engine_counts c = engine_counts(s->engine);
+    progress_draw(stderr, &(struct progress){.hosts = c.hosts,
+                                             .total = s->stream ? 0 : s->description.run.hosts,
+                                             .answered = c.answered,
+                                             .active = c.active,
+                                             .elapsed = now_ms() - s->description.run.started});
+}
+
+/* --- from start to end ------------------------------------------------------------------------ */
+
+/* Descriptors for as many connections as are asked for, or as many connections as there are
+ * descriptors. */
+static void make_room(struct engine_options *e, bool quiet)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)e->concurrency + DESCRIPTORS_KEPT;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= wanted)
+        return;
+    e->concurrency = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+                         ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
+                         : (unsigned)(limit.rlim_cur / 2);
+    if (!quiet)
+        fprintf(stderr,
+                PROGRAM
+                ": only %u connections at once: that is what the limit of open files allows\n",
+                e->concurrency);
+}
+
+static bool start(struct scan *s)
+{
+    struct engine_events events = {on_host, on_message, on_engine_end, s};
+
+    s->options.engine.endpoint.trust = s->trust;
+    s->engine = engine_new(&s->loop, &s->options.engine, s->targets, s->stream, STDIN_FILENO,
+                           events, stderr);
+    if (!s->engine)
+        return false;
+    uv_async_init(&s->loop, &s->stop, on_stop);
+    uv_timer_init(&s->loop, &s->redraw);
+    s->stop.data = s->redraw.data = s;
+    signalled = &s->stop;
+    if (signals) /* it came before there was a loop to tell */
+        uv_async_send(&s->stop);
+    s->progress = isatty(STDERR_FILENO) && !s->options.quiet;
+    if (s->progress)
+        uv_timer_start(&s->redraw, on_redraw, 200, 200);
+    engine_start(s->engine);
+    return true;
+}
+
+static int exit_code(const struct scan *s, const struct engine_counts *c)
+{
+    if (s->trouble || (s->stream && targets_stream_errors(s->stream)))
+        return EXIT_TROUBLE;
+    return s->stopped_by || (c->hosts && !c->answered) ? EXIT_INCOMPLETE : EXIT_DONE;
+}
+
+static int end(struct scan *s)
+{
+    struct engine_counts c = engine_counts(s->engine);
+    struct run_end e = {.duration = now_ms() - s->description.run.started,
+                        .stopped_by = s->stopped_by,
+                        .recorded = s->recorded,
+                        .hosts = c.hosts,
+                        .answered = c.answered};
+    if (s->progress)
+        progress_clear(stderr);
+    memcpy(e.statuses, c.statuses, sizeof e.statuses);
+    e.exit_code = exit_code(s, &c);
+    for (size_t i = 0; i < s->writer_count; i++) {
+        struct writing *w = &s->writings[i];
+        bool ok = w->file->error == 0 && w->writer->end(w, &e);
+        ok = outfile_close(w->file) && ok;
+        if (!ok && !s->trouble)
+            tell_write_error(s, w->file);
+    }
+    tell_ignored(s);
+    return s->trouble ? EXIT_TROUBLE : e.exit_code;
+}
+
+static bool begin_writers(struct scan *s)
+{
+    for (size_t i = 0; i < s->writer_count; i++)
+        if (!s->writings[i].writer->begin(&s->writings[i])) {
+            tell_write_error(s, s->writings[i].file);
+            return false;
+        }
+    return true;
+}
+
+static void scan_free(struct scan *s)
+{
+    for (size_t i = 0; i < s->writer_count; i++)
+        if (s->writings[i].writer->free)
+            s->writings[i].writer->free(&s->writings[i]);
+    description_free(&s->description);
+    engine_free(s->engine);
+    trust_free(s->trust);
+    targets_stream_free(s->stream);
+    targets_free(s->targets);
+    choice_free(s->choice);
+    options_free(&s->options);
+}
+
+static int run_scan(struct scan *s)
+{
+    if (!read_targets(s))
+        return EXIT_TROUBLE;
+    if (s->options.dry_run)
+        return dry_run(s);
+    catch_signals();
+    make_room(&s->options.engine, s->options.quiet);
+    s->trust = trust_new(s->options.ca_file, stderr);
+    if (!s->trust && s->options.ca_file)
+        return EXIT_TROUBLE;
+    if (!s->trust && !s->options.quiet)
+        fprintf(stderr, PROGRAM
+                ": certificates are not verified: install ca-certificates, or give --ca-file\n");
+    if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
+        !open_writers(s) || !begin_writers(s))
+        return EXIT_TROUBLE;
+    if (uv_loop_init(&s->loop) < 0)
+        return EXIT_TROUBLE;
+    bool started = start(s);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    int code = started ? end(s) : EXIT_TROUBLE;
+    if (uv_loop_close(&s->loop) != 0) { /* a handle was forgotten: a mistake of ours */
+        fprintf(stderr, PROGRAM ": something is still open\n");
+        return EXIT_TROUBLE;
+    }
+    return code;
+}
+
+int command_scan(int argc, char **argv)
+{
+    static char name[] = PROGRAM " scan";
+    struct scan s = {0};
+
+    argv[0] = name;
+    options_parse(&s.options, argc, argv);
+    int code = run_scan(&s);
+    scan_free(&s);
+    return code;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* services.c: the command that prints the protocol table. */
+#include <stdio.h>
+
+#include "protocols/dialogue.h"
+#include "protocols/services.h"
+#include "scanner/commands/command.h"
+
+int command_services(int argc, char **argv)
+{
+    if (argc > 1) {
+        fprintf(stderr, PROGRAM " services: it takes no argument ('%s')\n", argv[1]);
+        return EXIT_TROUBLE;
+    }
+    printf("%-10s%-10s%s\n", "PROTOCOL", "MODE", "PORT");
+    for (size_t i = 0; i < services_table_count; i++)
+        printf("%-10s%-10s%u\n", services_table[i].protocol->name,
+               mode_name(services_table[i].mode), (unsigned)services_table[i].port);
+    return finish_stdout();
+}
