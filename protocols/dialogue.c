@@ -19,6 +19,7 @@ static void reply_begin(struct dialogue *d)
     d->code = 0;
     d->continued = false;
     d->listing = false;
+    d->worded = false;
 }
 
 /* Passes over what is left of a literal. */
@@ -57,7 +58,7 @@ static enum want count_answer(struct dialogue *d, const struct reply *reply)
         d->settled = goodbye && !d->injected;
         return d->protocol->turn(d, reply);
     }
-    if (++d->answers == 1)
+    if (++d->answers == 1 && !span_is(reply->line, "."))
         dialogue_note(d, NOTE_INJECTED, reply->line);
     d->injected = d->answers > 2;
     d->settled = goodbye && !d->injected && reply->code == 221;
@@ -108,6 +109,8 @@ static enum want hear(struct dialogue *d, struct span line)
 {
     struct reply reply = {.kind = REPLY_POSITIVE, .line = line};
     dialogue_note(d, NOTE_HEARD, line);
+    if (d->step == STEP_LOGIN || d->step == STEP_OTHER || d->step == STEP_PASSWORD)
+        d->worded |= speaks_of_tls(line);
     switch (d->protocol->line(d, line, &reply)) {
     case LINE_MORE:
         return WANT_MORE;
@@ -359,7 +362,8 @@ bool speaks_of_tls(struct span line)
 {
     static const char *const words[] = {"tls",        "ssl",        "encrypt",    "secur",
                                         "plaintext",  "plain text", "plain-text", "cleartext",
-                                        "clear text", "clear-text", "privacy",    "confidential"};
+                                        "clear text", "clear-text", "privacy",    "confidential",
+                                        "layer"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (span_mentions(line, words[i]))
             return true;

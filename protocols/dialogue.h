@@ -219,6 +219,7 @@ struct dialogue {
     bool preauth;        /* IMAP: the greeting's word                                 */
     bool continued;      /* IMAP: the next line belongs to the one with the literal   */
     bool listing;        /* this reply has begun a capability list                    */
+    bool worded;         /* a line of this reply speaks of TLS                        */
     uint32_t asked[2];   /* 1 << step, before and inside TLS                          */
     unsigned answers;    /* replies inside TLS                                        */
     size_t out_len;

@@ -170,7 +170,7 @@ static enum want upgraded(struct dialogue *d, const struct reply *reply)
  */
 static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
 {
-    bool worded = speaks_of_tls(span_from(reply->line, 4));
+    bool worded = d->worded;
 
     switch (reply->code) {
     case 521:
@@ -212,8 +212,7 @@ static enum want login(struct dialogue *d, const struct reply *reply)
 
 static enum want anonymous(struct dialogue *d, const struct reply *reply)
 {
-    bool taken = reply->kind == REPLY_POSITIVE || reply->kind == REPLY_CONTINUE;
-    d->anonymous = taken ? ANSWER_YES : answer_of(reply->kind);
+    d->anonymous = answer_of(reply->kind); /* 331 is odd: many ask anybody for a password */
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
 }
 

@@ -185,7 +185,7 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
         return LOGIN_REPLY_EVALUATED;
     if (reply->kind == REPLY_TRANSIENT)
         return LOGIN_REPLY_LATER;
-    if (speaks_of_tls(text) || span_mentions(text, "disabled") || span_mentions(text, "layer"))
+    if (speaks_of_tls(text) || span_mentions(text, "disabled"))
         return LOGIN_REPLY_TLS_WORDS;
     if (bad)
         return LOGIN_REPLY_ABSENT;

@@ -55,6 +55,8 @@ static enum line pop3_line(struct dialogue *d, struct span line, struct reply *r
     if (span_starts(line, "+OK")) {
         if (d->step != STEP_CAPABILITIES)
             return LINE_LAST;
+        if (d->agenda.injection && d->secure)
+            dialogue_note(d, NOTE_INJECTED, line); /* its last line is only "." */
         dialogue_list(d);
         return LINE_MORE;
     }

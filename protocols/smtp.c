@@ -98,9 +98,9 @@ static bool is_foreign(const struct reply *reply)
 }
 
 /* What the refusal of AUTH says (RFC 4954 section 6, RFC 3207 section 4). */
-static enum login_reply judge_refusal(const struct reply *reply)
+static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
 {
-    bool worded = speaks_of_tls(span_from(reply->line, 4));
+    bool worded = d->worded;
 
     switch (reply->code) {
     case 530:
@@ -115,11 +115,11 @@ static enum login_reply judge_refusal(const struct reply *reply)
     default:
         break;
     }
+    if (worded && reply->code != 454) /* that is for the moment, whatever it speaks of */
+        return LOGIN_REPLY_TLS_WORDS;
     if (reply->kind == REPLY_FAREWELL)
-        return worded ? LOGIN_REPLY_TLS_WORDS : LOGIN_REPLY_LEFT;
-    if (reply->kind == REPLY_TRANSIENT)
-        return LOGIN_REPLY_LATER;
-    return worded ? LOGIN_REPLY_TLS_WORDS : LOGIN_REPLY_REFUSED;
+        return LOGIN_REPLY_LEFT;
+    return reply->kind == REPLY_TRANSIENT ? LOGIN_REPLY_LATER : LOGIN_REPLY_REFUSED;
 }
 
 /* AUTH without an initial response, then "*" (RFC 4954 section 4). */
@@ -133,7 +133,7 @@ static enum want login(struct dialogue *d, const struct reply *reply)
     }
     if (d->step == STEP_LOGIN)
         dialogue_login(d, probe,
-                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(reply),
+                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(d, reply),
                        reply->line);
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
 }

@@ -194,7 +194,7 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
         text_set(&o->protection_reply, text, TEXT_REPLY_MAX);
         return;
     case NOTE_UPGRADE:
-        if (e->trial) /* the upgrade was refused for what was sent behind it */
+        if (e->request.agenda.injection) /* it may be refused for what was sent behind it */
             text_set(&o->injection.reply, text, TEXT_REPLY_MAX);
         break;
     default:

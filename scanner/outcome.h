@@ -53,7 +53,8 @@ enum cause {
 struct outcome {
     enum phase phase;
     enum cause cause;
-    int detail; /* CAUSE_ALERT: the alert; CAUSE_REFUSED at the greeting: its code; else 0 */
+    int detail; /* CAUSE_ALERT: the alert; CAUSE_REFUSED at the greeting: its code; CAUSE_PLAINTEXT:
+                   the cause that ended it, if it ended; else 0 */
 };
 
 const char *phase_name(enum phase);

@@ -129,6 +129,7 @@ static enum phase phase_now(const struct probe *p)
 static void finish_early(struct probe *p, enum cause cause)
 {
     enum phase phase = phase_now(p);
+    enum cause end = cause;
     struct span unfinished = {p->carry, p->carry_len};
 
     if (cause == CAUSE_CLOSED)
@@ -142,7 +143,7 @@ static void finish_early(struct probe *p, enum cause cause)
         cause = CAUSE_MISMATCH;
     if (cause == CAUSE_MISMATCH && p->request.note)
         p->request.note(p->request.context, p->dialogue.secure, NOTE_BANNER, unfinished);
-    finish(p, phase, cause, 0);
+    finish(p, phase, cause, cause == CAUSE_PLAINTEXT ? (int)end : 0);
 }
 
 static void obey(struct probe *p, enum want want, struct span rest);

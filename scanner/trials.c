@@ -93,7 +93,9 @@ static struct login_meaning meaning_of(enum login_reply reply, bool disabled, bo
         break;
     case LOGIN_REPLY_REFUSED:
         if (disabled)
-            return (struct login_meaning){LOGIN_REFUSED, CONFIDENCE_POSSIBLE, CAUSE_NONE};
+            return (struct login_meaning){LOGIN_REFUSED,
+                                          complete_list ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE,
+                                          CAUSE_NONE};
         why = CAUSE_REFUSED;
         break;
     case LOGIN_REPLY_LATER:
@@ -167,10 +169,11 @@ static void judge_injection(struct injection_fact *i, enum injection verdict,
     i->reason = reason;
 }
 
-/* Did the server hang up on it? Before TLS that is a refusal, in the handshake it took the command
-   for TLS. Silence is neither. */
-static bool hung_up(enum cause cause)
+/* Did the server hang up on it, if need be with a last word in clear? Before TLS that is a refusal,
+   in the handshake it took the command for TLS. Silence is neither. */
+static bool hung_up(struct outcome o)
 {
+    enum cause cause = o.cause == CAUSE_PLAINTEXT ? (enum cause)o.detail : o.cause;
     return cause == CAUSE_CLOSED || cause == CAUSE_RESET || cause == CAUSE_ALERT ||
            cause == CAUSE_PROTOCOL;
 }
@@ -180,15 +183,16 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
     struct observation *o = e->observation;
     struct injection_fact *i = &o->injection;
     const struct dialogue *d = f->dialogue;
-    enum cause cause = f->outcome.cause;
     bool greeted = f->connected && (d->greeting == GREETING_OK || d->greeting == GREETING_PREAUTH);
     bool asked = greeted && d->upgrade != ANSWER_NOT_ASKED;
 
     if (asked && d->injected)
         judge_injection(i, INJECTION_VULNERABLE, SIGN_ANSWERED_INSIDE, CAUSE_NONE);
-    else if (asked && (d->upgrade == ANSWER_NO || (d->upgrade == ANSWER_MISSING && hung_up(cause))))
+    else if (asked &&
+             (d->upgrade == ANSWER_NO || (d->upgrade == ANSWER_MISSING && hung_up(f->outcome))))
         judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_REFUSED, CAUSE_NONE);
-    else if (asked && d->upgrade == ANSWER_YES && f->outcome.phase == PHASE_TLS && hung_up(cause))
+    else if (asked && d->upgrade == ANSWER_YES && f->outcome.phase == PHASE_TLS &&
+             hung_up(f->outcome))
         judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_HANDSHAKE_BROKEN, CAUSE_NONE);
     else if (asked && d->settled)
         judge_injection(i, INJECTION_NOT_VULNERABLE,
