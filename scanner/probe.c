@@ -391,10 +391,29 @@ static void begin_tls(struct probe *p, struct span rest)
     }
 }
 
+/* The session is open for the first time, or for the second: then the question is answered. */
+static void renegotiate(struct probe *p)
+{
+    if (tls_facts(p->tls).renegotiated == TRI_UNKNOWN) {
+        set_reply_deadline(p);
+        tls_renegotiate(p->tls);
+        flush_tls(p);
+        return;
+    }
+    tls_close(p->tls);
+    flush_tls(p);
+    finish(p, PHASE_GOODBYE, CAUSE_NONE, 0);
+}
+
 /* The handshake is done: on with the dialogue. */
 static void on_open(struct probe *p)
 {
     p->carry_len = 0;
+    bool answered = tls_facts(p->tls).renegotiated != TRI_UNKNOWN;
+    if (p->request.renegotiate && (answered || !p->request.tls_first)) {
+        renegotiate(p);
+        return;
+    }
     if (p->request.tls_first)
         set_reply_deadline(p); /* the greeting comes inside */
     else
@@ -420,7 +439,10 @@ static void on_tls_bytes(struct probe *p, char *bytes, size_t len)
         on_open(p);
     while (!p->done && (n = tls_read(p->tls, plain, NETWORK_BUFFER - NETWORK_CARRY)) > 0) {
         p->facts.usable = true;
-        hear(p, plain, n);
+        if (p->request.renegotiate)
+            renegotiate(p); /* the greeting is out of the way */
+        else
+            hear(p, plain, n);
     }
     if (p->done)
         return;

@@ -64,6 +64,7 @@ struct probe_request {
     enum tls_offer handshake;
     struct hello hello;      /* its random is filled in                                      */
     const char *server_name; /* for server_name, or NULL; outlives the probe              */
+    bool renegotiate;        /* OFFER_HANDSHAKE: once more inside, and no more than that     */
     bool certificates;       /* OFFER_HELLO: keep the Certificate message                    */
     uint64_t deadline;       /* of the endpoint, in the loop's time                          */
     note_fn note;            /* what the dialogue says, may be NULL                          */

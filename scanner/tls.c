@@ -17,6 +17,10 @@ static const char *const priorities[TLS_OFFER_COUNT] = {
                           "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+"
                           "SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
                           "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_OLDER] = "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+CIPHER-ALL:+"
+                        "ARCFOUR-128:+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+"
+                        "SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:+DHE-DSS:%"
+                        "DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
     [TLS_OFFER_SMALL] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+"
                         "AES-128-GCM:+AES-256-CBC:"
                         "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-"
@@ -39,6 +43,7 @@ struct tls {
     struct span input;
     bool eof;
     bool out_of_memory;
+    bool renegotiating;
     int error; /* of the library, once the step is TLS_FAILED */
     int alert;
     unsigned warnings;
@@ -229,15 +234,31 @@ static bool is_hungry(const struct tls *t, size_t before)
     return t->input.len > 0 && t->input.len < before;
 }
 
+static enum tls_step open_session(struct tls *t, bool renegotiated)
+{
+    if (t->renegotiating)
+        t->facts.renegotiated = tri_of(renegotiated);
+    t->renegotiating = false;
+    t->facts.completed = true;
+    return t->step = TLS_OPEN;
+}
+
+/* RFC 5246 section 7.2.2: a warning is the polite way to refuse another handshake. */
+static bool is_refusal(const struct tls *t, int result)
+{
+    return t->renegotiating && result == GNUTLS_E_WARNING_ALERT_RECEIVED &&
+           gnutls_alert_get(t->session) == GNUTLS_A_NO_RENEGOTIATION;
+}
+
 static enum tls_step handshake(struct tls *t)
 {
     for (;;) {
         size_t before = t->input.len;
         int result = gnutls_handshake(t->session);
-        if (result == GNUTLS_E_SUCCESS) {
-            t->facts.completed = true;
-            return t->step = TLS_OPEN;
-        }
+        if (result == GNUTLS_E_SUCCESS)
+            return open_session(t, true);
+        if (is_refusal(t, result))
+            return open_session(t, false);
         if (result == GNUTLS_E_AGAIN && is_hungry(t, before))
             continue;
         if (result == GNUTLS_E_AGAIN)
@@ -286,6 +307,13 @@ size_t tls_read(struct tls *t, char *out, size_t max)
             fail(t, (int)n);
     }
     return 0;
+}
+
+enum tls_step tls_renegotiate(struct tls *t)
+{
+    t->renegotiating = true;
+    t->step = TLS_MORE;
+    return handshake(t);
 }
 
 enum tls_step tls_step(const struct tls *t)

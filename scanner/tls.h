@@ -33,6 +33,7 @@ enum tls_step {
 enum tls_offer {
     TLS_OFFER_DEFAULT, /* TLS 1.0 to 1.3, all the library has, padded to 512 octets     */
     TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice; under 256 octets for names up to 60 */
+    TLS_OFFER_OLDER,   /* as the default, without TLS 1.3: only that knows renegotiation    */
     TLS_OFFER_COUNT
 };
 
@@ -63,6 +64,10 @@ enum tls_step tls_step(const struct tls *);
 void tls_write(struct tls *, struct span plain);
 void tls_close(struct tls *);
 
+/* Begins another handshake inside an open session (TLS 1.2 and older). The step is TLS_MORE until
+   the peer has done it or refused it: facts.renegotiated says which. */
+enum tls_step tls_renegotiate(struct tls *);
+
 /* Ciphertext for the peer; tls_sent() forgets it. */
 struct span tls_output(const struct tls *);
 void tls_sent(struct tls *);
@@ -74,6 +79,7 @@ struct tls_session_facts {
     struct server_hello hello;
     bool completed; /* the handshake was finished                        */
     bool client_certificate_requested;
+    enum tri renegotiated; /* of tls_renegotiate() */
     bool staple;
     unsigned dh_bits;  /* 0: none                                          */
     const char *group; /* NULL: none                                      */

@@ -300,6 +300,43 @@ static void absorb_unknown_name(struct endpoint *e, const struct probe_facts *f)
     absorb_odd_hello(e, f, FACT_UNKNOWN_NAME, &e->observation->tls.unknown_name);
 }
 
+/* --- renegotiation ---------------------------------------------------------------------------- */
+
+static bool has_older_version(const struct observation *o)
+{
+    for (int v = VERSION_TLS10; v <= VERSION_TLS12; v++)
+        if (o->tls.versions[v].status == VERSION_ACCEPTED)
+            return true;
+    return false;
+}
+
+static bool renegotiation_is_worth(const struct endpoint *e)
+{
+    const struct observation *o = e->observation;
+    return e->options->exhaustive && o->tls.established && observation_knows(o, FACT_ESTABLISHED) &&
+           has_older_version(o);
+}
+
+static void ask_renegotiation(struct endpoint *e, struct probe_request *r)
+{
+    r->offer = OFFER_HANDSHAKE;
+    r->handshake = TLS_OFFER_OLDER;
+    r->renegotiate = true;
+    r->agenda = (struct agenda){.upgrade = !e->implicit};
+}
+
+static void absorb_renegotiation(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    struct tls_session_facts s = {0};
+    if (f->tls)
+        s = tls_facts(f->tls);
+    bool cut = s.completed && (f->outcome.cause == CAUSE_CLOSED ||
+                               f->outcome.cause == CAUSE_RESET || f->outcome.cause == CAUSE_ALERT);
+    o->tls.renegotiates = cut ? TRI_NO : s.renegotiated;
+    o->why[FACT_RENEGOTIATES] = o->tls.renegotiates != TRI_UNKNOWN ? CAUSE_NONE : why_unanswered(f);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 const struct trial trials[] = {
@@ -308,6 +345,8 @@ const struct trial trials[] = {
     {"fallback", COURSE_ABUSE, falling_back_is_worth, ask_falling_back, absorb_falling_back},
     {"alpn", COURSE_ABUSE, hello_is_worth, ask_foreign_alpn, absorb_foreign_alpn},
     {"name", COURSE_ABUSE, hello_is_worth, ask_unknown_name, absorb_unknown_name},
+    {"renegotiation", COURSE_ABUSE, renegotiation_is_worth, ask_renegotiation,
+     absorb_renegotiation},
 };
 const size_t trials_count = sizeof trials / sizeof *trials;
 
@@ -354,4 +393,6 @@ void trials_conclude(struct endpoint *e, bool late)
         o->login.reason = why_no_login(e, late);
     if (o->injection.verdict == INJECTION_NOT_TESTED)
         o->injection.reason = why_no_injection(e, late);
+    if (e->options->exhaustive && o->tls.established && !has_older_version(o))
+        observation_learn(o, FACT_RENEGOTIATES); /* TLS 1.3 does not know it */
 }
