@@ -194,6 +194,51 @@ static const struct {
 };
 #define VERSIONS (sizeof versions / sizeof *versions)
 
+/* --- renegotiation ---------------------------------------------------------------------------- */
+
+/* What the server does when it is asked for another handshake. */
+enum manner { ALLOWS, WARNS, ALERTS };
+
+/* The client has asked: the server sees that, and does as it is told. */
+static void server_meet_rehandshake(struct server *s, enum manner manner)
+{
+    char data[100];
+    assert_int_equal(gnutls_record_recv(s->session, data, sizeof data), GNUTLS_E_REHANDSHAKE);
+    if (manner == ALLOWS)
+        s->open = false; /* server_step() goes on with it */
+    else if (manner == WARNS)
+        MUST(gnutls_alert_send(s->session, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION));
+    else
+        MUST(gnutls_alert_send(s->session, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE));
+}
+
+static void renegotiate(enum manner manner, enum tls_step last, enum tri answer)
+{
+    struct server *s = server_new("NORMAL:-VERS-ALL:+VERS-TLS1.2", credentials, false);
+    struct tls *t = tls_new(context, TLS_OFFER_OLDER, "mail.test");
+
+    assert_non_null(t);
+    tls_start(t);
+    assert_int_equal(converse(t, s, 1000, NULL), TLS_OPEN);
+    assert_int_equal(tls_facts(t).renegotiated, TRI_UNKNOWN);
+    assert_int_equal(tls_renegotiate(t), TLS_MORE);
+    to_server(t, s);
+    server_meet_rehandshake(s, manner);
+    assert_int_equal(converse(t, s, 7, NULL), last);
+    assert_int_equal(tls_facts(t).renegotiated, answer);
+    assert_true(tls_facts(t).completed);
+    tls_free(t);
+    server_free(s);
+}
+
+static void test_renegotiation(void **state)
+{
+    (void)state;
+    renegotiate(ALLOWS, TLS_OPEN, TRI_YES);
+    renegotiate(WARNS, TLS_OPEN, TRI_NO);
+    renegotiate(ALERTS, TLS_FAILED, TRI_UNKNOWN);
+}
+
 /* --- what works ------------------------------------------------------------------------------- */
 
 static void assert_certificate(const struct tls *t)
@@ -261,7 +306,7 @@ static void test_offers(void **state)
     for (int offer = 0; offer < TLS_OFFER_COUNT; offer++)
         assert_int_equal(tls_context_versions(context, (enum tls_offer)offer),
                          BIT(VERSION_TLS10) | BIT(VERSION_TLS11) | BIT(VERSION_TLS12) |
-                             BIT(VERSION_TLS13));
+                             (offer == TLS_OFFER_OLDER ? 0 : BIT(VERSION_TLS13)));
     for (size_t length = 0; length < sizeof name; length++) {
         for (size_t i = 0; i < length; i++)
             name[i] = i % 50 == 49 ? '.' : 'n';
@@ -702,6 +747,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_renegotiation),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_offers),
         cmocka_unit_test(test_small_offer),
