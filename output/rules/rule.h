@@ -127,7 +127,7 @@ const struct rule *rules_find(const char *id, size_t *at); /* NULL: there is non
 
 /* The tables of rules.c, each ended by a row without an id. */
 extern const struct rule rules_channel[], rules_imap[], rules_pop3[], rules_smtp[], rules_ftp[],
-    rules_tls[], rules_certificate[];
+    rules_tls[], rules_ciphers[], rules_certificate[];
 
 /* --- for the rules ---------------------------------------------------------------------------- */
 
@@ -140,6 +140,19 @@ enum verdict verdict_without(enum verdict, const char *reason, struct evidence *
 
 /* Was it greeted in clear (true), or is all of it inside TLS? */
 bool is_in_clear(const struct observation *);
+
+/* Is there TLS that can be judged? If not, *verdict is that of every rule about it. */
+bool subject_has_tls(const struct subject *, struct evidence *, enum verdict *verdict);
+
+/* "SSL 2.0" … "TLS 1.3" */
+const char *version_title(enum version);
+
+/* A version that is neither accepted nor rejected. */
+enum verdict verdict_open(const struct version_fact *, struct evidence *);
+
+/* On an mx TLS is an offer to strangers who would else send in clear: the rule weighs this much
+   there, and the evidence says so. */
+void evidence_on_mx(struct evidence *, const struct subject *, enum severity);
 
 /* Fails or passes. */
 static inline enum verdict verdict_of(bool bad)

@@ -7,8 +7,9 @@
 
 #include "scanner/targets.h"
 
-static const struct rule *const tables[] = {rules_channel, rules_imap, rules_pop3,       rules_smtp,
-                                            rules_ftp,     rules_tls,  rules_certificate};
+static const struct rule *const tables[] = {rules_channel, rules_imap,       rules_pop3,
+                                            rules_smtp,    rules_ftp,        rules_tls,
+                                            rules_ciphers, rules_certificate};
 
 const struct rule *rules_at(size_t at)
 {
@@ -175,4 +176,40 @@ bool is_in_clear(const struct observation *o)
 {
     enum mode mode = observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode;
     return mode != MODE_IMPLICIT;
+}
+
+bool subject_has_tls(const struct subject *s, struct evidence *e, enum verdict *verdict)
+{
+    const struct observation *o = s->o;
+    if (o->status == STATUS_CLOSED || (observation_knows(o, FACT_TLS) && o->tls.refused)) {
+        *verdict = VERDICT_NOT_APPLICABLE;
+        return false;
+    }
+    if (!observation_knows(o, FACT_TLS)) {
+        *verdict = verdict_unknown(o, FACT_TLS, e);
+        return false;
+    }
+    return true;
+}
+
+const char *version_title(enum version version)
+{
+    static const char *const titles[VERSION_COUNT] = {"SSL 2.0", "SSL 3.0", "TLS 1.0",
+                                                      "TLS 1.1", "TLS 1.2", "TLS 1.3"};
+    return titles[version];
+}
+
+enum verdict verdict_open(const struct version_fact *fact, struct evidence *e)
+{
+    return verdict_without(fact->status == VERSION_NOT_TESTED ? VERDICT_NOT_TESTED
+                                                              : VERDICT_INCONCLUSIVE,
+                           cause_name(fact->reason), e);
+}
+
+void evidence_on_mx(struct evidence *e, const struct subject *s, enum severity severity)
+{
+    if (s->role != ROLE_MX)
+        return;
+    e->severity = severity;
+    evidence_text(e, "role", role_name(s->role));
 }
