@@ -7,6 +7,7 @@
 
 enum { SAY_MAX = 4096, LATE_MS = 40 };
 
+static const char masked[] = "220 ****************************************2******0*****\r\n";
 static const char trailing[] = "* OK 250 +OK plaintext behind the reply\r\n";
 static const char hostile[] =
     "\xff\xfe\xc3\x28 \0 \x1b[31m\x1b]0;title\x07 <script>alert(1)</script> \"';-- "
@@ -55,21 +56,15 @@ bool word_is(const char *word, const char *upper)
 
 bool login_announced(const struct conn *conn)
 {
-    int login = conn->config->login;
-    return conn->secure || login == LOGIN_ALLOWED || login == LOGIN_UNANNOUNCED;
-}
-
-bool login_works(const struct conn *conn)
-{
-    int login = conn->config->login;
-    return conn->secure || login == LOGIN_ALLOWED || login == LOGIN_ANNOUNCED;
+    return conn->secure || conn->config->login >= LOGIN_ALLOWED;
 }
 
 bool starttls_advertised(const struct conn *conn)
 {
     int starttls = conn->config->starttls;
-    return !conn->secure && !conn->preauth && starttls != STARTTLS_HIDDEN &&
-           starttls != STARTTLS_NONE;
+    if (conn->secure)
+        return conn->config->inside == INSIDE_LISTED;
+    return !conn->logged_in && starttls != STARTTLS_HIDDEN && starttls != STARTTLS_NONE;
 }
 
 /* ---- capability lists ---- */
@@ -140,18 +135,41 @@ static void upgrade_agree(struct conn *conn)
 {
     bool odd = conn->config->starttls == STARTTLS_334;
     say_tagged(conn, odd ? "334 Using authentication type TLS." : protocol_of(conn)->upgrade.yes);
-    if (conn->config->inject == INJECT_SOUND)
+    switch (conn->config->inject) {
+    case INJECT_SOUND:
         bytes_free(&conn->lines);
+        break;
+    case INJECT_BREAK:
+        conn->in = conn->lines;
+        conn->lines = (struct bytes){0};
+        break;
+    case INJECT_CLEAR:
+        conn->upgrading = true;
+        return;
+    default:
+        break;
+    }
     conn->phase = PHASE_HELLO;
+}
+
+/* Nobody inside TLS: a second layer is not played. */
+static void upgrade_again(struct conn *conn)
+{
+    const struct upgrade *words = &protocol_of(conn)->upgrade;
+    bool accepted = conn->secure && conn->config->inside == INSIDE_ACCEPTED;
+    say_tagged(conn, accepted ? words->yes : words->twice);
+    if (accepted)
+        conn_deafen(conn);
 }
 
 void upgrade_begin(struct conn *conn)
 {
     const struct upgrade *words = &protocol_of(conn)->upgrade;
-    if (conn->secure || conn->preauth) {
-        say_tagged(conn, words->twice);
+    if (conn->secure || conn->logged_in || conn->upgrading) {
+        upgrade_again(conn);
         return;
     }
+    conn->listener->stats.injections += conn->lines.len > 0;
     if (conn->lines.len > 0 && conn->config->inject == INJECT_REFUSE) {
         say_tagged(conn, words->injected);
         conn_end(conn);
@@ -191,12 +209,95 @@ void upgrade_begin(struct conn *conn)
     }
 }
 
+void upgrade_failed(struct conn *conn)
+{
+    if (conn->config->after_failure == AFTER_FAILURE_CLOSE || conn->phase == PHASE_DEAF) {
+        conn_end(conn);
+        return;
+    }
+    if (conn->session)
+        gnutls_deinit(conn->session);
+    conn->session = NULL;
+    conn->phase = PHASE_CLEAR;
+    if (!bytes_add(&conn->lines, IN_CAP, conn->in.at, conn->in.len))
+        conn_reset(conn);
+    bytes_free(&conn->in);
+}
+
 /* ---- logging in, and out ---- */
 
-void credentials_came(struct conn *conn)
+/* A refusal in clear may have words of the script's own. */
+static void login_refuse(struct conn *conn, const char *text)
+{
+    const struct peer_config *config = conn->config;
+    if (!conn->secure && config->has_login_reply) {
+        const char *end = strrchr(config->login_reply, '\n');
+        text = end ? end + 1 : config->login_reply;
+        conn_say(conn, config->login_reply, (size_t)(text - config->login_reply));
+    }
+    say(conn, "%s%s\r\n", *text == '*' ? "" : conn->tag, text);
+    if (strncmp(text, "421", 3) == 0 || strncmp(text, "* BYE", 5) == 0)
+        conn_end(conn);
+}
+
+bool login_begin(struct conn *conn, bool by_name)
+{
+    const struct sasl *words = &protocol_of(conn)->sasl;
+    int login = conn->config->login;
+    if (conn->secure || login == LOGIN_ANNOUNCED || login == LOGIN_ALLOWED || login == LOGIN_IN ||
+        (login == LOGIN_EVALUATED && by_name))
+        return true;
+    if (login == LOGIN_SILENT)
+        conn_deafen(conn);
+    else
+        login_refuse(conn, login == LOGIN_BARE   ? words->bare
+                           : login == LOGIN_LATE ? words->later
+                                                 : words->need_tls);
+    return false;
+}
+
+/* As it may stand in a report. */
+static void name_keep(struct conn *conn, const char *name)
+{
+    char *user = conn->listener->stats.user;
+    if (*name)
+        snprintf(user, sizeof conn->listener->stats.user, "%s", name);
+    for (; *user; user++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._@", *user))
+            *user = '?';
+}
+
+void login_heard(struct conn *conn, const char *name)
+{
+    conn->listener->stats.logins++;
+    name_keep(conn, name);
+    conn_suspect(conn);
+}
+
+void credentials_heard(struct conn *conn, const char *name)
 {
     conn->listener->stats.credentials++;
-    say_tagged(conn, protocol_of(conn)->sasl.failed);
+    name_keep(conn, name);
+    conn_suspect(conn);
+}
+
+void credentials_judge(struct conn *conn)
+{
+    const struct sasl *words = &protocol_of(conn)->sasl;
+    conn->logged_in = conn->config->login == LOGIN_IN;
+    if (conn->logged_in)
+        say_tagged(conn, words->in);
+    else
+        login_refuse(conn, words->failed);
+}
+
+static bool mechanism_known(const char *name)
+{
+    static const char *const known[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (word_is(name, known[i]))
+            return true;
+    return false;
 }
 
 void sasl_begin(struct conn *conn, char *line)
@@ -204,12 +305,16 @@ void sasl_begin(struct conn *conn, char *line)
     const struct sasl *words = &protocol_of(conn)->sasl;
     const char *mechanism = line_word(&line), *response = line_word(&line);
     bool two_steps = word_is(mechanism, "LOGIN");
-    if (!login_works(conn)) {
-        say_tagged(conn, words->need_tls);
-    } else if (!two_steps && !word_is(mechanism, "PLAIN")) {
+    if (*response)
+        credentials_heard(conn, "");
+    else
+        login_heard(conn, "");
+    if (!mechanism_known(mechanism)) {
         say_tagged(conn, words->unsupported);
+    } else if (!login_begin(conn, false)) {
+        return;
     } else if (*response) {
-        credentials_came(conn);
+        credentials_judge(conn);
     } else {
         conn->sasl_steps = two_steps ? 2 : 1;
         say(conn, "%s%s\r\n", words->challenge, two_steps ? "VXNlcm5hbWU6" : "");
@@ -225,7 +330,8 @@ static void sasl_continue(struct conn *conn, const char *response)
     } else if (--conn->sasl_steps > 0) {
         say(conn, "%s%s\r\n", words->challenge, "UGFzc3dvcmQ6");
     } else {
-        credentials_came(conn);
+        credentials_heard(conn, "");
+        credentials_judge(conn);
     }
 }
 
@@ -254,8 +360,10 @@ void dialogue_greet(struct conn *conn)
     const struct peer_config *config = conn->config;
     int greeting = conn->busy ? GREETING_BUSY : config->greeting;
     const char *text = protocol_of(conn)->greeting[greeting];
+    if (greeting == GREETING_OK && config->middlebox == MIDDLEBOX_BANNER && !conn->secure)
+        text = masked;
     conn->phase = conn->secure ? PHASE_SECURE : PHASE_CLEAR;
-    conn->preauth = greeting == GREETING_PREAUTH;
+    conn->logged_in = greeting == GREETING_PREAUTH;
     if (config->has_greeting_text && !conn->busy) {
         conn_say(conn, config->greeting_text, config->greeting_text_len);
         return;

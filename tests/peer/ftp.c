@@ -17,7 +17,7 @@ static void on_feat(struct conn *conn)
     caps_add(&defaults, "EPRT");
     caps_add(&defaults, "EPSV");
     caps_add(&defaults, "MDTM");
-    if (starttls_advertised(conn) || conn->secure) {
+    if ((starttls_advertised(conn) || conn->secure) && conn->config->prot != PROT_UNKNOWN) {
         caps_add(&defaults, "PBSZ");
         caps_add(&defaults, "PROT");
     }
@@ -48,30 +48,75 @@ static void on_auth(struct conn *conn, char *line)
 
 static void on_user(struct conn *conn, const char *name)
 {
-    if (!login_works(conn)) {
-        say_tagged(conn, "530 Not without TLS: use AUTH TLS.");
-    } else if (!*name) {
+    bool anonymous = conn->config->anonymous && word_is(name, "anonymous");
+    if (!*name) {
         say_tagged(conn, "501 Wanted: USER name");
-    } else {
-        conn->greeted_by_name = true;
-        say_tagged(conn, "331 Please specify the password.");
+        return;
     }
+    if (!word_is(name, "anonymous"))
+        login_heard(conn, name);
+    if (!anonymous && !login_begin(conn, true))
+        return;
+    if (conn->config->login == LOGIN_IN) {
+        conn->logged_in = true;
+        say_tagged(conn, ftp_protocol.sasl.in);
+        return;
+    }
+    conn->greeted_by_name = true;
+    say_tagged(conn, "331 Please specify the password.");
+}
+
+static void on_pass(struct conn *conn)
+{
+    credentials_heard(conn, "");
+    if (conn->greeted_by_name)
+        credentials_judge(conn);
+    else
+        say_tagged(conn, "503 Login with USER first.");
+    conn->greeted_by_name = false;
 }
 
 static void on_pbsz(struct conn *conn)
 {
-    conn->pbsz = conn->secure;
-    say_tagged(conn, conn->secure ? "200 PBSZ=0" : "503 Bad sequence: no TLS.");
+    int prot = conn->config->prot;
+    if (prot == PROT_UNKNOWN) {
+        say_tagged(conn, "500 Unknown command.");
+    } else if (!conn->secure) {
+        say_tagged(conn, "503 Bad sequence: no TLS.");
+    } else if (prot == PROT_LOGIN && !conn->logged_in) {
+        say_tagged(conn, "503 Bad sequence: log in first.");
+    } else {
+        conn->pbsz = true;
+        say_tagged(conn, "200 PBSZ=0");
+    }
 }
 
 static void on_prot(struct conn *conn, const char *level)
 {
-    if (!conn->pbsz)
+    int prot = conn->config->prot;
+    if (prot == PROT_UNKNOWN)
+        say_tagged(conn, "500 Unknown command.");
+    else if (prot == PROT_LOGIN && !conn->logged_in)
+        say_tagged(conn, "530 Please log in with USER and PASS.");
+    else if (!conn->pbsz)
         say_tagged(conn, "503 Bad sequence: PBSZ first.");
-    else if (word_is(level, "P") || word_is(level, "C"))
+    else if (prot == PROT_UNAVAILABLE)
+        say_tagged(conn, "431 No protection for the moment.");
+    else if (word_is(level, "C") || (word_is(level, "P") && prot != PROT_REFUSED))
         say_tagged(conn, "200 Protection level set.");
     else
         say_tagged(conn, "536 Protection level not supported.");
+}
+
+/* After the yes the end of TLS is due; it is not played. */
+static void on_ccc(struct conn *conn)
+{
+    bool allowed = conn->secure && conn->config->ccc == CCC_ALLOWED;
+    say_tagged(conn, allowed        ? "200 Clear from now on."
+                     : conn->secure ? "534 Not by our policy."
+                                    : "533 There is no protection.");
+    if (allowed)
+        conn_deafen(conn);
 }
 
 static void ftp_line(struct conn *conn, char *line)
@@ -88,11 +133,9 @@ static void ftp_line(struct conn *conn, char *line)
     } else if (word_is(command, "USER")) {
         on_user(conn, line);
     } else if (word_is(command, "PASS")) {
-        if (conn->greeted_by_name)
-            credentials_came(conn);
-        else
-            say_tagged(conn, "503 Login with USER first.");
-        conn->greeted_by_name = false;
+        on_pass(conn);
+    } else if (word_is(command, "CCC")) {
+        on_ccc(conn);
     } else if (word_is(command, "NOOP")) {
         say_tagged(conn, "200 Nothing done.");
     } else if (word_is(command, "SYST")) {
@@ -135,5 +178,12 @@ const struct protocol ftp_protocol = {
             .twice = "503 TLS is active.",
             .injected = "503 Nothing may follow AUTH.",
         },
-    .sasl = {.failed = "530 Login incorrect."},
+    .sasl =
+        {
+            .in = "230 Logged in.",
+            .failed = "530 Login incorrect.",
+            .need_tls = "530 Not without TLS: use AUTH TLS.",
+            .bare = "530",
+            .later = "421 Too busy for the moment.",
+        },
 };

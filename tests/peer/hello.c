@@ -66,6 +66,16 @@ static unsigned versions_up_to(unsigned number)
     return (highest * 2 - 1) & ~(unsigned)VERSION_SSL2;
 }
 
+/* RFC 6066 section 3: a list of names, of which the first one counts. */
+static void read_name(struct reader *body, struct hello *hello)
+{
+    hello->sni = body->left > 0;
+    if (!read_bytes(body, 3)) /* length of the list, type */
+        return;
+    hello->name_len = read_16(body);
+    hello->name = read_bytes(body, hello->name_len);
+}
+
 static void read_extensions(struct reader *reader, struct hello *hello)
 {
     read_16(reader);
@@ -76,7 +86,7 @@ static void read_extensions(struct reader *reader, struct hello *hello)
         if (!(body.at = read_bytes(reader, len)))
             return;
         if (type == 0) {
-            hello->sni = len > 0;
+            read_name(&body, hello);
         } else if (type == 43) {
             hello->listed = 0;
             for (size_t left = read_8(&body); left >= 2 && body.left >= 2; left -= 2)
@@ -118,9 +128,18 @@ static bool read_hello2(struct reader *reader, struct hello *hello)
     return hello->ciphers && reader->left == rest;
 }
 
-enum hello_state hello_read(const uint8_t *at, size_t len, struct hello *hello, size_t *record_len)
+/* Another record, such as an alert, or something else altogether. */
+static size_t alien_len(const uint8_t *at, size_t len)
 {
-    *hello = (struct hello){0};
+    if (len < 5 || at[0] < 20 || at[0] > 23 || at[1] != 3)
+        return len;
+    size_t record = 5 + ((size_t)at[3] << 8 | at[4]);
+    return record < len ? record : len;
+}
+
+enum hello_state hello_read(const uint8_t *at, size_t len, struct hello *hello)
+{
+    *hello = (struct hello){.len = alien_len(at, len)};
     if (len == 0)
         return HELLO_MORE;
     if (at[0] != 0x16 && !(at[0] & 0x80))
@@ -134,7 +153,7 @@ enum hello_state hello_read(const uint8_t *at, size_t len, struct hello *hello, 
         return HELLO_ALIEN;
     if (len < header + body)
         return HELLO_MORE;
-    *record_len = header + body;
+    hello->len = header + body;
     struct reader reader = {at + header, body};
     bool read = v2 ? read_hello2(&reader, hello) : read_hello(&reader, hello);
     return read ? HELLO_READ : HELLO_ALIEN;

@@ -56,14 +56,27 @@ static void on_capability(struct conn *conn)
 static void on_login(struct conn *conn, char *line)
 {
     const char *name = line_word(&line), *password = line_word(&line);
-    if (conn->preauth)
-        say_tagged(conn, "BAD Already authenticated");
-    else if (!*name || !*password)
+    if (!*name || !*password) {
         say_tagged(conn, "BAD Wanted: LOGIN name password");
-    else if (!login_works(conn))
-        say_tagged(conn, imap_protocol.sasl.need_tls);
+        return;
+    }
+    credentials_heard(conn, name);
+    if (conn->logged_in) {
+        say_tagged(conn, "BAD Already authenticated");
+        return;
+    }
+    if (!conn->secure && conn->config->login == LOGIN_DISABLED && !conn->config->has_login_reply)
+        say(conn, "* BAD [ALERT] Whoever listened has your password now\r\n");
+    if (login_begin(conn, true))
+        credentials_judge(conn);
+}
+
+static void on_authenticate(struct conn *conn, char *line)
+{
+    if (conn->logged_in)
+        say_tagged(conn, "BAD Already authenticated");
     else
-        credentials_came(conn);
+        sasl_begin(conn, line);
 }
 
 static void imap_line(struct conn *conn, char *line)
@@ -89,7 +102,7 @@ static void imap_line(struct conn *conn, char *line)
     } else if (word_is(command, "LOGIN")) {
         on_login(conn, line);
     } else if (word_is(command, "AUTHENTICATE")) {
-        sasl_begin(conn, line);
+        on_authenticate(conn, line);
     } else if (word_is(command, "LOGOUT")) {
         say(conn, "* BYE Logging out\r\n");
         goodbye(conn, "OK Logout completed");
@@ -122,9 +135,12 @@ const struct protocol imap_protocol = {
     .sasl =
         {
             .challenge = "+ ",
+            .in = "OK Logged in",
             .failed = "NO [AUTHENTICATIONFAILED] No such user or password",
             .cancelled = "BAD Authentication cancelled",
             .need_tls = "NO [PRIVACYREQUIRED] No plaintext login without TLS",
+            .bare = "NO",
+            .later = "NO [UNAVAILABLE] The user database is not there for the moment",
             .unsupported = "NO Unsupported mechanism",
         },
 };

@@ -41,6 +41,7 @@ struct place {
     struct peer_place counts;
     uint64_t window_start; /* ms */
     uint32_t window_count;
+    uint32_t logins;
 };
 struct places {
     struct place *at;
@@ -71,13 +72,14 @@ struct hello {
     bool v2;           /* in the form of SSLv2 */
     unsigned versions; /* set of enum peer_version that the client takes, by client_version */
     unsigned listed;   /* and by supported_versions, which servers without TLS 1.2 do not know */
+    size_t len;        /* of the record, with its header */
     bool sni;
-    const uint8_t *session_id, *ciphers; /* both into the record */
-    size_t session_id_len, ciphers_len;
+    const uint8_t *session_id, *ciphers, *name; /* into the record */
+    size_t session_id_len, ciphers_len, name_len;
 };
 enum hello_state { HELLO_MORE, HELLO_READ, HELLO_ALIEN };
-/* Looks at the first record. *record_len is its length with the header, once HELLO_READ. */
-enum hello_state hello_read(const uint8_t *at, size_t len, struct hello *hello, size_t *record_len);
+/* Looks at the first record. If that is no ClientHello, hello->len is how far it goes. */
+enum hello_state hello_read(const uint8_t *at, size_t len, struct hello *hello);
 
 enum { ANSWER_MAX = 12288 };
 /* ServerHello and, but for TLS 1.3, Certificate and ServerHelloDone. Returns the length, 0: too
@@ -134,7 +136,8 @@ struct conn {
     gnutls_session_t session;
 
     /* The dialogue's */
-    bool secure, preauth, greeted_by_name, pbsz;
+    bool secure, logged_in, greeted_by_name, pbsz;
+    bool upgrading;        /* inject=clear: TLS begins when what was heard has been done */
     int sasl_steps;        /* answers still to come; 0: no exchange runs */
     char tag[TAG_MAX + 2]; /* with its space; empty but in IMAP */
 };
@@ -158,7 +161,8 @@ void conn_deafen(struct conn *conn);                             /* hear nothing
 /* Say static data again and again, as fast as it is taken. */
 void conn_flood(struct conn *conn, const void *unit, size_t len);
 void conn_pause(struct conn *conn, unsigned ms, void (*resume)(struct conn *));
-void conn_greet(struct conn *conn); /* when its time has come */
+void conn_suspect(struct conn *conn); /* a login command was heard: banned= */
+void conn_greet(struct conn *conn);   /* when its time has come */
 
 /* ---- dialogue.c ---- */
 
@@ -168,7 +172,7 @@ struct upgrade {
 };
 /* One credential exchange: `challenge` is said as it is, the others behind the tag. */
 struct sasl {
-    const char *challenge, *failed, *cancelled, *need_tls, *unsupported;
+    const char *challenge, *in, *failed, *cancelled, *need_tls, *bare, *later, *unsupported;
 };
 struct protocol {
     const char *greeting[GREETING_FLOOD + 1]; /* by kind; NULL: none for this protocol */
@@ -189,7 +193,8 @@ char *line_word(char **line); /* cuts the next word off; "" at the end */
 bool word_is(const char *word, const char *upper);
 
 bool login_announced(const struct conn *conn);
-bool login_works(const struct conn *conn);
+/* Is a password asked for? If not, it is refused here. by_name: LOGIN, USER and PASS, not AUTH. */
+bool login_begin(struct conn *conn, bool by_name);
 bool starttls_advertised(const struct conn *conn);
 
 enum { CAPS_ITEMS = 32, CAPS_ITEM = 64 };
@@ -204,8 +209,11 @@ void caps_make(const struct conn *conn, const struct caps *defaults, struct caps
 void caps_say(struct conn *conn, const char *reply);
 
 void upgrade_begin(struct conn *conn);
+void upgrade_failed(struct conn *conn);                      /* the handshake: after-failure= */
+void login_heard(struct conn *conn, const char *name);       /* counts a login without a password */
+void credentials_heard(struct conn *conn, const char *name); /* counts a login with one */
 void sasl_begin(struct conn *conn, char *line);    /* line: MECHANISM [initial response] */
-void credentials_came(struct conn *conn);          /* counts, and says no */
+void credentials_judge(struct conn *conn);         /* says no, or yes */
 void goodbye(struct conn *conn, const char *text); /* LOGOUT, QUIT: polite */
 void imap_greet_caps(struct conn *conn);
 

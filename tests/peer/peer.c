@@ -305,6 +305,11 @@ static void conn_lines(struct conn *conn)
     enum phase phase = conn->phase;
     while (conn->phase == phase && !conn->held && conn_line(conn, line))
         dialogue_line(conn, line);
+    if (conn->upgrading && conn->phase == PHASE_CLEAR) {
+        conn->upgrading = false;
+        bytes_free(&conn->lines);
+        conn->phase = PHASE_HELLO;
+    }
 }
 
 /* Takes the connection as far as what was heard allows. */
@@ -316,8 +321,11 @@ static void conn_work(struct conn *conn)
         tls_hello(conn);
     if (!conn->held && conn->phase == PHASE_HANDSHAKE)
         tls_handshake(conn);
+    if (!conn->held && conn->phase == PHASE_CLEAR)
+        conn_lines(conn); /* the handshake failed, and it goes on */
     if (!conn->held && conn->phase == PHASE_SECURE) {
-        conn_lines(conn); /* what was injected, or heard in the pause */
+        if (conn->config->inject != INJECT_DELAYED)
+            conn_lines(conn); /* what was injected, or heard in the pause */
         while (!conn->held && conn->phase == PHASE_SECURE && tls_receive(conn))
             conn_lines(conn);
     }
@@ -385,6 +393,20 @@ static bool address_within(const uint8_t address[16], const uint8_t net[16], uns
     return bits % 8 == 0 || (address[bits / 8] ^ net[bits / 8]) >> (8 - bits % 8) == 0;
 }
 
+void conn_suspect(struct conn *conn)
+{
+    struct place *place = places_get(&conn->listener->peer->places, conn->local, NO_LISTENER);
+    if (place)
+        place->logins++;
+}
+
+static bool conn_banned(const struct conn *conn)
+{
+    const struct place *place =
+        places_find(&conn->listener->peer->places, conn->local, NO_LISTENER);
+    return conn->config->banned > 0 && place && place->logins >= conn->config->banned;
+}
+
 /* limit= and max-open=: is this one too many? */
 static bool conn_too_many(struct conn *conn)
 {
@@ -432,7 +454,7 @@ static struct conn *conn_new(struct listener *listener)
 static void conn_begin(struct conn *conn)
 {
     const struct peer_config *config = conn->config;
-    if (!address_within(conn->local, config->address, config->bits)) {
+    if (!address_within(conn->local, config->address, config->bits) || conn_banned(conn)) {
         conn->ending = ENDING_RESET;
         conn_close(conn);
         return;
@@ -637,8 +659,11 @@ static void report_listener(const struct listener *listener, FILE *file)
             script_mode(config->mode));
     fprintf(file, "\"accepted\": %ju, \"open\": %ju, \"max_open\": %ju, \"busy\": %ju, ",
             (uintmax_t)s->accepted, (uintmax_t)s->open, (uintmax_t)s->max_open, (uintmax_t)s->busy);
-    fprintf(file, "\"handshakes\": %ju, \"polite\": %ju, \"credentials\": %ju}",
-            (uintmax_t)s->handshakes, (uintmax_t)s->polite, (uintmax_t)s->credentials);
+    fprintf(file, "\"handshakes\": %ju, \"polite\": %ju, ", (uintmax_t)s->handshakes,
+            (uintmax_t)s->polite);
+    fprintf(file, "\"logins\": %ju, \"injections\": %ju, ", (uintmax_t)s->logins,
+            (uintmax_t)s->injections);
+    fprintf(file, "\"credentials\": %ju, \"user\": \"%s\"}", (uintmax_t)s->credentials, s->user);
 }
 
 int peer_report(const struct peer *peer, FILE *file)

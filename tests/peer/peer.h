@@ -25,11 +25,27 @@
  *                   literal (imap: behind an untagged literal that looks like the end)
  *     caps-clear=   A,B,... the exact capability list before TLS, and
  *     caps-tls=     inside it; otherwise they follow from starttls= and login=
- *     login=        what is the matter with plaintext logins without TLS:
- *                   disabled (announced so, and refused) | allowed (a password is asked for)
- *                   announced (as disabled, but a password is asked for)
+ *     login=        what is the matter with plaintext logins without TLS. Inside TLS they work, and
+ *                   there are no accounts: every password is wrong, and counted.
+ *                   Announced as disabled, and refused in these ways:
+ *                     disabled (with the code or the words for it)
+ *                     bare (NO, -ERR, 5xx and nothing else) | late (for the moment: 454, 421,
+ *                     [UNAVAILABLE], [SYS/TEMP]) | silent (no answer)
+ *                     evaluated (AUTH as disabled, but LOGIN and PASS are looked at: 530,
+ *                     [AUTHENTICATIONFAILED], [AUTH])
+ *                   announced (as disabled, but a password is asked for, and looked at)
+ *                   allowed (not disabled: a password is asked for, and looked at)
  *                   unannounced (not as disabled, but refused)
- *                   There are no accounts: every password is wrong, and counted.
+ *                   in (not disabled: every password is right, FTP asks for none)
+ *     login-reply=  raw text of every such refusal in clear, also that of a password; the IMAP tag
+ *                   comes before its last line. A server that says 421 or * BYE so hangs up.
+ *     anonymous=    no | yes (ftp: USER anonymous is asked for a password whatever login= says)
+ *     required=     no | yes (smtp: until TLS 530 to all but EHLO, NOOP, QUIT and STARTTLS)
+ *     prot=         ftp, inside TLS, PROT P: ok | refused (536) | unavailable (431)
+ *                   login (503 and 530: not before a login) | unknown (500, and not a feature)
+ *     ccc=          ftp, inside TLS: refused (534) | allowed (200, and nothing more)
+ *     middlebox=    something on the way rewrites: none | caps (smtp: STARTTLS becomes XXXXXXXA,
+ *                   and is unknown) | banner (smtp: 220 and asterisks)
  *
  *   The upgrade (clear ports only)
  *     starttls=     offer | hidden (works, not advertised) | none
@@ -38,8 +54,15 @@
  *                   trailing (plaintext behind the positive reply, in the same segment)
  *                   late (the same in a segment of its own)
  *                   334 (ftp: for 234) | ssl-only (ftp: AUTH SSL, not AUTH TLS)
- *     inject=       sound (drops what came with the command) | vulnerable (runs it inside TLS)
- *                   refuse (error, close)
+ *     inject=       what becomes of commands that came in one segment with the upgrade command:
+ *                   sound (they are dropped) | vulnerable (run inside TLS as soon as it is up)
+ *                   delayed (run inside TLS, but not before something has come there)
+ *                   refuse (error, close) | clear (run before TLS begins)
+ *                   break (taken as the beginning of the handshake, which fails)
+ *     after-failure=    of the handshake: close | clear (goes on in clear)
+ *     greet-again=  no | yes (a greeting inside TLS, too)
+ *     inside=       the upgrade inside TLS, on implicit ports too: sound (neither listed nor
+ *                   accepted) | listed | accepted (a yes, and nothing more)
  *
  *   TLS
  *     versions=     1.2,1.3 or any of ssl2,ssl3,1.0,1.1,1.2,1.3; ssl2 and ssl3 are played: their
@@ -52,7 +75,9 @@
  *                   alerts (endless warnings) | break (closes after the Certificate)
  *     cert=         good | rsa | expired | selfsigned | wrongname | weakkey | chain
  *     client-cert=  none | request | require
- *     sni=          ignored | required (alert 112 without)
+ *     sni=          ignored | required (alert 112 without) | known (alert 112 for any name but
+ *                   mail.demo.test and localhost)
+ *     alpn=         ignored | enforced (alert 120 if the protocol is not among those offered)
  *     hello-max=    N: closes when the ClientHello's record has more bytes
  *
  *   The connection
@@ -60,6 +85,8 @@
  *     cut=          close:N | reset:N    ends after N bytes were sent; 0: right after accept
  *     limit=        N/SECONDS: more connections to an address in that time get greeting=busy
  *     max-open=     N: more at once to an address get greeting=busy
+ *     banned=       N: an address, all its ports together, that has heard N login commands resets
+ *                   every new connection; clients are not told apart
  *
  * Everything runs on the caller's loop and nothing blocks. A connection costs about 1.5 KiB,
  * with GnuTLS some 15 KiB, and its buffers have caps: a client that goes beyond them is cut off.
@@ -100,7 +127,20 @@ enum peer_caps {
     CAPS_TAGGED,
     CAPS_LITERAL
 };
-enum peer_login { LOGIN_DISABLED, LOGIN_ALLOWED, LOGIN_ANNOUNCED, LOGIN_UNANNOUNCED };
+enum peer_login {
+    LOGIN_DISABLED,
+    LOGIN_BARE,
+    LOGIN_LATE,
+    LOGIN_SILENT,
+    LOGIN_EVALUATED,
+    LOGIN_ANNOUNCED,
+    LOGIN_ALLOWED,
+    LOGIN_UNANNOUNCED,
+    LOGIN_IN
+};
+enum peer_prot { PROT_OK, PROT_REFUSED, PROT_UNAVAILABLE, PROT_LOGIN, PROT_UNKNOWN };
+enum peer_ccc { CCC_REFUSED, CCC_ALLOWED };
+enum peer_middlebox { MIDDLEBOX_NONE, MIDDLEBOX_CAPS, MIDDLEBOX_BANNER };
 enum peer_starttls {
     STARTTLS_OFFER,
     STARTTLS_HIDDEN,
@@ -115,7 +155,16 @@ enum peer_starttls {
     STARTTLS_334,
     STARTTLS_SSL_ONLY
 };
-enum peer_inject { INJECT_SOUND, INJECT_VULNERABLE, INJECT_REFUSE };
+enum peer_inject {
+    INJECT_SOUND,
+    INJECT_VULNERABLE,
+    INJECT_DELAYED,
+    INJECT_REFUSE,
+    INJECT_CLEAR,
+    INJECT_BREAK
+};
+enum peer_after_failure { AFTER_FAILURE_CLOSE, AFTER_FAILURE_CLEAR };
+enum peer_inside { INSIDE_SOUND, INSIDE_LISTED, INSIDE_ACCEPTED };
 enum peer_version { /* bits of a set, in order */
                     VERSION_SSL2 = 1,
                     VERSION_SSL3 = 2,
@@ -145,6 +194,8 @@ enum peer_cert {
     CERT_CHAIN
 };
 enum peer_client_cert { CLIENT_CERT_NONE, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
+enum peer_sni { SNI_IGNORED, SNI_REQUIRED, SNI_KNOWN };
+enum peer_alpn { ALPN_IGNORED, ALPN_ENFORCED };
 enum peer_cut { CUT_NEVER, CUT_CLOSE, CUT_RESET };
 
 enum { PEER_TEXT_MAX = 512 };
@@ -155,18 +206,20 @@ struct peer_config {
     unsigned bits;       /* of 128; 128: a single address */
     uint16_t port;
     int protocol, mode;
-    int greeting, caps, login, starttls, inject, refuse, tls, cert, client_cert, cut;
-    unsigned versions;       /* set of enum peer_version */
-    unsigned refuse_alert;   /* for REFUSE_ALERT */
-    unsigned refuse_version; /* for REFUSE_CHOOSE */
-    bool sni_required;
-    unsigned greeting_delay, drip; /* ms, 0: none */
-    unsigned hello_max;            /* 0: any */
+    int greeting, caps, login, prot, ccc, middlebox, starttls, inject, after_failure, inside,
+        refuse, tls, cert, client_cert, sni, alpn, cut;
+    int anonymous, required, greet_again; /* 0 or 1 */
+    unsigned versions;                    /* set of enum peer_version */
+    unsigned refuse_alert;                /* for REFUSE_ALERT */
+    unsigned refuse_version;              /* for REFUSE_CHOOSE */
+    unsigned greeting_delay, drip;        /* ms, 0: none */
+    unsigned hello_max;                   /* 0: any */
     uint64_t cut_after;
-    unsigned limit, limit_seconds, max_open; /* 0: none */
-    bool has_greeting_text, has_caps_clear, has_caps_tls;
+    unsigned limit, limit_seconds, max_open, banned; /* 0: none */
+    bool has_greeting_text, has_login_reply, has_caps_clear, has_caps_tls;
     size_t greeting_text_len;
     char greeting_text[PEER_TEXT_MAX];
+    char login_reply[PEER_TEXT_MAX]; /* without its last CRLF */
     char caps_clear[PEER_TEXT_MAX], caps_tls[PEER_TEXT_MAX];
 };
 
@@ -182,7 +235,10 @@ struct peer_stats {
     uint64_t busy;        /* turned away by limit= or max-open= */
     uint64_t handshakes;  /* finished, by GnuTLS */
     uint64_t polite;      /* ended by LOGOUT or QUIT */
+    uint64_t logins;      /* login commands without a password, but for USER anonymous */
+    uint64_t injections;  /* connections with something in one segment with the upgrade command */
     uint64_t credentials; /* passwords that were sent, right away or when asked */
+    char user[80];        /* the last name given by LOGIN or USER; what is odd in it as ? */
 };
 
 /* Reads one line. 1: a listener, 0: nothing in it, -1: error. */

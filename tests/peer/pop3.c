@@ -40,14 +40,29 @@ static void on_auth(struct conn *conn, char *line)
 
 static void on_user(struct conn *conn, const char *name)
 {
-    if (!login_works(conn)) {
-        say_tagged(conn, pop3_protocol.sasl.need_tls);
-    } else if (!*name) {
-        say_tagged(conn, "-ERR Wanted: USER name");
-    } else {
-        conn->greeted_by_name = true;
-        say_tagged(conn, "+OK Send PASS");
+    if (conn->logged_in) {
+        say_tagged(conn, "-ERR Not now");
+        return;
     }
+    if (!*name) {
+        say_tagged(conn, "-ERR Wanted: USER name");
+        return;
+    }
+    login_heard(conn, name);
+    if (!login_begin(conn, true))
+        return;
+    conn->greeted_by_name = true;
+    say_tagged(conn, "+OK Send PASS");
+}
+
+static void on_pass(struct conn *conn)
+{
+    credentials_heard(conn, "");
+    if (conn->greeted_by_name)
+        credentials_judge(conn);
+    else
+        say_tagged(conn, "-ERR Not now");
+    conn->greeted_by_name = false;
 }
 
 static void pop3_line(struct conn *conn, char *line)
@@ -59,16 +74,14 @@ static void pop3_line(struct conn *conn, char *line)
         upgrade_begin(conn);
     } else if (word_is(command, "USER")) {
         on_user(conn, line);
-    } else if (word_is(command, "PASS") && conn->greeted_by_name) {
-        conn->greeted_by_name = false;
-        credentials_came(conn);
+    } else if (word_is(command, "PASS")) {
+        on_pass(conn);
     } else if (word_is(command, "AUTH")) {
         on_auth(conn, line);
     } else if (word_is(command, "QUIT")) {
         goodbye(conn, "+OK Logging out");
-    } else if (word_is(command, "NOOP") || word_is(command, "RSET") || word_is(command, "STAT") ||
-               word_is(command, "PASS")) {
-        say_tagged(conn, "-ERR Not now");
+    } else if (word_is(command, "NOOP") || word_is(command, "RSET") || word_is(command, "STAT")) {
+        say_tagged(conn, conn->logged_in ? "+OK" : "-ERR Not now");
     } else {
         say_tagged(conn, "-ERR Unknown command");
     }
@@ -97,9 +110,12 @@ const struct protocol pop3_protocol = {
     .sasl =
         {
             .challenge = "+ ",
+            .in = "+OK Logged in",
             .failed = "-ERR [AUTH] No such user or password",
             .cancelled = "-ERR Authentication cancelled",
             .need_tls = "-ERR [AUTH] No plaintext login without TLS",
+            .bare = "-ERR",
+            .later = "-ERR [SYS/TEMP] The user database is not there for the moment",
             .unsupported = "-ERR Unsupported mechanism",
         },
 };

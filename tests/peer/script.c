@@ -39,6 +39,11 @@ static const struct word caps[] = {{"ok", CAPS_OK},
 static const struct word logins[] = {{"disabled", LOGIN_DISABLED},
                                      {"allowed", LOGIN_ALLOWED},
                                      {"announced", LOGIN_ANNOUNCED},
+                                     {"bare", LOGIN_BARE},
+                                     {"late", LOGIN_LATE},
+                                     {"silent", LOGIN_SILENT},
+                                     {"evaluated", LOGIN_EVALUATED},
+                                     {"in", LOGIN_IN},
                                      {"unannounced", LOGIN_UNANNOUNCED},
                                      {0}};
 static const struct word starttlss[] = {{"offer", STARTTLS_OFFER},
@@ -54,8 +59,24 @@ static const struct word starttlss[] = {{"offer", STARTTLS_OFFER},
                                         {"334", STARTTLS_334},
                                         {"ssl-only", STARTTLS_SSL_ONLY},
                                         {0}};
-static const struct word injects[] = {
-    {"sound", INJECT_SOUND}, {"vulnerable", INJECT_VULNERABLE}, {"refuse", INJECT_REFUSE}, {0}};
+static const struct word injects[] = {{"sound", INJECT_SOUND},
+                                      {"vulnerable", INJECT_VULNERABLE},
+                                      {"delayed", INJECT_DELAYED},
+                                      {"refuse", INJECT_REFUSE},
+                                      {"clear", INJECT_CLEAR},
+                                      {"break", INJECT_BREAK},
+                                      {0}};
+static const struct word after_failures[] = {
+    {"close", AFTER_FAILURE_CLOSE}, {"clear", AFTER_FAILURE_CLEAR}, {0}};
+static const struct word insides[] = {
+    {"sound", INSIDE_SOUND}, {"listed", INSIDE_LISTED}, {"accepted", INSIDE_ACCEPTED}, {0}};
+static const struct word prots[] = {
+    {"ok", PROT_OK},       {"refused", PROT_REFUSED}, {"unavailable", PROT_UNAVAILABLE},
+    {"login", PROT_LOGIN}, {"unknown", PROT_UNKNOWN}, {0}};
+static const struct word cccs[] = {{"refused", CCC_REFUSED}, {"allowed", CCC_ALLOWED}, {0}};
+static const struct word middleboxes[] = {
+    {"none", MIDDLEBOX_NONE}, {"caps", MIDDLEBOX_CAPS}, {"banner", MIDDLEBOX_BANNER}, {0}};
+static const struct word answers[] = {{"no", 0}, {"yes", 1}, {0}};
 static const struct word versions[] = {{"ssl2", VERSION_SSL2},
                                        {"ssl3", VERSION_SSL3},
                                        {"1.0", VERSION_TLS10},
@@ -75,6 +96,10 @@ static const struct word client_certs[] = {{"none", CLIENT_CERT_NONE},
                                            {"request", CLIENT_CERT_REQUEST},
                                            {"require", CLIENT_CERT_REQUIRE},
                                            {0}};
+
+static const struct word snis[] = {
+    {"ignored", SNI_IGNORED}, {"required", SNI_REQUIRED}, {"known", SNI_KNOWN}, {0}};
+static const struct word alpns[] = {{"ignored", ALPN_IGNORED}, {"enforced", ALPN_ENFORCED}, {0}};
 
 static bool word_find(const struct word *words, const char *name, int *value)
 {
@@ -224,12 +249,6 @@ static bool set_limit(struct peer_config *config, char *value)
            read_number(slash + 1, 1, 86400, &config->limit_seconds);
 }
 
-static bool set_sni(struct peer_config *config, const char *value)
-{
-    config->sni_required = strcmp(value, "required") == 0;
-    return config->sni_required || strcmp(value, "ignored") == 0;
-}
-
 static bool set_greeting_text(struct peer_config *config, const char *value, size_t len)
 {
     config->has_greeting_text = true;
@@ -244,6 +263,14 @@ static bool set_greeting_text(struct peer_config *config, const char *value, siz
     return true;
 }
 
+static bool set_login_reply(struct peer_config *config, char *value)
+{
+    size_t len = strlen(value);
+    while (len > 0 && strchr("\r\n", value[len - 1]))
+        value[--len] = '\0';
+    return read_text(value, config->login_reply, &config->has_login_reply);
+}
+
 enum { KEY_UNKNOWN = -1, KEY_BAD, KEY_SET };
 
 static int set_key(struct peer_config *c, const char *key, char *value, size_t len)
@@ -256,11 +283,21 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         {"greeting", greetings, &c->greeting},
         {"caps", caps, &c->caps},
         {"login", logins, &c->login},
+        {"anonymous", answers, &c->anonymous},
+        {"required", answers, &c->required},
+        {"prot", prots, &c->prot},
+        {"ccc", cccs, &c->ccc},
+        {"middlebox", middleboxes, &c->middlebox},
         {"starttls", starttlss, &c->starttls},
         {"inject", injects, &c->inject},
+        {"after-failure", after_failures, &c->after_failure},
+        {"greet-again", answers, &c->greet_again},
+        {"inside", insides, &c->inside},
         {"tls", tlss, &c->tls},
         {"cert", certs, &c->cert},
         {"client-cert", client_certs, &c->client_cert},
+        {"sni", snis, &c->sni},
+        {"alpn", alpns, &c->alpn},
     };
     const struct {
         const char *key;
@@ -270,6 +307,7 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         {"drip", &c->drip},
         {"hello-max", &c->hello_max},
         {"max-open", &c->max_open},
+        {"banned", &c->banned},
     };
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++)
         if (strcmp(key, choices[i].key) == 0)
@@ -279,6 +317,8 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
             return read_number(value, 1, 3600000, numbers[i].value);
     if (strcmp(key, "greeting-text") == 0)
         return set_greeting_text(c, value, len);
+    if (strcmp(key, "login-reply") == 0)
+        return set_login_reply(c, value);
     if (strcmp(key, "caps-clear") == 0)
         return read_text(value, c->caps_clear, &c->has_caps_clear);
     if (strcmp(key, "caps-tls") == 0)
@@ -291,8 +331,6 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         return set_cut(c, value);
     if (strcmp(key, "limit") == 0)
         return set_limit(c, value);
-    if (strcmp(key, "sni") == 0)
-        return set_sni(c, value);
     return KEY_UNKNOWN;
 }
 
@@ -321,8 +359,15 @@ static const char *config_nonsense(const struct peer_config *c)
         return "this caps= is for imap";
     if (c->starttls >= STARTTLS_334 && c->protocol != PEER_FTP)
         return "this starttls= is for ftp";
+    if ((c->prot || c->ccc || c->anonymous) && c->protocol != PEER_FTP)
+        return "prot=, ccc= and anonymous= are for ftp";
+    if ((c->required || c->middlebox) && c->protocol != PEER_SMTP)
+        return "required= and middlebox= are for smtp";
     if (c->starttls != STARTTLS_OFFER && c->mode == PEER_IMPLICIT)
         return "an implicit port has no starttls=";
+    if ((c->inject || c->after_failure || c->greet_again || c->required || c->middlebox) &&
+        c->mode == PEER_IMPLICIT)
+        return "what concerns the upgrade is not for an implicit port";
     if (!caps_fit(c->caps_clear) || !caps_fit(c->caps_tls))
         return "capabilities: 32 at most, of 63 characters";
     return NULL;

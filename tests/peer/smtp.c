@@ -4,6 +4,28 @@
 #include "inside.h"
 #include <string.h>
 
+static bool is_masked(const struct conn *conn)
+{
+    return conn->config->middlebox == MIDDLEBOX_CAPS && !conn->secure;
+}
+
+/* RFC 3207 section 4: what is left without TLS where TLS is required. */
+static bool is_allowed(const struct conn *conn, const char *command)
+{
+    return !conn->config->required || conn->secure || word_is(command, "EHLO") ||
+           word_is(command, "NOOP") || word_is(command, "QUIT") || word_is(command, "STARTTLS");
+}
+
+static void on_starttls(struct conn *conn, const char *line)
+{
+    if (is_masked(conn))
+        say_tagged(conn, "500 5.5.2 Unknown command");
+    else if (*line)
+        say_tagged(conn, "501 5.5.4 STARTTLS has no arguments");
+    else
+        upgrade_begin(conn);
+}
+
 static void on_ehlo(struct conn *conn, const char *name)
 {
     struct caps defaults = {0}, caps;
@@ -22,7 +44,7 @@ static void on_ehlo(struct conn *conn, const char *name)
     caps_add(&defaults, "ENHANCEDSTATUSCODES");
     caps_add(&defaults, "8BITMIME");
     if (starttls_advertised(conn))
-        caps_add(&defaults, "STARTTLS");
+        caps_add(&defaults, is_masked(conn) ? "XXXXXXXA" : "STARTTLS");
     if (login_announced(conn))
         caps_add(&defaults, "AUTH PLAIN LOGIN");
     caps_make(conn, &defaults, &caps);
@@ -43,17 +65,16 @@ static void on_helo(struct conn *conn, const char *name)
 static void smtp_line(struct conn *conn, char *line)
 {
     const char *command = line_word(&line);
-    if (word_is(command, "EHLO")) {
+    if (!is_allowed(conn, command)) {
+        say_tagged(conn, smtp_protocol.sasl.need_tls);
+    } else if (word_is(command, "EHLO")) {
         on_ehlo(conn, line);
     } else if (word_is(command, "HELO")) {
         on_helo(conn, line);
     } else if (word_is(command, "NOOP") || word_is(command, "RSET")) {
         say_tagged(conn, "250 2.0.0 Ok");
     } else if (word_is(command, "STARTTLS")) {
-        if (*line)
-            say_tagged(conn, "501 5.5.4 STARTTLS has no arguments");
-        else
-            upgrade_begin(conn);
+        on_starttls(conn, line);
     } else if (word_is(command, "QUIT")) {
         goodbye(conn, "221 2.0.0 Bye");
     } else if (word_is(command, "VRFY")) {
@@ -100,9 +121,12 @@ const struct protocol smtp_protocol = {
     .sasl =
         {
             .challenge = "334 ",
+            .in = "235 2.7.0 Logged in",
             .failed = "535 5.7.8 No such user or password",
             .cancelled = "501 5.7.0 Authentication cancelled",
             .need_tls = "530 5.7.0 Must issue a STARTTLS command first",
+            .bare = "554",
+            .later = "454 4.7.0 Temporary authentication failure",
             .unsupported = "504 5.5.4 Unsupported mechanism",
         },
 };

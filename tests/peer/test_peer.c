@@ -185,6 +185,10 @@ static void test_parse_errors(void **state)
         {"127.0.0.1 25 smtp clear refuse=alert:256", "bad value of: refuse"},
         {"127.0.0.1 25 smtp clear greeting=preauth", "is for imap"},
         {"127.0.0.1 25 smtp implicit starttls=none", "an implicit port has no starttls="},
+        {"127.0.0.1 25 smtp implicit inject=clear", "not for an implicit port"},
+        {"127.0.0.1 25 smtp clear prot=refused", "are for ftp"},
+        {"127.0.0.1 21 ftp clear required=yes", "are for smtp"},
+        {"127.0.0.1 21 ftp clear anonymous=1", "bad value of: anonymous"},
         {"127.0.0.1 25 smtp clear greeting-text=\"x", "bad quoting"},
         {"127.0.0.1 25 smtp clear greeting-text=\"\\xg0\"", "bad quoting"},
     };
@@ -485,27 +489,377 @@ static void test_versions_real(void **state)
     farm_stop(&farm);
 }
 
+/* ---- what comes with the upgrade command ---- */
+
+/* What is said to play it: in clear, and inside TLS where nothing may be answered yet. */
+struct upgrade_words {
+    const char *greeting, *upgrade, *injected, *yes, *answer, *next, *next_answer, *refusal;
+};
+static const struct upgrade_words upgrade_words[] = {
+    {"* OK mail.demo.test IMAP ready\r\n", "a STARTTLS\r\n", "x1 NOOP\r\n",
+     "a OK Begin TLS negotiation now\r\n", "x1 OK Nothing done\r\n", "b NOOP\r\n",
+     "b OK Nothing done\r\n", "a BAD Nothing may follow STARTTLS\r\n"},
+    {"+OK mail.demo.test POP3 ready\r\n", "STLS\r\n", "NOOP\r\n",
+     "+OK Begin TLS negotiation now\r\n", "-ERR Not now\r\n", "X\r\n", "-ERR Unknown command\r\n",
+     "-ERR Nothing may follow STLS\r\n"},
+    {"220 mail.demo.test ESMTP ready\r\n", "STARTTLS\r\n", "NOOP\r\n",
+     "220 2.0.0 Ready to start TLS\r\n", "250 2.0.0 Ok\r\n", "VRFY x\r\n", "252 2.0.0 Perhaps\r\n",
+     "554 5.5.0 SMTP synchronization error\r\n"},
+    {"220 ftp.demo.test ready.\r\n", "AUTH TLS\r\n", "NOOP\r\n",
+     "234 Proceed with negotiation.\r\n", "200 Nothing done.\r\n", "SYST\r\n",
+     "215 UNIX Type: L8\r\n", "503 Nothing may follow AUTH.\r\n"},
+};
+static const char *const protocol_names[] = {"imap", "pop3", "smtp", "ftp"};
+
+/* Opens, hears the greeting, and sends the upgrade command with the injected one in one piece. */
+static int inject(struct farm *farm, const struct upgrade_words *words)
+{
+    char both[64];
+    int fd = client_open(farm, 0, "127.77.1.1");
+    client_expect(farm, fd, words->greeting);
+    snprintf(both, sizeof both, "%s%s", words->upgrade, words->injected);
+    client_say(fd, both, strlen(both));
+    return fd;
+}
+
+static void tls_ask(struct farm *farm, struct tls_client *client, const char *command,
+                    const char *reply)
+{
+    size_t len = strlen(command);
+    assert_int_equal(gnutls_record_send(client->session, command, len), (ssize_t)len);
+    tls_expect(farm, client, reply);
+}
+
+static void injection_play(const char *inject_word, size_t protocol)
+{
+    const struct upgrade_words *words = &upgrade_words[protocol];
+    char line[80], heard[200];
+    const char *const lines[] = {line, NULL};
+    bool vulnerable = strcmp(inject_word, "vulnerable") == 0;
+    bool delayed = strcmp(inject_word, "delayed") == 0, clear = strcmp(inject_word, "clear") == 0;
+    struct tls_client client;
+    struct farm farm;
+    snprintf(line, sizeof line, "127.77.1.1 0 %s clear inject=%s", protocol_names[protocol],
+             inject_word);
+    farm_start(&farm, lines);
+    int fd = inject(&farm, words);
+    snprintf(heard, sizeof heard, "%s%s", words->yes, clear ? words->answer : "");
+    client_expect(&farm, fd, heard);
+    tls_open(&farm, &client, fd, "NORMAL");
+    if (vulnerable)
+        tls_expect(&farm, &client, words->answer);
+    snprintf(heard, sizeof heard, "%s%s", delayed ? words->answer : "", words->next_answer);
+    tls_ask(&farm, &client, words->next, heard);
+    tls_close(&client);
+    assert_int_equal(peer_stats(farm.peer, 0)->injections, 1);
+    farm_stop(&farm);
+}
+
 static void test_injection(void **state)
 {
-    static const char *const lines[] = {"127.77.1.1 0 imap clear inject=vulnerable",
+    static const char *const injects[] = {"sound", "vulnerable", "delayed", "clear"};
+    (void)state;
+    for (size_t i = 0; i < sizeof injects / sizeof *injects; i++)
+        for (size_t protocol = 0; protocol < 4; protocol++)
+            injection_play(injects[i], protocol);
+}
+
+/* The connection ends: by a refusal, or because the command is no ClientHello. */
+static void test_injection_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        const struct upgrade_words *words = &upgrade_words[i % 4];
+        bool refuse = i < 4;
+        char line[80], heard[HEARD];
+        const char *const lines[] = {line, NULL};
+        struct farm farm;
+        snprintf(line, sizeof line, "127.77.1.1 0 %s clear inject=%s", protocol_names[i % 4],
+                 refuse ? "refuse" : "break");
+        farm_start(&farm, lines);
+        int fd = inject(&farm, words);
+        const char *reply = refuse ? words->refusal : words->yes;
+        static const char alert[] = "\x15\x03\x03\x00\x02\x02\x0a<EOF>";
+        size_t len = refuse ? client_hear(&farm, fd, heard, "<EOF>", 5)
+                            : client_hear(&farm, fd, heard, alert, sizeof alert - 1);
+        assert_int_equal(len, strlen(reply) + (refuse ? 5 : sizeof alert - 1));
+        assert_memory_equal(heard, reply, strlen(reply));
+        close(fd);
+        farm_stop(&farm);
+    }
+}
+
+/* Without anything behind the command all of them are sound servers. */
+static void test_injection_of_nothing(void **state)
+{
+    static const char *const injects[] = {"vulnerable", "delayed", "refuse", "clear", "break"};
+    (void)state;
+    for (size_t i = 0; i < sizeof injects / sizeof *injects; i++) {
+        const struct upgrade_words *words = &upgrade_words[i % 4];
+        char line[80];
+        const char *const lines[] = {line, NULL};
+        struct tls_client client;
+        struct farm farm;
+        snprintf(line, sizeof line, "127.77.1.1 0 %s clear inject=%s", protocol_names[i % 4],
+                 injects[i]);
+        farm_start(&farm, lines);
+        int fd = client_open(&farm, 0, "127.77.1.1");
+        client_expect(&farm, fd, words->greeting);
+        client_ask(&farm, fd, words->upgrade, words->yes);
+        tls_open(&farm, &client, fd, "NORMAL");
+        tls_ask(&farm, &client, words->next, words->next_answer);
+        tls_close(&client);
+        assert_int_equal(peer_stats(farm.peer, 0)->injections, 0);
+        farm_stop(&farm);
+    }
+}
+
+/* The handshake is broken off by an alert; a farewell follows in clear. */
+static void test_after_failure(void **state)
+{
+    static const char *const lines[] = {"127.77.1.1 0 imap clear after-failure=clear",
+                                        "127.77.1.1 0 smtp clear after-failure=clear",
                                         "127.77.1.1 0 imap clear", NULL};
+    static const char alert[] = "\x15\x03\x01\x00\x02\x02\x28\r\nb LOGOUT\r\n";
     struct farm farm;
     (void)state;
     farm_start(&farm, lines);
-    for (size_t i = 0; i < 2; i++) {
-        struct tls_client client;
-        int fd = client_open(&farm, i, "127.77.1.1");
-        client_expect(&farm, fd, "* OK mail.demo.test IMAP ready\r\n");
-        client_ask(&farm, fd, "a STARTTLS\r\nb NOOP\r\n", "a OK Begin TLS negotiation now\r\n");
-        tls_open(&farm, &client, fd, "NORMAL");
-        if (i == 0)
-            tls_expect(&farm, &client, "b OK Nothing done\r\n");
-        assert_true(gnutls_record_send(client.session, "c LOGOUT\r\n", 10) == 10);
-        tls_expect(&farm, &client, "* BYE Logging out\r\nc OK Logout completed\r\n");
-        tls_close(&client);
-        farm_settle(&farm, i);
-        assert_int_equal(peer_stats(farm.peer, i)->polite, 1);
+    int fd = client_open(&farm, 0, "127.77.1.1");
+    client_expect(&farm, fd, upgrade_words[0].greeting);
+    client_ask(&farm, fd, upgrade_words[0].upgrade, upgrade_words[0].yes);
+    client_say(fd, alert, sizeof alert - 1);
+    client_expect(
+        &farm, fd,
+        "* BAD Wanted: tag command\r\n* BYE Logging out\r\nb OK Logout completed\r\n<EOF>");
+    close(fd);
+
+    fd = client_open(&farm, 1, "127.77.1.1");
+    client_expect(&farm, fd, upgrade_words[2].greeting);
+    client_ask(&farm, fd, upgrade_words[2].upgrade, upgrade_words[2].yes);
+    client_hello(fd, 0); /* no version in common */
+    char heard[HEARD];
+    client_hear(&farm, fd, heard, "\x15\x03\x03\x00\x02\x02\x46", 7);
+    client_ask(&farm, fd, "NOOP\r\n", "250 2.0.0 Ok\r\n");
+    close(fd);
+
+    fd = client_open(&farm, 2, "127.77.1.1");
+    client_expect(&farm, fd, upgrade_words[0].greeting);
+    client_ask(&farm, fd, upgrade_words[0].upgrade, upgrade_words[0].yes);
+    client_say(fd, alert, sizeof alert - 1);
+    client_expect(&farm, fd, "<EOF>");
+    close(fd);
+    farm_stop(&farm);
+}
+
+/* ---- behaviour in clear, and inside TLS ---- */
+
+/* A line of a script, then what is said and heard in turn. */
+struct scene {
+    const char *line;
+    const char *said_and_heard[9];
+};
+
+static size_t protocol_of(const char *line)
+{
+    size_t protocol = 0;
+    while (!strstr(line, protocol_names[protocol]))
+        protocol++;
+    return protocol;
+}
+
+static void test_logins(void **state)
+{
+    static const struct scene scenes[] = {
+        {"127.77.1.1 0 imap clear",
+         {"a AUTHENTICATE PLAIN\r\n", "a NO [PRIVACYREQUIRED] No plaintext login without TLS\r\n",
+          "b LOGIN u p\r\n",
+          "* BAD [ALERT] Whoever listened has your password now\r\n"
+          "b NO [PRIVACYREQUIRED] No plaintext login without TLS\r\n",
+          "c AUTHENTICATE GSSAPI\r\n", "c NO Unsupported mechanism\r\n"}},
+        {"127.77.1.1 0 imap clear login=allowed",
+         {"a AUTHENTICATE XOAUTH2\r\n", "+ \r\n", "*\r\n", "a BAD Authentication cancelled\r\n",
+          "b LOGIN u p\r\n", "b NO [AUTHENTICATIONFAILED] No such user or password\r\n"}},
+        {"127.77.1.1 0 imap clear login=evaluated",
+         {"a AUTHENTICATE PLAIN\r\n", "a NO [PRIVACYREQUIRED] No plaintext login without TLS\r\n",
+          "b LOGIN u p\r\n", "b NO [AUTHENTICATIONFAILED] No such user or password\r\n"}},
+        {"127.77.1.1 0 imap clear login=bare",
+         {"a AUTHENTICATE PLAIN\r\n", "a NO\r\n", "b LOGIN u p\r\n", "b NO\r\n"}},
+        {"127.77.1.1 0 imap clear login=late",
+         {"a LOGIN u p\r\n",
+          "a NO [UNAVAILABLE] The user database is not there for the moment\r\n"}},
+        {"127.77.1.1 0 imap clear login=in",
+         {"a AUTHENTICATE PLAIN\r\n", "+ \r\n", "AHUAcA==\r\n", "a OK Logged in\r\n",
+          "b STARTTLS\r\n", "b BAD TLS is not to be had now\r\n"}},
+        {"127.77.1.1 0 imap clear login-reply=\"* BAD [ALERT] no\\r\\nNO no, no\"",
+         {"a LOGIN u p\r\n", "* BAD [ALERT] no\r\na NO no, no\r\n"}},
+        {"127.77.1.1 0 imap clear login-reply=\"* BYE go\"",
+         {"a AUTHENTICATE PLAIN\r\n", "* BYE go\r\n<EOF>"}},
+        {"127.77.1.1 0 imap clear login=allowed login-reply=\"NO wrong\"",
+         {"a AUTHENTICATE PLAIN\r\n", "+ \r\n", "*\r\n", "a BAD Authentication cancelled\r\n",
+          "b LOGIN u p\r\n", "b NO wrong\r\n"}},
+        {"127.77.1.1 0 pop3 clear",
+         {"USER u\r\n", "-ERR [AUTH] No plaintext login without TLS\r\n", "PASS p\r\n",
+          "-ERR Not now\r\n", "AUTH PLAIN\r\n", "-ERR [AUTH] No plaintext login without TLS\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=evaluated",
+         {"AUTH PLAIN\r\n", "-ERR [AUTH] No plaintext login without TLS\r\n", "USER u\r\n",
+          "+OK Send PASS\r\n", "PASS p\r\n", "-ERR [AUTH] No such user or password\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=unannounced",
+         {"USER u\r\n", "-ERR [AUTH] No plaintext login without TLS\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=bare", {"USER u\r\n", "-ERR\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=late",
+         {"AUTH PLAIN\r\n", "-ERR [SYS/TEMP] The user database is not there for the moment\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=in",
+         {"USER u\r\n", "+OK Send PASS\r\n", "PASS p\r\n", "+OK Logged in\r\n", "NOOP\r\n",
+          "+OK\r\n"}},
+        {"127.77.1.1 0 pop3 clear login=announced",
+         {"AUTH PLAIN\r\n", "+ \r\n", "*\r\n", "-ERR Authentication cancelled\r\n", "USER u\r\n",
+          "+OK Send PASS\r\n"}},
+        {"127.77.1.1 0 smtp clear login=allowed",
+         {"EHLO x\r\n",
+          "250-mail.demo.test\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-ENHANCEDSTATUSCODES\r\n"
+          "250-8BITMIME\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+          "AUTH PLAIN\r\n", "334 \r\n", "*\r\n", "501 5.7.0 Authentication cancelled\r\n",
+          "AUTH PLAIN AHUAcA==\r\n", "535 5.7.8 No such user or password\r\n"}},
+        {"127.77.1.1 0 smtp clear login=late",
+         {"HELO x\r\n", "250 mail.demo.test\r\n", "AUTH PLAIN\r\n",
+          "454 4.7.0 Temporary authentication failure\r\n"}},
+        {"127.77.1.1 0 smtp clear login-reply=\"421 4.7.0 go\"",
+         {"HELO x\r\n", "250 mail.demo.test\r\n", "AUTH PLAIN\r\n", "421 4.7.0 go\r\n<EOF>"}},
+        {"127.77.1.1 0 smtp clear required=yes",
+         {"RSET\r\n", "530 5.7.0 Must issue a STARTTLS command first\r\n", "HELO x\r\n",
+          "530 5.7.0 Must issue a STARTTLS command first\r\n", "NOOP\r\n", "250 2.0.0 Ok\r\n",
+          "QUIT\r\n", "221 2.0.0 Bye\r\n<EOF>"}},
+        {"127.77.1.1 0 smtp clear middlebox=caps caps=ok",
+         {"EHLO x\r\n",
+          "250-mail.demo.test\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-ENHANCEDSTATUSCODES\r\n"
+          "250-8BITMIME\r\n250 XXXXXXXA\r\n",
+          "STARTTLS\r\n", "500 5.5.2 Unknown command\r\n"}},
+        {"127.77.1.1 0 ftp clear",
+         {"USER u\r\n", "530 Not without TLS: use AUTH TLS.\r\n", "CCC\r\n",
+          "533 There is no protection.\r\n", "PBSZ 0\r\n", "503 Bad sequence: no TLS.\r\n"}},
+        {"127.77.1.1 0 ftp clear login=evaluated",
+         {"USER u\r\n", "331 Please specify the password.\r\n", "PASS p\r\n",
+          "530 Login incorrect.\r\n"}},
+        {"127.77.1.1 0 ftp clear login=late",
+         {"USER u\r\n", "421 Too busy for the moment.\r\n<EOF>"}},
+        {"127.77.1.1 0 ftp clear login=in", {"USER u\r\n", "230 Logged in.\r\n"}},
+        {"127.77.1.1 0 ftp clear anonymous=yes",
+         {"USER u\r\n", "530 Not without TLS: use AUTH TLS.\r\n", "USER anonymous\r\n",
+          "331 Please specify the password.\r\n"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        const char *const lines[] = {scenes[i].line, NULL};
+        struct farm farm;
+        farm_start(&farm, lines);
+        int fd = client_open(&farm, 0, "127.77.1.1");
+        client_expect(&farm, fd, upgrade_words[protocol_of(scenes[i].line)].greeting);
+        for (const char *const *said = scenes[i].said_and_heard; *said; said += 2)
+            client_ask(&farm, fd, said[0], said[1]);
+        close(fd);
+        farm_stop(&farm);
     }
+}
+
+/* The same inside TLS. */
+static void test_inside(void **state)
+{
+    static const struct scene scenes[] = {
+        {"127.77.1.1 0 imap clear login=bare login-reply=\"NO clear\"",
+         {"b STARTTLS\r\n", "b BAD TLS is not to be had now\r\n", "c LOGIN u p\r\n",
+          "c NO [AUTHENTICATIONFAILED] No such user or password\r\n"}},
+        {"127.77.1.1 0 imap clear inside=listed",
+         {"b CAPABILITY\r\n",
+          "* CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE STARTTLS AUTH=PLAIN\r\n"
+          "b OK Capability completed\r\n"}},
+        {"127.77.1.1 0 imap clear inside=accepted",
+         {"b STARTTLS\r\n", "b OK Begin TLS negotiation now\r\n"}},
+        {"127.77.1.1 0 ftp clear",
+         {"PBSZ 0\r\n", "200 PBSZ=0\r\n", "PROT P\r\n", "200 Protection level set.\r\n", "CCC\r\n",
+          "534 Not by our policy.\r\n"}},
+        {"127.77.1.1 0 ftp clear prot=refused",
+         {"PBSZ 0\r\n", "200 PBSZ=0\r\n", "PROT P\r\n", "536 Protection level not supported.\r\n",
+          "PROT C\r\n", "200 Protection level set.\r\n"}},
+        {"127.77.1.1 0 ftp clear prot=unavailable",
+         {"PBSZ 0\r\n", "200 PBSZ=0\r\n", "PROT P\r\n", "431 No protection for the moment.\r\n"}},
+        {"127.77.1.1 0 ftp clear prot=login login=in",
+         {"PBSZ 0\r\n", "503 Bad sequence: log in first.\r\n", "PROT P\r\n",
+          "530 Please log in with USER and PASS.\r\n", "USER u\r\n", "230 Logged in.\r\n",
+          "PBSZ 0\r\n", "200 PBSZ=0\r\n"}},
+        {"127.77.1.1 0 ftp clear prot=unknown ccc=allowed",
+         {"PBSZ 0\r\n", "500 Unknown command.\r\n", "PROT P\r\n", "500 Unknown command.\r\n",
+          "CCC\r\n", "200 Clear from now on.\r\n"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        const struct upgrade_words *words = &upgrade_words[protocol_of(scenes[i].line)];
+        const char *const lines[] = {scenes[i].line, NULL};
+        struct tls_client client;
+        struct farm farm;
+        farm_start(&farm, lines);
+        int fd = client_open(&farm, 0, "127.77.1.1");
+        client_expect(&farm, fd, words->greeting);
+        client_ask(&farm, fd, words->upgrade, words->yes);
+        tls_open(&farm, &client, fd, "NORMAL");
+        for (const char *const *said = scenes[i].said_and_heard; *said; said += 2)
+            tls_ask(&farm, &client, said[0], said[1]);
+        tls_close(&client);
+        farm_stop(&farm);
+    }
+}
+
+/* Greets again inside TLS; a middlebox hides the first greeting. */
+static void test_greetings_around_tls(void **state)
+{
+    static const char *const lines[] = {"127.77.1.1 0 smtp clear middlebox=banner greet-again=yes",
+                                        NULL};
+    struct tls_client client;
+    struct farm farm;
+    (void)state;
+    farm_start(&farm, lines);
+    int fd = client_open(&farm, 0, "127.77.1.1");
+    client_expect(&farm, fd, "220 ****************************************2******0*****\r\n");
+    client_ask(&farm, fd, "STARTTLS\r\n", upgrade_words[2].yes);
+    tls_open(&farm, &client, fd, "NORMAL");
+    tls_expect(&farm, &client, upgrade_words[2].greeting);
+    tls_close(&client);
+    farm_stop(&farm);
+}
+
+/* The alert that a handshake with this name and this ALPN ends with, 0: it does not. */
+static unsigned hello_alert(struct farm *farm, const char *name, const char *alpn)
+{
+    struct tls_client client = {.fd = client_open(farm, 0, "127.77.1.1")};
+    gnutls_datum_t protocol = {(unsigned char *)(uintptr_t)alpn, (unsigned)strlen(alpn)};
+    int code;
+    assert_int_equal(gnutls_certificate_allocate_credentials(&client.credentials), 0);
+    assert_int_equal(gnutls_init(&client.session, GNUTLS_CLIENT | GNUTLS_NONBLOCK), 0);
+    gnutls_set_default_priority(client.session);
+    gnutls_credentials_set(client.session, GNUTLS_CRD_CERTIFICATE, client.credentials);
+    gnutls_server_name_set(client.session, GNUTLS_NAME_DNS, name, strlen(name));
+    gnutls_alpn_set_protocols(client.session, &protocol, 1, 0);
+    gnutls_transport_set_int(client.session, client.fd);
+    while ((code = gnutls_handshake(client.session)) == GNUTLS_E_AGAIN)
+        farm_turn(farm);
+    unsigned alert = code == 0 ? 0 : gnutls_alert_get(client.session);
+    tls_close(&client);
+    return alert;
+}
+
+static void test_names_and_alpn(void **state)
+{
+    static const char *const strict[] = {"127.77.1.1 0 imap implicit sni=known alpn=enforced",
+                                         NULL};
+    static const char *const lax[] = {"127.77.1.1 0 imap implicit", NULL};
+    struct farm farm;
+    (void)state;
+    farm_start(&farm, strict);
+    assert_int_equal(hello_alert(&farm, "mail.demo.test", "imap"), 0);
+    assert_int_equal(hello_alert(&farm, "mail.demo.test", "http/1.1"), 120);
+    assert_int_equal(hello_alert(&farm, "nonexistent.invalid", "imap"), 112);
+    farm_stop(&farm);
+    farm_start(&farm, lax);
+    assert_int_equal(hello_alert(&farm, "nonexistent.invalid", "http/1.1"), 0);
     farm_stop(&farm);
 }
 
@@ -547,6 +901,45 @@ static void test_counters(void **state)
                              : "-ERR [SYS/TEMP] Too many connections from your address\r\n<EOF>");
         close(fds[i]);
     }
+    farm_stop(&farm);
+}
+
+static void test_logins_are_counted(void **state)
+{
+    static const char *const lines[] = {
+        "127.77.2.3 0 imap clear login=allowed", "127.77.2.3 0 pop3 clear",
+        "127.77.2.3 0 ftp clear banned=3", "127.77.2.4 0 ftp clear banned=1", NULL};
+    struct farm farm;
+    int fds[4];
+    (void)state;
+    farm_start(&farm, lines);
+    for (size_t i = 0; i < 3; i++) {
+        static const size_t protocol[] = {0, 1, 3};
+        fds[i] = client_open(&farm, i, "127.77.2.3");
+        client_expect(&farm, fds[i], upgrade_words[protocol[i]].greeting);
+    }
+    client_ask(&farm, fds[0], "a AUTHENTICATE PLAIN\r\n", "+ \r\n");
+    client_ask(&farm, fds[0], "AHUAcA==\r\n",
+               "a NO [AUTHENTICATIONFAILED] No such user or password\r\n");
+    assert_int_equal(peer_stats(farm.peer, 0)->logins, 1);
+    assert_int_equal(peer_stats(farm.peer, 0)->credentials, 1);
+    fds[3] = client_open(&farm, 2, "127.77.2.3"); /* two so far */
+    client_expect(&farm, fds[3], upgrade_words[3].greeting);
+    close(fds[3]);
+    client_ask(&farm, fds[1], "USER x\"@y.invalid\r\n",
+               "-ERR [AUTH] No plaintext login without TLS\r\n");
+    assert_int_equal(peer_stats(farm.peer, 1)->logins, 1);
+    assert_string_equal(peer_stats(farm.peer, 1)->user, "x?@y.invalid");
+    fds[3] = client_open(&farm, 2, "127.77.2.3"); /* the ban came by the other ports */
+    client_expect(&farm, fds[3], "<RST>");
+    close(fds[3]);
+    client_ask(&farm, fds[2], "NOOP\r\n", "200 Nothing done.\r\n"); /* who is in stays in */
+    fds[3] = client_open(&farm, 3, "127.77.2.4");
+    client_expect(&farm, fds[3], upgrade_words[3].greeting);
+    client_ask(&farm, fds[3], "USER anonymous\r\n", "530 Not without TLS: use AUTH TLS.\r\n");
+    assert_int_equal(peer_stats(farm.peer, 3)->logins, 0);
+    for (size_t i = 0; i < 4; i++)
+        close(fds[i]);
     farm_stop(&farm);
 }
 
@@ -621,6 +1014,14 @@ int main(void)
         cmocka_unit_test(test_versions_refused),
         cmocka_unit_test(test_versions_real),
         cmocka_unit_test(test_injection),
+        cmocka_unit_test(test_injection_ends),
+        cmocka_unit_test(test_injection_of_nothing),
+        cmocka_unit_test(test_after_failure),
+        cmocka_unit_test(test_logins),
+        cmocka_unit_test(test_inside),
+        cmocka_unit_test(test_greetings_around_tls),
+        cmocka_unit_test(test_names_and_alpn),
+        cmocka_unit_test(test_logins_are_counted),
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_start_and_stop),
     };

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
-enum { HANDSHAKE_TURNS = 16, SAY_PIECE = 8192, ALERT_UNEXPECTED = 10, ALERT_NO_NAME = 112 };
+enum { HANDSHAKE_TURNS = 16, SAY_PIECE = 8192 };
+enum { RECORD_ALERT = 21, ALERT_UNEXPECTED = 10, ALERT_NO_NAME = 112 };
 
 gnutls_priority_t tls_priority(unsigned versions, struct peer_error *error)
 {
@@ -55,6 +56,16 @@ static ssize_t on_push(gnutls_transport_ptr_t pointer, const giovec_t *pieces, i
     return (ssize_t)sum;
 }
 
+/* alpn= */
+static bool protocol_insist(struct conn *conn)
+{
+    if (conn->config->alpn == ALPN_IGNORED)
+        return true;
+    const char *name = script_protocol(conn->config->protocol);
+    gnutls_datum_t protocol = {(unsigned char *)(uintptr_t)name, (unsigned)strlen(name)};
+    return gnutls_alpn_set_protocols(conn->session, &protocol, 1, GNUTLS_ALPN_MANDATORY) == 0;
+}
+
 static void session_begin(struct conn *conn)
 {
     static const gnutls_certificate_request_t requests[] = {
@@ -65,7 +76,8 @@ static void session_begin(struct conn *conn)
     if (gnutls_init(&conn->session, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
         gnutls_priority_set(conn->session, conn->listener->priority) < 0 ||
         gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
-                               conn->listener->cert->credentials) < 0) {
+                               conn->listener->cert->credentials) < 0 ||
+        !protocol_insist(conn)) {
         conn_reset(conn);
         return;
     }
@@ -78,11 +90,39 @@ static void session_begin(struct conn *conn)
 
 /* ---- the hello ---- */
 
-static void alert_send(struct conn *conn, unsigned number)
+/* To a first record that goes no further than `len`. */
+static void alert_send(struct conn *conn, unsigned number, size_t len)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, 2, (uint8_t)number};
     conn_send(conn, alert, sizeof alert);
-    conn_end(conn);
+    bytes_drop(&conn->in, len);
+    upgrade_failed(conn);
+}
+
+/* It is no ClientHello. Nothing is said to an alert. */
+static void hello_alien(struct conn *conn, size_t len)
+{
+    if (conn->in.at[0] != RECORD_ALERT) {
+        alert_send(conn, ALERT_UNEXPECTED, len);
+        return;
+    }
+    bytes_drop(&conn->in, len);
+    upgrade_failed(conn);
+}
+
+/* sni= */
+static bool name_fits(const struct conn *conn, const struct hello *hello)
+{
+    static const char *const known[] = {"mail.demo.test", "localhost"};
+    if (conn->config->sni == SNI_IGNORED || hello->v2)
+        return true;
+    if (conn->config->sni == SNI_REQUIRED || !hello->name)
+        return hello->sni || conn->config->sni != SNI_REQUIRED;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (hello->name_len == strlen(known[i]) &&
+            memcmp(hello->name, known[i], hello->name_len) == 0)
+            return true;
+    return false;
 }
 
 static void garbage_send(struct conn *conn)
@@ -147,7 +187,7 @@ static void hello_refuse(struct conn *conn, const struct hello *hello)
         if (hello->versions == VERSION_SSL2)
             conn_end(conn); /* SSLv2 has no such alert */
         else
-            alert_send(conn, config->refuse_alert);
+            alert_send(conn, config->refuse_alert, hello->len);
         break;
     case REFUSE_CLOSE:
         conn_end(conn);
@@ -167,20 +207,19 @@ void tls_hello(struct conn *conn)
 {
     const struct peer_config *config = conn->config;
     struct hello hello;
-    size_t len = 0;
-    enum hello_state state = hello_read(conn->in.at, conn->in.len, &hello, &len);
+    enum hello_state state = hello_read(conn->in.at, conn->in.len, &hello);
     if (state == HELLO_MORE || hello_odd(conn))
         return;
     if (state == HELLO_ALIEN) {
-        alert_send(conn, ALERT_UNEXPECTED);
+        hello_alien(conn, hello.len);
         return;
     }
     bool modern = config->versions & (VERSION_TLS12 | VERSION_TLS13);
     unsigned shared = (modern ? hello.listed : hello.versions) & config->versions;
-    if (config->hello_max > 0 && len > config->hello_max)
+    if (config->hello_max > 0 && hello.len > config->hello_max)
         conn_end(conn);
-    else if (config->sni_required && !hello.sni && !hello.v2)
-        alert_send(conn, ALERT_NO_NAME);
+    else if (!name_fits(conn, &hello))
+        alert_send(conn, ALERT_NO_NAME, hello.len);
     else if (shared & ~(unsigned)(VERSION_SSL2 | VERSION_SSL3))
         session_begin(conn);
     else if (shared)
@@ -224,7 +263,7 @@ static void handshake_done(struct conn *conn)
     conn->secure = true;
     conn->greeted_by_name = false;
     conn->phase = PHASE_SECURE;
-    if (conn->config->mode == PEER_IMPLICIT)
+    if (conn->config->mode == PEER_IMPLICIT || conn->config->greet_again)
         conn_greet(conn);
 }
 
@@ -245,7 +284,7 @@ void tls_handshake(struct conn *conn)
         handshake_done(conn);
     } else if (code != GNUTLS_E_AGAIN) {
         gnutls_alert_send_appropriate(conn->session, code);
-        conn_end(conn);
+        upgrade_failed(conn);
     }
 }
 
