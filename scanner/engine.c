@@ -86,13 +86,27 @@ static void host_register(struct host *h)
     host_wait(h);
 }
 
+/* What was tried of a service is not tried again under another name. */
+static void host_inherit(struct host *h, const struct host *from)
+{
+    for (size_t i = 0; i < h->view.count; i++)
+        for (size_t k = 0; k < from->view.count; k++) {
+            const struct observation *o = &from->view.endpoints[k];
+            const struct service *service = h->view.endpoints[i].service;
+            if (o->service->port == service->port && o->service->protocol == service->protocol)
+                trials_inherit(&h->tasks[i].endpoint, o);
+        }
+}
+
 /* Its address goes to the next host that waits for it. */
 static void host_release(struct host *h)
 {
     if (h->registered)
         tdelete(h, &h->engine->addresses, compare_hosts);
-    if (h->parked && !h->engine->stopping)
+    if (h->parked && !h->engine->stopping) {
+        host_inherit(h->parked, h);
         host_register(h->parked); /* which has the others parked behind it */
+    }
 }
 
 static void host_free(struct host *h)

@@ -34,7 +34,8 @@ static void learn(struct observation *o, enum fact fact, enum tri *value, enum a
 
 static bool login_is_worth(const struct endpoint *e)
 {
-    return endpoint_wants(e, FACTS_LOGIN) && is_open_in_clear(e) && !is_same_address(e);
+    return endpoint_wants(e, FACTS_LOGIN) && is_open_in_clear(e) && !is_same_address(e) &&
+           e->observation->login.verdict == LOGIN_NOT_TESTED;
 }
 
 /* The plaintext mechanism that the server offers, the plainest first. */
@@ -151,7 +152,8 @@ static bool injection_is_worth(const struct endpoint *e)
 {
     const struct observation *o = e->observation;
     return endpoint_wants(e, FACTS_INJECTION) && !e->implicit && o->accepted == TRI_YES &&
-           observation_knows(o, FACT_ACCEPTED) && o->handshake == HANDSHAKE_OK;
+           observation_knows(o, FACT_ACCEPTED) && o->handshake == HANDSHAKE_OK &&
+           o->injection.verdict == INJECTION_NOT_TESTED;
 }
 
 static void ask_injection(struct endpoint *e, struct probe_request *r)
@@ -211,7 +213,8 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
 
 static bool falling_back_is_worth(const struct endpoint *e)
 {
-    return e->options->exhaustive && injection_is_worth(e);
+    const struct observation *o = e->observation;
+    return e->options->exhaustive && !e->implicit && o->handshake == HANDSHAKE_OK;
 }
 
 static void ask_falling_back(struct endpoint *e, struct probe_request *r)
@@ -349,6 +352,39 @@ const struct trial trials[] = {
      absorb_renegotiation},
 };
 const size_t trials_count = sizeof trials / sizeof *trials;
+
+/* --- the same service once more --------------------------------------------------------------- */
+
+static void copy_text(struct text *to, const struct text *from)
+{
+    *to = (struct text){0};
+    if (from->data && text_set(to, span_of(from->data), strlen(from->data) + 1))
+        to->lossy = from->lossy;
+}
+
+static void copy_fact(struct observation *to, const struct observation *from, enum fact fact)
+{
+    to->why[fact] = from->why[fact];
+}
+
+void trials_inherit(struct endpoint *e, const struct observation *from)
+{
+    struct observation *o = e->observation;
+
+    if (from->login.verdict != LOGIN_NOT_TESTED) {
+        o->login = from->login;
+        copy_text(&o->login.reply, &from->login.reply);
+        o->credentials_sent = from->credentials_sent;
+        o->required = from->required;
+        o->anonymous = from->anonymous;
+        copy_fact(o, from, FACT_REQUIRED);
+        copy_fact(o, from, FACT_ANONYMOUS);
+    }
+    if (from->injection.verdict != INJECTION_NOT_TESTED) {
+        o->injection = from->injection;
+        copy_text(&o->injection.reply, &from->injection.reply);
+    }
+}
 
 /* --- what was not tried ----------------------------------------------------------------------- */
 
