@@ -47,6 +47,21 @@ static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fac
         put_truth(b, parent, name, value == TRI_YES);
 }
 
+/* A fact that most runs do not ask for: then nothing is said of it. */
+static void put_optional(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+                         enum tri value)
+{
+    if (b->o->why[fact] != CAUSE_NOT_ASKED)
+        put_tri(b, parent, name, fact, value);
+}
+
+/* What was not tested, or brought no answer, has a reason; what was answered has none. */
+static void put_reason(struct builder *b, cJSON *parent, const char *name, bool open,
+                       enum cause reason)
+{
+    put_text(b, parent, name, open ? cause_name(reason) : NULL);
+}
+
 /* --- identity --------------------------------------------------------------------------------- */
 
 const char *record_time(int64_t unix_ms, bool milliseconds, char out[RECORD_TIME_SIZE])
@@ -102,6 +117,7 @@ static void put_endpoint(struct builder *b, const struct host_view *host)
         put_text(b, e, "observed_mode", mode_name(b->o->mode));
     put_text(b, e, "host", host_text(host, text));
     put_text(b, e, "ip", host->address.family ? address_format(&host->address, text) : NULL);
+    put_text(b, e, "source_ip", b->o->source.family ? address_format(&b->o->source, text) : NULL);
     put_number(b, e, "port", service->port);
     put_text(b, e, "sni", target->name);
     cJSON *labels = put_object(b, e, "labels");
@@ -154,6 +170,27 @@ static bool was_greeted(const struct observation *o)
     return observation_knows(o, FACT_PREAUTH);
 }
 
+static void put_anomalies(struct builder *b)
+{
+    cJSON *array = put_array(b, b->root, "anomalies");
+    if (b->o->bare_lf)
+        put_text(b, array, NULL, "bare_lf");
+    if (b->o->greeted_again)
+        put_text(b, array, NULL, "greeting_after_tls");
+}
+
+static void put_injection(struct builder *b, cJSON *starttls)
+{
+    const struct injection_fact *i = &b->o->injection;
+    bool open = i->verdict == INJECTION_NOT_TESTED || i->verdict == INJECTION_INCONCLUSIVE;
+
+    put_text(b, starttls, "injection", injection_name(i->verdict));
+    put_text(b, starttls, "injection_sign", injection_sign_name(i->sign));
+    put_reason(b, starttls, "injection_reason", open, i->reason);
+    put_text(b, starttls, "injection_reply", i->reply.data);
+    put_lossy(b, "/starttls/injection_reply", i->reply.lossy);
+}
+
 static void put_starttls(struct builder *b)
 {
     static const char *const handshakes[] = {"not_tested", "ok", "failed"};
@@ -180,7 +217,12 @@ static void put_starttls(struct builder *b)
         put_number(b, s, "bytes_after_reply", o->trailing);
     else if (observation_knows(o, FACT_TRAILING))
         put_null(b, s, "bytes_after_reply");
-    put_text(b, s, "injection", "not_tested");
+    if (o->service->protocol->resets)
+        put_optional(b, s, "required", FACT_REQUIRED, o->required);
+    else
+        put_null(b, s, "required");
+    put_optional(b, s, "continues_in_clear", FACT_CONTINUES, o->continues);
+    put_injection(b, s);
 }
 
 /* A list on one side of TLS: null where that side does not exist. */
@@ -194,6 +236,20 @@ static void put_side(struct builder *b, cJSON *parent, const char *name, enum fa
     else
         put_null(b, parent, name);
     put_lossy(b, fact_path(fact), list->lossy);
+}
+
+static void put_login(struct builder *b, cJSON *auth)
+{
+    const struct login_fact *l = &b->o->login;
+    bool open = l->verdict == LOGIN_NOT_TESTED || l->verdict == LOGIN_INCONCLUSIVE;
+    cJSON *login = put_object(b, auth, "cleartext_login");
+
+    put_text(b, login, "verdict", login_verdict_name(l->verdict));
+    put_text(b, login, "confidence", confidence_name(l->confidence));
+    put_reason(b, login, "reason", open, l->reason);
+    put_text(b, login, "probe", *l->probe ? l->probe : NULL);
+    put_text(b, login, "reply", l->reply.data);
+    put_lossy(b, "/auth/cleartext_login/reply", l->reply.lossy);
 }
 
 static void put_auth(struct builder *b)
@@ -227,12 +283,29 @@ static void put_auth(struct builder *b)
     } else {
         put_null(b, auth, "mechanisms");
     }
-    cJSON *login = put_object(b, auth, "cleartext_login");
-    put_text(b, login, "verdict", "not_tested");
-    put_null(b, login, "confidence");
-    put_null(b, login, "probe");
-    put_null(b, login, "reply");
-    put_truth(b, auth, "credentials_sent", false);
+    put_login(b, auth);
+    if (o->service->protocol->data_channel)
+        put_optional(b, auth, "anonymous", FACT_ANONYMOUS, o->anonymous);
+    else
+        put_null(b, auth, "anonymous");
+    put_truth(b, auth, "credentials_sent", o->credentials_sent);
+}
+
+static void put_data_channel(struct builder *b)
+{
+    const struct observation *o = b->o;
+
+    if (!o->service->protocol->data_channel) {
+        put_null(b, b->root, "data_channel");
+        return;
+    }
+    cJSON *channel = put_object(b, b->root, "data_channel");
+    put_optional(b, channel, "protection", FACT_PROTECTION, o->protection);
+    if (observation_knows(o, FACT_PROTECTION)) {
+        put_text(b, channel, "protection_reply", o->protection_reply.data);
+        put_lossy(b, "/data_channel/protection_reply", o->protection_reply.lossy);
+    }
+    put_optional(b, channel, "ccc", FACT_CCC, o->ccc);
 }
 
 /* --- TLS -------------------------------------------------------------------------------------- */
@@ -265,6 +338,8 @@ static void put_version(struct builder *b, cJSON *array, int v)
         put_number(b, item, "alert", (uint64_t)fact->alert);
     if (fact->status == VERSION_ACCEPTED && fact->suite)
         put_suite(b, item, fact->suite);
+    if (fact->status == VERSION_ACCEPTED && fact->encrypt_then_mac != TRI_UNKNOWN)
+        put_truth(b, item, "encrypt_then_mac", fact->encrypt_then_mac == TRI_YES);
     if (fact->status == VERSION_NOT_TESTED || fact->status == VERSION_INCONCLUSIVE)
         put_text(b, item, "reason", cause_name(fact->reason));
 }
@@ -325,6 +400,11 @@ static void put_certificate(struct builder *b, cJSON *tls)
     put_usage(b, item, "key_usage", &c->key_usage);
     put_usage(b, item, "extended_key_usage", &c->purposes);
     put_truth(b, item, "self_signed", c->self_signed);
+    put_number(b, item, "version", c->version);
+    put_truth(b, item, "ocsp_url", c->ocsp);
+    put_truth(b, item, "issuer_url", c->issuer_url);
+    put_truth(b, item, "must_staple", c->must_staple);
+    put_truth(b, item, "timestamps", c->timestamped);
     put_lossy(b, "/tls/certificate/subject_dn", c->subject.lossy);
     put_lossy(b, "/tls/certificate/issuer_dn", c->issuer.lossy);
     put_lossy(b, "/tls/certificate/san_dns", c->names.lossy || c->names.full);
@@ -342,9 +422,12 @@ static void put_chain(struct builder *b, cJSON *tls)
         cJSON *item = put_object(b, array, NULL);
         put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
         put_text(b, item, "subject_dn", c->subject.data);
+        put_text(b, item, "issuer_dn", c->issuer.data);
+        put_truth(b, item, "self_signed", c->self_signed);
         put_text(b, item, "signature_algorithm", c->signature_algorithm);
+        put_text(b, item, "key_algorithm", c->key_algorithm);
         put_number(b, item, "key_bits", c->key_bits);
-        lossy |= c->subject.lossy;
+        lossy |= c->subject.lossy || c->issuer.lossy;
     }
     put_lossy(b, fact_path(FACT_CHAIN), lossy);
 }
@@ -356,6 +439,7 @@ static void put_verify(struct builder *b, cJSON *tls)
         return;
     cJSON *verify = put_object(b, tls, "verify");
     put_truth(b, verify, "trusted", v->trusted);
+    put_text(b, verify, "roots", v->own_roots ? "file" : "system");
     if (v->name_match == TRI_UNKNOWN)
         put_unknown(b, "/tls/verify/name_match", "no_ip_san");
     else
@@ -414,6 +498,13 @@ static void put_tls(struct builder *b)
     put_tri(b, tls, "client_certificate_requested", FACT_CLIENT_CERTIFICATE,
             tri_of(t->client_certificate));
     put_tri(b, tls, "large_hello_intolerant", FACT_LARGE_HELLO, tri_of(t->large_hello));
+    if (b->o->service->protocol->data_channel) /* RFC 2228 allows it */
+        put_null(b, tls, "starttls_accepted_inside");
+    else
+        put_tri(b, tls, "starttls_accepted_inside", FACT_STARTTLS_INSIDE, t->starttls_inside);
+    put_optional(b, tls, "foreign_alpn_accepted", FACT_ALPN, t->alpn);
+    put_optional(b, tls, "unknown_name_accepted", FACT_UNKNOWN_NAME, t->unknown_name);
+    put_optional(b, tls, "client_renegotiation", FACT_RENEGOTIATES, t->renegotiates);
     put_certificate(b, tls);
     put_chain(b, tls);
     put_verify(b, tls);
@@ -428,10 +519,33 @@ static void put_checks(struct builder *b)
     cJSON *checks = put_object(b, b->root, "checks");
     for (size_t i = 0; i < sizeof results / sizeof *results; i++)
         put_array(b, checks, results[i]);
+    put_array(b, checks, "reasons");
     put_array(b, b->root, "policies");
     put_array(b, b->root, "findings");
     put_null(b, b->root, "severity_max");
-    put_null(b, b->root, "transcript");
+}
+
+static void put_transcript(struct builder *b)
+{
+    const struct transcript *t = &b->o->transcript;
+    bool lossy = t->full;
+
+    if (!t->wanted) {
+        put_null(b, b->root, "transcript");
+        return;
+    }
+    cJSON *array = put_array(b, b->root, "transcript");
+    for (size_t i = 0; i < t->count; i++) {
+        const struct transcript_line *line = &t->lines[i];
+        cJSON *item = put_object(b, array, NULL);
+        put_number(b, item, "connection", line->connection);
+        put_number(b, item, "at_ms", line->at > 0 ? (uint64_t)line->at : 0);
+        put_text(b, item, "from", line->client ? "client" : "server");
+        put_truth(b, item, "inside_tls", line->secure);
+        put_text(b, item, "text", line->text.data);
+        lossy |= line->text.lossy;
+    }
+    put_lossy(b, "/transcript", lossy);
 }
 
 static char *print(struct builder *b)
@@ -456,12 +570,15 @@ char *record_endpoint(const struct run *run, const struct host_view *host,
     if (known(&b, FACT_BANNER))
         put_text(&b, b.root, "banner", o->banner.data);
     put_lossy(&b, fact_path(FACT_BANNER), o->banner.lossy);
+    put_anomalies(&b);
     put_starttls(&b);
     put_auth(&b);
+    put_data_channel(&b);
     put_tls(&b);
     put_item(&b, b.root, "unknown", b.unknown);
     put_item(&b, b.root, "lossy", b.lossy);
     put_checks(&b);
+    put_transcript(&b);
     return print(&b);
 }
 

@@ -7,7 +7,7 @@
 
 #include "scanner/observation.h"
 
-#define RUN_SCHEMA "1.0"
+#define RUN_SCHEMA "1.1"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
 
 /* An option as it is recorded: one of a text, a number, a truth or a list of texts. */

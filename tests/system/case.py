@@ -247,7 +247,8 @@ class ServerCase:
         self.same(seen["key_algorithm"] == "rsa", certificate.key_type == "rsa", "RSA")
         self.same(seen["extended_key_usage"], ["serverAuth"], "the extended key usage")
         self.same(seen["self_signed"], False, "self_signed")
-        self.same(record["tls"]["verify"], {"trusted": True, "name_match": True, "errors": []},
+        self.same(record["tls"]["verify"],
+                  {"trusted": True, "roots": "file", "name_match": True, "errors": []},
                   "verify")
 
     def test_a_second_scan_says_the_same(self):

@@ -3,14 +3,22 @@
 
 of() makes {path: value} of a record; a fact that is not known is an Unknown with its reason.
 sound() is the truth about a played server that nothing is the matter with, and but() that truth
-with some facts changed: what is below a changed path is gone.
+with some facts changed: what is below a changed path is gone. What is tried when all else is known
+(TRIED) is apart: tried() makes those facts of a record, sound_tried() is the truth about them.
 """
 
 import hashlib
 import ssl
 
-FACTS = ("status", "error", "banner", "starttls", "auth", "tls", "lossy")
+FACTS = ("status", "error", "banner", "anomalies", "starttls", "auth", "data_channel", "tls",
+         "lossy")
+TRIED = ("/starttls/required", "/starttls/continues_in_clear", "/starttls/injection",
+         "/starttls/injection_sign", "/starttls/injection_reason", "/starttls/injection_reply",
+         "/auth/cleartext_login", "/auth/anonymous", "/auth/credentials_sent", "/data_channel",
+         "/tls/starttls_accepted_inside", "/tls/foreign_alpn_accepted",
+         "/tls/unknown_name_accepted", "/tls/client_renegotiation")
 VERSIONS = ("ssl2.0", "ssl3.0", "1.0", "1.1", "1.2", "1.3")
+REPLIES_OF_IMAP = ("/starttls/reply", "/starttls/injection_reply", "/auth/cleartext_login/reply")
 WORDS = {"ssl2": "ssl2.0", "ssl3": "ssl3.0"}  # of a script
 
 
@@ -22,6 +30,18 @@ class Unknown(str):
 
 
 def of(record):
+    return {here: value for here, value in all_of(record).items() if not is_tried(here)}
+
+
+def tried(record):
+    return {here: value for here, value in all_of(record).items() if is_tried(here)}
+
+
+def is_tried(here):
+    return here in TRIED or here.startswith(("/auth/cleartext_login/", "/data_channel/"))
+
+
+def all_of(record):
     facts = {path(entry): Unknown(entry["reason"]) for entry in record["unknown"]}
     if "observed_mode" in record["endpoint"]:
         facts["/observed_mode"] = record["endpoint"]["observed_mode"]
@@ -49,7 +69,7 @@ def add(facts, here, value):
     elif here == "/tls/failure" and value:
         alert = f" {value['alert']}" if value.get("alert") is not None else ""
         facts[here] = f"{value['cause']}{alert}"
-    elif here == "/starttls/reply" and value[:1] == "a":
+    elif here in REPLIES_OF_IMAP and value and value[:1] in "aX":
         facts[here] = value.split(" ", 1)[1]  # without the tag
     elif isinstance(value, dict):
         for name, below in value.items():
@@ -192,10 +212,9 @@ def sound(farm, server):
     chain = fingerprints(file) if file.exists() else [None]  # a server that never shakes hands
     facts = {
         "/status": "ok", "/error": None, "/lossy": [], "/banner": BANNERS[protocol],
+        "/anomalies": [],
         "/observed_mode": "implicit" if implicit else "insecure",
-        "/auth/preauth": False, "/auth/credentials_sent": False,
-        "/auth/cleartext_login/verdict": "not_tested", "/auth/cleartext_login/confidence": None,
-        "/auth/cleartext_login/probe": None, "/auth/cleartext_login/reply": None,
+        "/auth/preauth": False,
         "/auth/capabilities/before_tls": None if implicit else capabilities(protocol),
         "/auth/capabilities/after_tls": capabilities(protocol, secure=True),
         "/tls/established": True, "/tls/version": "1.3", "/tls/cipher": SUITE_13,
@@ -204,6 +223,7 @@ def sound(farm, server):
         "/tls/downgrade_sentinel": True, "/tls/dh_bits": None, "/tls/ocsp_staple": False,
         "/tls/client_certificate_requested": False, "/tls/large_hello_intolerant": False,
         "/tls/certificate": chain[0], "/tls/chain": chain, "/tls/verify/trusted": True,
+        "/tls/verify/roots": "file",
         "/tls/verify/name_match": True, "/tls/verify/errors": [],
         **rows(("1.2", "1.3")),
     }
@@ -213,8 +233,7 @@ def sound(farm, server):
         facts |= {
             "/starttls/advertised": True, "/starttls/attempted": True, "/starttls/accepted": True,
             "/starttls/command": COMMANDS[protocol], "/starttls/reply": REPLIES[protocol],
-            "/starttls/handshake": "ok", "/starttls/bytes_after_reply": 0,
-            "/starttls/injection": "not_tested"}
+            "/starttls/handshake": "ok", "/starttls/bytes_after_reply": 0}
     if ftp:
         facts |= {"/auth/login_disabled": None, "/auth/mechanisms": None}
     else:
@@ -222,4 +241,33 @@ def sound(farm, server):
                   "/auth/login_disabled/after_tls": False,
                   "/auth/mechanisms/before_tls": None if implicit else [],
                   "/auth/mechanisms/after_tls": MECHANISMS[protocol]}
+    return facts
+
+
+PROBES = {"imap": "AUTHENTICATE PLAIN", "pop3": "USER", "smtp": "AUTH PLAIN", "ftp": "USER"}
+LOGIN_REPLIES = {"imap": "NO [PRIVACYREQUIRED] No plaintext login without TLS",
+                 "pop3": "-ERR [AUTH] No plaintext login without TLS",
+                 "smtp": "530 5.7.0 Must issue a STARTTLS command first",
+                 "ftp": "530 Not without TLS: use AUTH TLS."}
+
+
+def sound_tried(server):
+    """The truth about sound() servers, by what is tried in the end."""
+    protocol, implicit = server.protocol, server.mode == "implicit"
+    facts = {"/auth/credentials_sent": False,
+             "/tls/starttls_accepted_inside": None if protocol == "ftp" else False}
+    login = ["not_tested", None, "implicit", None, None] if implicit else \
+        ["refused", "confirmed", None, PROBES[protocol], LOGIN_REPLIES[protocol]]
+    facts |= {f"/auth/cleartext_login/{name}": value for name, value in
+              zip(("verdict", "confidence", "reason", "probe", "reply"), login)}
+    if protocol == "ftp":
+        facts |= {"/data_channel/protection": True,
+                  "/data_channel/protection_reply": "200 Protection level set."}
+    else:
+        facts |= {"/auth/anonymous": None, "/data_channel": None}
+    if not implicit:
+        facts |= {"/starttls/required": False if protocol == "smtp" else None,
+                  "/starttls/injection": "not_vulnerable",
+                  "/starttls/injection_sign": "forgotten",
+                  "/starttls/injection_reason": None, "/starttls/injection_reply": None}
     return facts

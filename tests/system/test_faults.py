@@ -187,16 +187,18 @@ class Texts(unittest.TestCase):
 
     def test_fine(self):
         with Farm() as farm:
-            banners = {}
+            truths = {}
             for protocol, text, banner in self.FINE:
                 for mode in MODES:
                     text_ = text.replace("\r", "\\r").replace("\n", "\\n")
-                    banners[farm.add(protocol, mode, greeting_text=text_)] = banner
+                    anomalies = ["bare_lf"] if "\n" in text.replace("\r\n", "") else []
+                    truths[farm.add(protocol, mode, greeting_text=text_)] = {
+                        "/banner": banner, "/anomalies": anomalies}
             farm.start()
             run = scan.run("--ca-file", farm.ca_file, *PATIENT, *farm.targets())
-            for server, banner in banners.items():
+            for server, changes in truths.items():
                 with self.subTest(server=server.line().strip()):
-                    truth = but(sound(farm, server), {"/banner": banner})
+                    truth = but(sound(farm, server), changes)
                     self.assertEqual([], difference(facts.of(run.endpoints[server.at()]), truth))
 
     def test_alien(self):

@@ -138,6 +138,12 @@ class Sound(PlayedCase, unittest.TestCase):
             upgrade = at[1] in (10021, 10025, 10110, 10143)  # then a login and an injection follow
             self.assertEqual((row["handshakes"], row["polite"]), (2, 3) if upgrade else (1, 1), at)
 
+    def test_what_is_tried_in_the_end(self):
+        for server, _, target in self.cases:
+            with self.subTest(server=server.line().strip(), target=target):
+                seen = facts.tried(self.run_.endpoints[server.at()])
+                self.assertEqual([], difference(seen, facts.sound_tried(server)))
+
     def test_the_suite_of_each_version(self):
         for record in self.run_.records:
             self.assertEqual([row.get("cipher") for row in record["tls"]["versions"][4:]],

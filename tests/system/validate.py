@@ -27,7 +27,16 @@ SCHEMA_FILE = Path(__file__).resolve().parents[2] / "output" / "schema" / "recor
 
 # Members that this program adds to the contract: they may be left out without a word.
 ADDITIONS = {"/starttls/command", "/tls/failure", "/tls/client_certificate_requested",
-             "/tls/large_hello_intolerant"}
+             "/tls/large_hello_intolerant", "/findings/waiver/approved_by",
+             "/findings/waiver/ticket"}
+
+# What most runs do not ask for: left out without a word then, and a boolean or in unknown else.
+OPTIONAL = {"/starttls/required", "/starttls/continues_in_clear", "/auth/anonymous",
+            "/data_channel/protection", "/data_channel/ccc", "/tls/foreign_alpn_accepted",
+            "/tls/unknown_name_accepted", "/tls/client_renegotiation"}
+FOLLOWERS = {"/data_channel/protection_reply": "/data_channel/protection"}  # there if that is
+
+VERDICTS = ["not_applicable", "pass", "not_tested", "inconclusive", "warn", "fail"]
 
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
 
@@ -111,14 +120,21 @@ def check_three_values(record):
             reached.add(here)
             below = definition_of(below)
             if name not in value:
-                if here not in unknown and here not in ADDITIONS:
+                if here not in unknown and here not in ADDITIONS | OPTIONAL | set(FOLLOWERS):
                     yield f"{here}: left out, and not in unknown"
                 continue
             if here in unknown:
                 yield f"{here}: has a value, and is in unknown"
+            items = definition_of(below.get("items", {}))
             if "properties" in below and isinstance(value[name], dict):
                 yield from walk(below, value[name], here)
+            elif "properties" in items:
+                for item in value[name] or []:
+                    yield from walk(items, item, here)
 
+    for path, leader in FOLLOWERS.items():
+        if bool(look_up(record, path)) != bool(look_up(record, leader)):
+            yield f"{path}: there if and only if {leader} is"
     yield from walk(SCHEMA["$defs"]["endpoint"], record, "")
     for path in unknown:
         if path not in reached:
@@ -141,6 +157,10 @@ def check_identity(record):
         yield f"/endpoint/host: {host} is not in its normal form"
     if (identity["ip"] is None) != (status == "dns_error"):
         yield f"/endpoint/ip: {identity['ip']}, and the status is {status}"
+    if identity["source_ip"] and not identity["ip"]:
+        yield f"/endpoint/source_ip: {identity['source_ip']}, and there was nothing to connect to"
+    if not identity["source_ip"] and status in ("ok", "refused", "protocol_mismatch", "tls_error"):
+        yield f"/endpoint/source_ip: null, and the status is {status}"
     try:
         if identity["ip"] and str(ipaddress.ip_address(identity["ip"])) != identity["ip"]:
             yield f"/endpoint/ip: {identity['ip']} is not in its normal form"
@@ -165,6 +185,39 @@ def is_implicit(record):
     """What the server did counts; where it did nothing, the protocol table does."""
     identity = record["endpoint"]
     return identity.get("observed_mode", identity["mode"]) == "implicit"
+
+
+def check_reason(path, verdict, reason):
+    if (verdict in ("not_tested", "inconclusive")) != (reason is not None):
+        yield f"{path}: {reason}, and the verdict is {verdict}"
+
+
+def check_injection(record):
+    starttls = record.get("starttls")
+    if not starttls:
+        return
+    verdict, sign = starttls["injection"], starttls["injection_sign"]
+    told = {None: None, "answered_inside": "vulnerable"}.get(sign, "not_vulnerable")
+    if told != (verdict if verdict.endswith("vulnerable") else None):
+        yield f"/starttls/injection_sign: {sign}, and the verdict is {verdict}"
+    yield from check_reason("/starttls/injection_reason", verdict, starttls["injection_reason"])
+    if verdict != "not_tested" and starttls.get("accepted") is not True:
+        yield "/starttls/injection: tested where the upgrade is not known to work"
+    if verdict == "not_tested" and starttls["injection_reply"] is not None:
+        yield "/starttls/injection_reply: of a test that was not made"
+
+
+def check_protocol(record):
+    """Members that belong to one protocol."""
+    protocol = record["endpoint"]["protocol"]
+    for path, owner in (("/starttls/required", "smtp"), ("/auth/anonymous", "ftp"),
+                        ("/data_channel", "ftp")):
+        there = look_up(record, path.rpartition("/")[0]) not in ([], [None])
+        if there and (look_up(record, path) == [None]) != (protocol != owner):
+            yield f"{path}: null for other protocols than {owner.upper()}, and only for them"
+    for value in look_up(record, "/tls/starttls_accepted_inside"):
+        if (value is None) != (protocol == "ftp"):
+            yield "/tls/starttls_accepted_inside: null for FTP, and for FTP only"
 
 
 def check_starttls(record):
@@ -217,8 +270,12 @@ def check_auth(record):
     login = auth["cleartext_login"]
     if is_implicit(record) and login["verdict"] != "not_tested":
         yield "/auth/cleartext_login/verdict: tested on an implicit port"
-    if login["verdict"] == "not_tested" and set(login.values()) != {"not_tested", None}:
+    yield from check_reason("/auth/cleartext_login/reason", login["verdict"], login["reason"])
+    facts = {login["confidence"], login["probe"], login["reply"]}
+    if login["verdict"] == "not_tested" and (facts != {None} or auth["credentials_sent"]):
         yield "/auth/cleartext_login: not tested, and yet it has facts"
+    if (login["verdict"] in ("accepted", "refused")) != (login["confidence"] is not None):
+        yield f"/auth/cleartext_login/confidence: {login['confidence']} of {login['verdict']}"
 
 
 def check_tls(record):
@@ -262,14 +319,44 @@ def check_findings(record):
     for finding in record["findings"]:
         if finding["rule"] not in record["checks"]["fail"]:
             yield f"/checks/fail: {finding['rule']} is missing"
-    judged = Counter(rule for rules in record["checks"].values() for rule in rules)
+    if findings_order(record) != sorted(findings_order(record), reverse=True):
+        yield "/findings: not the worst first"
+
+
+def findings_order(record):
+    return [SEVERITIES.index(finding["severity"]) for finding in record["findings"]]
+
+
+def check_checks(record):
+    checks = record["checks"]
+    judged = Counter(rule for verdict in checks if verdict != "reasons" for rule in checks[verdict])
     for rule, times in judged.items():
         if times > 1:
             yield f"/checks: {rule} is there {times} times"
+    reasons = [entry["rule"] for entry in checks["reasons"]]
+    if sorted(reasons) != sorted(checks["not_tested"] + checks["inconclusive"]):
+        yield "/checks/reasons: one for each that is not tested or inconclusive, and for no other"
 
 
-ENDPOINT_CHECKS = [check_three_values, check_lossy, check_identity, check_status, check_starttls,
-                   check_auth, check_tls, check_findings]
+def check_policies(record):
+    names = [policy["name"] for policy in record["policies"]]
+    if len(names) != len(set(names)):
+        yield "/policies: a policy is there twice"
+    for i, policy in enumerate(record["policies"]):
+        clauses = [clause for below in policy["clauses"].values() for clause in below]
+        if len(clauses) != len(set(clauses)):
+            yield f"/policies/{i}/clauses: a clause is there twice"
+        worst = max((verdict for verdict, below in policy["clauses"].items() if below),
+                    key=VERDICTS.index, default=None)
+        if policy["verdict"] != worst:
+            yield f"/policies/{i}/verdict: {policy['verdict']}, and the clauses say {worst}"
+        for clause in set(policy["unverified"]) - set(clauses):
+            yield f"/policies/{i}/unverified: {clause} is none of its clauses"
+
+
+ENDPOINT_CHECKS = [check_lossy, check_identity, check_status, check_starttls, check_injection,
+                   check_protocol, check_auth, check_tls, check_findings, check_checks,
+                   check_policies]
 
 
 # --- the other records ----------------------------------------------------------------------------
@@ -295,6 +382,9 @@ def check_run_end(record):
             yield f"/{member}: counted twice"
         if any(count["count"] == 0 for count in counts):
             yield f"/{member}: a count of nothing"
+    worst_first = [SEVERITIES.index(count["severity"]) for count in record["findings"]]
+    if worst_first != sorted(worst_first, reverse=True):
+        yield "/findings: not the worst first"
     if sum(c["count"] for c in record["endpoints"]["by_status"]) < record["endpoints"]["recorded"]:
         yield "/endpoints/by_status: fewer than were recorded"
     if record["hosts"]["answered"] > record["hosts"]["scanned"]:
@@ -308,9 +398,9 @@ CHECKS = {"run_start": [check_run_start], "endpoint": ENDPOINT_CHECKS, "checkpoi
 def check_record(record):
     """All problems of one record, as a list of strings that begin with the path."""
     problems = list(check_schema(record)) or list(check_text(record))
-    if not problems:
-        problems = [problem for check in CHECKS[record["type"]] for problem in check(record)]
-    return problems
+    if not problems and record["type"] == "endpoint":
+        problems = list(check_three_values(record))
+    return problems or [problem for check in CHECKS[record["type"]] for problem in check(record)]
 
 
 # --- a whole run ----------------------------------------------------------------------------------

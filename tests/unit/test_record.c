@@ -80,6 +80,7 @@ static void scene_init(struct scene *s, uint16_t port, int64_t duration, unsigne
     s->o.started = 1795455842279;
     s->o.duration = duration;
     s->o.connections = connections;
+    s->o.source = (struct address){AF_INET, {192, 0, 2, 3}};
 }
 
 static void know(struct observation *o, enum fact first, enum fact last)
@@ -136,9 +137,14 @@ static void set_certificates(struct observation *o)
     strcpy(c[0].key_algorithm, "rsa");
     c[0].key_bits = 2048;
     strcpy(c[0].signature_algorithm, "RSA-SHA256");
+    c[0].version = 3;
+    c[0].issuer_url = c[0].timestamped = true;
     memset(c[1].sha256, 0x7c, 32);
     memcpy(c[1].sha256, "\xb4\x1d", 2);
     set_text(&c[1].subject, "CN=Example Test CA R1,O=Example,C=NL");
+    set_text(&c[1].issuer, "CN=Example Test CA R1,O=Example,C=NL");
+    c[1].self_signed = true;
+    strcpy(c[1].key_algorithm, "rsa");
     c[1].key_bits = 4096;
     strcpy(c[1].signature_algorithm, "RSA-SHA256");
     o->tls.verification.trusted = true;
@@ -153,7 +159,7 @@ static void set_tls(struct observation *o)
     o->tls.suite = 0x1302;
     strcpy(o->tls.group, "X25519");
     o->tls.master_secret = o->tls.renegotiation = o->tls.sentinel = TRI_YES;
-    o->tls.compression = TRI_NO;
+    o->tls.compression = o->tls.starttls_inside = TRI_NO;
     set_modern_versions(o);
     set_certificates(o);
 }
@@ -216,11 +222,148 @@ static void test_ok(void **state)
     assert_scene(&s, "imap-insecure-ok");
 }
 
+static void set_login(struct observation *o, enum login_verdict verdict, enum confidence confidence,
+                      const char *probe, const char *reply)
+{
+    o->login.verdict = verdict;
+    o->login.confidence = confidence;
+    strcpy(o->login.probe, probe);
+    set_text(&o->login.reply, reply);
+}
+
+static void set_injection(struct observation *o, enum injection verdict, enum injection_sign sign)
+{
+    o->injection.verdict = verdict;
+    o->injection.sign = sign;
+}
+
+/* All that an IMAP server can say, and nothing wrong with it. */
+static void set_all(struct scene *s, unsigned connections)
+{
+    scene_init(s, 143, 842, connections);
+    set_greeted(&s->o);
+    set_upgraded(&s->o);
+    set_inside(&s->o);
+    set_tls(&s->o);
+}
+
+static void test_injection(void **state)
+{
+    struct scene s;
+    (void)state;
+    set_all(&s, 6);
+    set_login(&s.o, LOGIN_REFUSED, CONFIDENCE_CONFIRMED, "AUTHENTICATE PLAIN",
+              "a3 NO [PRIVACYREQUIRED] Plaintext authentication disallowed.");
+    set_injection(&s.o, INJECTION_VULNERABLE, SIGN_ANSWERED_INSIDE);
+    set_text(&s.o.injection.reply, "X4711 OK NOOP completed.");
+    s.o.bare_lf = s.o.greeted_again = true;
+    assert_scene(&s, "imap-insecure-injection-vulnerable");
+}
+
+static void hear(struct observation *o, unsigned connection, int64_t at, const char *text)
+{
+    bool client = *text != '*' && *text != '+' && *text != '!';
+    transcript_add(&o->transcript, connection, at, client || *text == '!', connection == 8,
+                   span_of(text + (*text == '!')));
+}
+
+static void test_transcript(void **state)
+{
+    struct scene s;
+    (void)state;
+    set_all(&s, 8);
+    set_login(&s.o, LOGIN_ACCEPTED, CONFIDENCE_PROBABLE, "AUTHENTICATE PLAIN", "+");
+    set_injection(&s.o, INJECTION_INCONCLUSIVE, SIGN_NONE);
+    s.o.injection.reason = CAUSE_TIMEOUT;
+    s.o.transcript.wanted = s.o.transcript.full = true;
+    /* Full: nothing more is taken. */
+    hear(&s.o, 1, 1, "* OK");
+    assert_int_equal(s.o.transcript.count, 0);
+    s.o.transcript.full = false;
+    hear(&s.o, 1, 4, "* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready.");
+    hear(&s.o, 1, 5, "a1 CAPABILITY");
+    hear(&s.o, 1, 9, "* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED XXXXXXXXXXXXXXXXXXXX");
+    hear(&s.o, 7, 702, "a3 AUTHENTICATE PLAIN");
+    hear(&s.o, 7, 703, "+");
+    hear(&s.o, 7, 703, "!*");
+    hear(&s.o, 8, 810, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready.");
+    s.o.transcript.full = true;
+    assert_scene(&s, "imap-insecure-login-accepted-transcript");
+}
+
+static void test_exhaustive(void **state)
+{
+    struct scene s;
+    struct observation *o = &s.o;
+    (void)state;
+    set_all(&s, 6);
+    o->service = service_on(587);
+    o->mode = MODE_EXPLICIT;
+    set_text(&o->banner, "220 mail.example.test ESMTP");
+    set_text(&o->upgrade_reply, "220 2.0.0 Ready to start TLS");
+    for (int side = 0; side < 2; side++) {
+        list_clear(&o->capabilities[side]);
+        list_clear(&o->mechanisms[side]);
+        add_all(&o->capabilities[side], "8BITMIME PIPELINING");
+        assert_true(list_add(&o->capabilities[side], span_of("SIZE 10240000")));
+    }
+    add_all(&o->capabilities[0], "STARTTLS");
+    assert_true(list_add(&o->capabilities[1], span_of("AUTH PLAIN LOGIN")));
+    add_all(&o->mechanisms[1], "PLAIN LOGIN");
+    know(o, FACT_REQUIRED, FACT_CONTINUES);
+    know(o, FACT_ALPN, FACT_RENEGOTIATES);
+    o->required = o->tls.alpn = TRI_YES;
+    o->continues = o->tls.unknown_name = TRI_NO;
+    set_login(o, LOGIN_REFUSED, CONFIDENCE_CONFIRMED, "AUTH PLAIN",
+              "530 5.7.0 Must issue a STARTTLS command first.");
+    set_injection(o, INJECTION_NOT_VULNERABLE, SIGN_FORGOTTEN);
+    o->tls.versions[VERSION_TLS12].suite = 0xc028;
+    o->tls.versions[VERSION_TLS12].encrypt_then_mac = TRI_YES;
+    o->tls.verification.own_roots = true;
+    o->tls.chain.certificates[0].ocsp = o->tls.chain.certificates[0].must_staple = true;
+    o->tls.chain.certificates[0].timestamped = false;
+    assert_scene(&s, "smtp-explicit-exhaustive");
+}
+
+static void test_data_channel(void **state)
+{
+    struct scene s;
+    struct observation *o = &s.o;
+    struct version_fact *v = o->tls.versions;
+    (void)state;
+    scene_init(&s, 991, 842, 6);
+    know(o, FACT_OBSERVED_MODE, FACT_MECHANISMS_AFTER);
+    set_upgraded(o);
+    set_tls(o);
+    know(o, FACT_ANONYMOUS, FACT_CCC);
+    set_text(&o->banner, "220 FTP server ready.");
+    o->upgrade_command = "AUTH SSL";
+    set_text(&o->upgrade_reply, "334 Proceed with negotiation.");
+    o->advertised = o->anonymous = o->ccc = TRI_YES;
+    o->protection = o->tls.master_secret = TRI_NO;
+    set_text(&o->protection_reply, "536 PROT P not supported.");
+    assert_true(list_add(&o->capabilities[0], span_of("AUTH SSL")));
+    add_all(&o->capabilities[0], "PASV");
+    add_all(&o->capabilities[1], "PASV");
+    set_login(o, LOGIN_ACCEPTED, CONFIDENCE_PROBABLE, "USER", "331 Password required.");
+    set_injection(o, INJECTION_NOT_VULNERABLE, SIGN_REFUSED);
+    set_text(&o->injection.reply, "421 Data behind AUTH.");
+    o->tls.version = VERSION_TLS12;
+    o->tls.suite = v[VERSION_TLS12].suite = 0x9f;
+    *o->tls.group = 0;
+    o->tls.dh_bits = 2048;
+    o->tls.sentinel = TRI_UNKNOWN;
+    v[VERSION_TLS13] = (struct version_fact){
+        .status = VERSION_REJECTED, .proof = PROOF_CHOSE_LOWER, .alert = -1, .suite = 0};
+    assert_scene(&s, "ftp-explicit-data-channel");
+}
+
 static void test_closed(void **state)
 {
     struct scene s;
     (void)state;
     scene_init(&s, 993, 1, 1);
+    s.o.source.family = 0;
     set_trouble(&s.o, STATUS_CLOSED, PHASE_CONNECT, CAUSE_CLOSED);
     assert_scene(&s, "imap-implicit-closed");
 }
@@ -261,6 +404,7 @@ static void test_upgrade_refused(void **state)
     s.o.login_disabled[0] = TRI_YES;
     add_all(&s.o.capabilities[0], "PIPELINING 8BITMIME");
     s.o.tls.refused = true;
+    s.o.injection.reason = CAUSE_REFUSED;
     assert_scene(&s, "smtp-insecure-upgrade-refused");
 }
 
@@ -278,6 +422,8 @@ static void test_preauth(void **state)
     s.o.login_disabled[0] = TRI_NO;
     add_all(&s.o.capabilities[0], "IMAP4REV1");
     s.o.tls.refused = true;
+    s.o.login.reason = CAUSE_PREAUTH;
+    s.o.injection.reason = CAUSE_REFUSED;
     assert_scene(&s, "imap-insecure-preauth");
 }
 
@@ -289,15 +435,23 @@ static void test_upgrade_not_reached(void **state)
     set_greeted(&s.o);
     s.o.upgrade_command = "STARTTLS";
     observation_excuse(&s.o, FACT_ACCEPTED, FACT_VERIFY, CAUSE_TIMEOUT);
+    s.o.injection.reason = CAUSE_TIMEOUT;
     assert_scene(&s, "imap-insecure-upgrade-not-reached");
 }
 
 /* Quick mode: what a hand-made hello shows, and nothing of a key exchange. */
 static void test_quick(void **state)
 {
-    static const enum fact unasked[] = {
-        FACT_ESTABLISHED, FACT_TLS_VERSION,        FACT_CIPHER,      FACT_GROUP, FACT_DH_BITS,
-        FACT_STAPLE,      FACT_CLIENT_CERTIFICATE, FACT_LARGE_HELLO, FACT_VERIFY};
+    static const enum fact unasked[] = {FACT_ESTABLISHED,
+                                        FACT_TLS_VERSION,
+                                        FACT_CIPHER,
+                                        FACT_GROUP,
+                                        FACT_DH_BITS,
+                                        FACT_STAPLE,
+                                        FACT_CLIENT_CERTIFICATE,
+                                        FACT_LARGE_HELLO,
+                                        FACT_STARTTLS_INSIDE,
+                                        FACT_VERIFY};
     struct scene s;
     (void)state;
     scene_init(&s, 143, 842, 4);
@@ -360,6 +514,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ok),
+        cmocka_unit_test(test_injection),
+        cmocka_unit_test(test_transcript),
+        cmocka_unit_test(test_exhaustive),
+        cmocka_unit_test(test_data_channel),
         cmocka_unit_test(test_closed),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_mismatch),
