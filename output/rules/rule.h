@@ -126,8 +126,8 @@ const struct rule *rules_at(size_t);
 const struct rule *rules_find(const char *id, size_t *at); /* NULL: there is none; at may be NULL */
 
 /* The tables of rules.c, each ended by a row without an id. */
-extern const struct rule rules_channel[], rules_imap[], rules_pop3[], rules_smtp[], rules_ftp[],
-    rules_tls[], rules_ciphers[], rules_certificate[];
+extern const struct rule rules_channel[], rules_login[], rules_host[], rules_imap[], rules_pop3[],
+    rules_smtp[], rules_ftp[], rules_tls[], rules_ciphers[], rules_certificate[];
 
 /* --- for the rules ---------------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
 
 #include "scanner/targets.h"
 
-static const struct rule *const tables[] = {rules_channel, rules_imap,       rules_pop3,
-                                            rules_smtp,    rules_ftp,        rules_tls,
+static const struct rule *const tables[] = {rules_channel, rules_login,      rules_host, rules_imap,
+                                            rules_pop3,    rules_smtp,       rules_ftp,  rules_tls,
                                             rules_ciphers, rules_certificate};
 
 const struct rule *rules_at(size_t at)
