@@ -261,6 +261,8 @@ static bool read_der(struct span der, struct certificate *c)
     gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, c->sha256);
     if (gnutls_x509_crt_init(&crt) < 0)
         return false;
+    snprintf(c->key_algorithm, sizeof c->key_algorithm, "unknown");
+    snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "unknown");
     c->readable = gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0;
     if (c->readable)
         ok = read_crt(crt, c);

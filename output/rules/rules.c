@@ -181,15 +181,12 @@ bool is_in_clear(const struct observation *o)
 bool subject_has_tls(const struct subject *s, struct evidence *e, enum verdict *verdict)
 {
     const struct observation *o = s->o;
-    if (o->status == STATUS_CLOSED || (observation_knows(o, FACT_TLS) && o->tls.refused)) {
-        *verdict = VERDICT_NOT_APPLICABLE;
-        return false;
-    }
-    if (!observation_knows(o, FACT_TLS)) {
-        *verdict = verdict_unknown(o, FACT_TLS, e);
-        return false;
-    }
-    return true;
+    bool known = observation_knows(o, FACT_TLS);
+    bool none = known ? o->tls.refused : o->status == STATUS_CLOSED || o->status == STATUS_MISMATCH;
+    if (known && !none)
+        return true;
+    *verdict = none ? VERDICT_NOT_APPLICABLE : verdict_unknown(o, FACT_TLS, e);
+    return false;
 }
 
 const char *version_title(enum version version)

@@ -366,6 +366,9 @@ static void test_garbage(void **state)
         unsigned char sha256[32];
         gnutls_hash_fast(GNUTLS_DIG_SHA256, ders[i].at, ders[i].len, sha256);
         assert_false(chain.certificates[i].readable);
+        assert_int_equal(chain.certificates[i].version, 0);
+        assert_string_equal(chain.certificates[i].key_algorithm, "unknown");
+        assert_string_equal(chain.certificates[i].signature_algorithm, "unknown");
         assert_memory_equal(chain.certificates[i].sha256, sha256, 32);
         assert_string_equal(chain.certificates[i].subject.data, "");
     }
