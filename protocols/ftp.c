@@ -212,7 +212,10 @@ static enum want login(struct dialogue *d, const struct reply *reply)
 
 static enum want anonymous(struct dialogue *d, const struct reply *reply)
 {
-    d->anonymous = answer_of(reply->kind); /* 331 is odd: many ask anybody for a password */
+    /* Many ask anybody for a password: 331 says something only if the other name did not get it. */
+    d->anonymous = reply->kind == REPLY_CONTINUE && d->login < LOGIN_REPLY_TAKEN
+                       ? ANSWER_YES
+                       : answer_of(reply->kind);
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
 }
 

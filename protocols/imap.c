@@ -68,6 +68,8 @@ static enum line untagged(struct dialogue *d, struct span line, struct reply *re
         return d->step == STEP_GOODBYE ? LINE_MORE : LINE_LAST;
     }
     if (span_is(word, "OK") || span_is(word, "PREAUTH")) {
+        d->greeted_again |= d->secure && d->agenda.upgrade && d->step == STEP_CAPABILITIES &&
+                            !dialogue_capabilities(d)->listed;
         read_response_code(d, rest);
         d->preauth |= greeting && span_is(word, "PREAUTH");
         d->listing = false; /* the line that answers our command says it anew */

@@ -13,7 +13,12 @@ static void read_capability(struct dialogue *d, struct span line)
     if (span_starts(line, ".")) /* RFC 1939 section 3: it was doubled because it begins the line */
         line = span_from(line, 1);
     struct span rest = line, word = span_word(&rest);
-    if (!word.len || span_starts(word, "+OK")) /* a greeting where none belongs */
+    if (span_starts(word, "+OK")) { /* then the line before was a greeting where none belongs */
+        d->greeted_again |= d->secure && d->agenda.upgrade;
+        if (d->agenda.injection && d->secure)
+            dialogue_note(d, NOTE_INJECTED, line);
+    }
+    if (!word.len || span_starts(word, "+OK"))
         return;
     dialogue_note(d, NOTE_CAPABILITY, span_trim(line));
     if (span_is(word, "STLS"))
