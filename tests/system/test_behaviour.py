@@ -254,9 +254,19 @@ class Injections(BehaviourCase, unittest.TestCase):
             cls.add(protocol, starttls=word)
             cls.add(protocol, changes=meanings["vulnerable"], inject="vulnerable", starttls=word)
         cls.add(protocol, changes=meanings["vulnerable"], inject="vulnerable", versions="1.2")
+        for word in ("sound", "vulnerable", "delayed"):
+            cls.add(protocol, changes=meanings[word], inject=word, drip="1")
+            cls.add(protocol, changes=cls.unlisted(protocol, meanings[word]), inject=word,
+                    caps="refused")
         for word in ("none", "refuse"):
             cls.add(protocol, changes=no_upgrade, inject="vulnerable", starttls=word)
         cls.add(protocol, changes=broken_upgrade, starttls="die")
+
+    @staticmethod
+    def unlisted(protocol, changes):
+        """The command that is injected in POP3 is the one that is refused."""
+        answered = protocol == "pop3" and changes
+        return changes | ({"/starttls/injection_reply": "-ERR Unknown command"} if answered else {})
 
     def test_a_greeting_inside_tls_is_noticed(self):
         for server in self.farm.servers:
