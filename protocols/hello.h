@@ -39,6 +39,9 @@ enum version version_of_wire(uint16_t);
  * table. */
 const char *suite_name(uint32_t code);
 
+/* The codes of our table, in ascending order, from at = 0; false behind the last. */
+bool suite_at(size_t at, uint32_t *code);
+
 #define HELLO_MAX ((size_t)1024)
 #define HELLO_RANDOM ((size_t)32)
 

@@ -174,3 +174,11 @@ const char *suite_name(uint32_t code)
     }
     return NULL;
 }
+
+bool suite_at(size_t at, uint32_t *code)
+{
+    if (at >= sizeof suites / sizeof *suites)
+        return false;
+    *code = suites[at].code;
+    return true;
+}

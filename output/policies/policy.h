@@ -73,13 +73,16 @@ struct policy_demand {
     const char *rule;
     enum policy_verdict verdict; /* if the rule finds something: fail, warn, or pass (allowed) */
     const char *clause;
-    enum source known;        /* how well the clause is known */
-    unsigned roles;           /* a bit for each enum role     */
-    const char *from, *until; /* days, both included; "" for none */
+    enum source known;         /* how well the clause is known */
+    unsigned roles, protocols; /* bits, see policy_demand_scope() */
+    const char *from, *until;  /* days, both included; "" for none */
 };
 
 /* One demand after the other, from at = 0; false: there are no more. */
 bool policy_demand_at(const struct policy *, size_t at, struct policy_demand *);
+
+/* Where and when it holds, in words: "mx, submission; from 2026-07-01", "" for always. */
+void policy_demand_scope(const struct policy_demand *, char *out, size_t size);
 
 /* The clauses, each once, in the file's order; NULL behind the last. */
 const char *policy_clause_at(const struct policy *, size_t at);

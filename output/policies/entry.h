@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry.h: a policy in memory: entries in the order in which they are asked.
+ *
+ * Those of the policy's own file come first (level 0), then those of the file that it extends, and
+ * so on. Texts belong to the documents.
+ */
+#ifndef OUTPUT_POLICIES_ENTRY_H
+#define OUTPUT_POLICIES_ENTRY_H
+
+#include "output/policies/document.h"
+#include "output/policies/names.h"
+
+#define POLICY_CHAIN_MAX ((size_t)8)
+#define POLICY_DAY_SIZE 11 /* "2026-11-23" and a NUL */
+
+struct policy_entry {
+    enum policy_kind kind;
+    unsigned level;
+    struct name_set names;
+    unsigned bits; /* so many at least */
+    enum policy_verdict verdict;
+    enum source known;
+    unsigned roles, protocols, certificate;             /* bits: where it holds */
+    char from[POLICY_DAY_SIZE], until[POLICY_DAY_SIZE]; /* "" without end          */
+    const char *text;                                   /* the clause                */
+    size_t clause;                                      /* its place in the policy's */
+};
+
+struct policy_clause {
+    const char *text;
+    bool unverified;
+};
+
+struct policy {
+    struct document *documents[POLICY_CHAIN_MAX];
+    size_t document_count;
+    struct policy_entry *entries;
+    size_t entry_count;
+    struct policy_clause clauses[POLICY_CLAUSES_MAX];
+    size_t clause_count;
+    char sha256[2 * 32 + 1];
+};
+
+/* A policy from the octets of its file; what it extends is read from its own file. */
+struct policy *policy_read(const struct document_file *, FILE *errors);
+
+#endif
