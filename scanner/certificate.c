@@ -263,8 +263,7 @@ static bool read_der(struct span der, struct certificate *c)
         return false;
     snprintf(c->key_algorithm, sizeof c->key_algorithm, "unknown");
     snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "unknown");
-    c->readable = gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0;
-    if (c->readable)
+    if (gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0)
         ok = read_crt(crt, c);
     gnutls_x509_crt_deinit(crt);
     return ok && (c->subject.data || text_set(&c->subject, span_of(""), TEXT_REPLY_MAX)) &&

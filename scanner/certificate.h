@@ -28,12 +28,11 @@ struct certificate {
     unsigned key_bits;
     char signature_algorithm[32]; /* RSA-SHA256, ECDSA-SHA256 … */
     bool self_signed;             /* issuer and subject are the same name and, if it says, key */
-    unsigned version;             /* of X.509: 3; 0 if it cannot be read */
+    unsigned version;             /* of X.509: 3; 0: the DER is broken, only sha256 is known */
     bool ocsp;                    /* names an OCSP responder (authorityInfoAccess) */
     bool issuer_url;              /* names where its issuer can be had (authorityInfoAccess) */
     bool must_staple;             /* RFC 7633 */
     bool timestamped;             /* holds signed certificate timestamps (RFC 6962) */
-    bool readable;                /* false: only sha256 is known, the DER is broken */
 };
 
 struct verification {

@@ -271,7 +271,7 @@ static void judge_chain(struct bench *b, enum policy_kind kind)
         b->certificate = i == 0 ? DOCUMENT_SERVER : DOCUMENT_ISSUER;
         if (i > 0 && c->self_signed)
             continue;
-        if (!c->readable)
+        if (c->version == 0)
             mark_all(b, kind, POLICY_INCONCLUSIVE);
         else if (kind == POLICY_KEY)
             judge_key(b, c);
