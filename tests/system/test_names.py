@@ -244,6 +244,21 @@ class ServerNames(NamesCase, unittest.TestCase):
         self.assertEqual(len(run.records), 3)
         self.assertEqual(self.farm.stop()[server.at()]["max_open"], 1)
 
+    def test_one_login_and_one_injection_a_service(self):
+        """Whoever counts failed logins there counts one, whatever names lead to it."""
+        server = self.farm.add("imap", login="allowed", greeting_delay="100")
+        self.farm.start()
+        names = [f"{letter}.demo.test" for letter in "abcd"]
+        run, _ = self.scan({name: [server.address] for name in names}, server.target(),
+                           *(f"{name}:10143/imap" for name in names))
+        self.assertEqual(len(run.records), 5)
+        self.assertEqual({record["auth"]["cleartext_login"]["verdict"] for record in run.records},
+                         {"accepted"})
+        self.assertEqual({record["starttls"]["injection"] for record in run.records},
+                         {"not_vulnerable"})
+        row = self.farm.stop()[server.at()]
+        self.assertEqual((row["logins"], row["injections"]), (1, 1))
+
     def test_labels_of_a_name(self):
         servers = [self.farm.add("imap") for _ in range(2)]
         self.farm.start()
