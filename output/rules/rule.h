@@ -42,8 +42,8 @@ const char *verdict_name(enum verdict); /* "pass", "not_applicable" … */
 /* What an endpoint is for; decides how strict a rule may be. */
 enum role {
     ROLE_ACCESS,     /* IMAP, POP3: people read their mail there                        */
-    ROLE_SUBMISSION, /* SMTP with TLS at once, or explicit (465, 587)                   */
-    ROLE_MX,         /* SMTP on port 25: takes mail from strangers, TLS is opportunistic */
+    ROLE_SUBMISSION, /* SMTP with TLS at once, or explicit, or on 587 or 2525           */
+    ROLE_MX,         /* other SMTP: takes mail from strangers, TLS is opportunistic     */
     ROLE_RELAY,      /* SMTP that takes no mail from the Internet: only by role=relay   */
     ROLE_FILES       /* FTP                                                             */
 };
@@ -79,7 +79,7 @@ struct evidence {
     const char *reason;         /* of not tested and inconclusive: a word as cause_name()'s */
     char discriminator[64]; /* tells findings of one rule on one endpoint apart, over the years */
     size_t count;
-    struct evidence_item items[EVIDENCE_MAX];
+    struct evidence_item items[EVIDENCE_MAX + 1]; /* the last is for what is too much */
     size_t used;
     char scratch[256]; /* for evidence_format() */
 };

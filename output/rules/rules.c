@@ -73,8 +73,8 @@ const char *role_name(enum role role)
 
 static struct evidence_item *add(struct evidence *e, const char *name)
 {
-    static struct evidence_item none;
-    struct evidence_item *item = e->count < EVIDENCE_MAX ? &e->items[e->count++] : &none;
+    struct evidence_item *item = &e->items[e->count];
+    e->count += e->count < EVIDENCE_MAX;
     *item = (struct evidence_item){.name = name};
     return item;
 }
@@ -141,16 +141,20 @@ static bool label_says(const struct host_view *host, const char *value)
     return false;
 }
 
-/* The label speaks of mail: it changes nothing about other protocols. */
+/* The label speaks of mail: it changes nothing about other protocols. Without one, 587 and 2525 are
+   for submission even where they are taken for ports that start in clear. */
 static enum role role_of(const struct host_view *host, const struct observation *o)
 {
+    uint16_t port = o->service->port;
     if (o->service->protocol == &protocol_ftp)
         return ROLE_FILES;
     if (o->service->protocol != &protocol_smtp)
         return ROLE_ACCESS;
     if (o->service->mode != MODE_INSECURE || label_says(host, "submission"))
         return ROLE_SUBMISSION;
-    return label_says(host, "relay") ? ROLE_RELAY : ROLE_MX;
+    if (label_says(host, "relay"))
+        return ROLE_RELAY;
+    return (port == 587 || port == 2525) && !label_says(host, "mx") ? ROLE_SUBMISSION : ROLE_MX;
 }
 
 struct subject subject_of(const struct host_view *host, const struct observation *o)
