@@ -132,6 +132,23 @@ static void test_logins(void **state)
     }
 }
 
+/* Two nights must be the same night if nothing changed. */
+static void test_the_name_is_masked(void **state)
+{
+    struct scene s;
+    (void)state;
+    set_up(&s, &protocol_ftp);
+    snprintf(s.network.user, sizeof s.network.user, "0123456789abcdef@starttls-audit.invalid");
+    s.d.login = LOGIN_REPLY_TAKEN;
+    assert_true(
+        text_set(&s.o.login.reply,
+                 span_of("331 Password for 0123456789ABCDEF@starttls-audit.invalid, please"), 100));
+    trial("login")->absorb(&s.e, &s.f);
+    assert_string_equal(s.o.login.reply.data,
+                        "331 Password for xxxxxxxxxxxxxxxx@starttls-audit.invalid, please");
+    tear_down(&s);
+}
+
 /* A server that will not even let us connect any more has not refused a login. */
 static void test_login_without_a_connection(void **state)
 {
@@ -516,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logins),
         cmocka_unit_test(test_login_without_a_connection),
+        cmocka_unit_test(test_the_name_is_masked),
         cmocka_unit_test(test_required),
         cmocka_unit_test(test_login_is_worth),
         cmocka_unit_test(test_injection_is_worth),
