@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What servers do with logins in clear, with injected commands, and with other things that no client
-asks for: played servers with one defect each, and sound ones beside them."""
+"""What servers do with logins in clear, with injected commands, and with other things that no
+client asks for: played servers with one defect each, and sound ones beside them."""
 
 import unittest
 
@@ -235,7 +235,8 @@ class Injections(BehaviourCase, unittest.TestCase):
 
     @classmethod
     def each(cls, protocol):
-        refusal = {"imap": "BAD Nothing may follow STARTTLS", "pop3": "-ERR Nothing may follow STLS",
+        refusal = {"imap": "BAD Nothing may follow STARTTLS",
+                   "pop3": "-ERR Nothing may follow STLS",
                    "smtp": "554 5.5.0 SMTP synchronization error",
                    "ftp": "503 Nothing may follow AUTH."}[protocol]
         meanings = {
