@@ -193,7 +193,6 @@ static void put_injection(struct builder *b, cJSON *starttls)
 
 static void put_starttls(struct builder *b)
 {
-    static const char *const handshakes[] = {"not_tested", "ok", "failed"};
     const struct observation *o = b->o;
 
     if (is_implicit(o)) {
@@ -212,7 +211,7 @@ static void put_starttls(struct builder *b)
     if (known(b, FACT_REPLY))
         put_text(b, s, "reply", o->upgrade_reply.data);
     put_lossy(b, fact_path(FACT_REPLY), o->upgrade_reply.lossy);
-    put_text(b, s, "handshake", handshakes[o->handshake]);
+    put_text(b, s, "handshake", handshake_name(o->handshake));
     if (known(b, FACT_TRAILING) && o->accepted == TRI_YES)
         put_number(b, s, "bytes_after_reply", o->trailing);
     else if (observation_knows(o, FACT_TRAILING))
@@ -325,13 +324,12 @@ static const char *version_protocol(int version)
 
 static void put_version(struct builder *b, cJSON *array, int v)
 {
-    static const char *const statuses[] = {"not_tested", "accepted", "rejected", "inconclusive"};
     const struct version_fact *fact = &b->o->tls.versions[v];
     cJSON *item = put_object(b, array, NULL);
 
     put_text(b, item, "protocol", version_protocol(v));
     put_text(b, item, "version", version_number((enum version)v));
-    put_text(b, item, "status", statuses[fact->status]);
+    put_text(b, item, "status", version_status_name(fact->status));
     if (fact->status == VERSION_REJECTED)
         put_text(b, item, "by", proof_name(fact->proof));
     if (fact->alert >= 0)
@@ -427,6 +425,7 @@ static void put_chain(struct builder *b, cJSON *tls)
         put_text(b, item, "signature_algorithm", c->signature_algorithm);
         put_text(b, item, "key_algorithm", c->key_algorithm);
         put_number(b, item, "key_bits", c->key_bits);
+        put_number(b, item, "version", c->version);
         lossy |= c->subject.lossy || c->issuer.lossy;
     }
     put_lossy(b, fact_path(FACT_CHAIN), lossy);

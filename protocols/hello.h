@@ -42,6 +42,9 @@ const char *suite_name(uint32_t code);
 /* The codes of our table, in ascending order, from at = 0; false behind the last. */
 bool suite_at(size_t at, uint32_t *code);
 
+/* The suite of that name; false if it is not in our table. */
+bool suite_parse(const char *name, uint32_t *code);
+
 #define HELLO_MAX ((size_t)1024)
 #define HELLO_RANDOM ((size_t)32)
 

@@ -182,3 +182,13 @@ bool suite_at(size_t at, uint32_t *code)
     *code = suites[at].code;
     return true;
 }
+
+bool suite_parse(const char *name, uint32_t *code)
+{
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        if (strcmp(suites[i].name, name) == 0) {
+            *code = suites[i].code;
+            return true;
+        }
+    return false;
+}

@@ -64,6 +64,18 @@ const char *status_name(enum status status)
     return names[status];
 }
 
+const char *handshake_name(enum handshake handshake)
+{
+    static const char *const names[] = {"not_tested", "ok", "failed"};
+    return names[handshake];
+}
+
+const char *version_status_name(enum version_status status)
+{
+    static const char *const names[] = {"not_tested", "accepted", "rejected", "inconclusive"};
+    return names[status];
+}
+
 const char *confidence_name(enum confidence confidence)
 {
     static const char *const names[] = {NULL, "possible", "probable", "confirmed"};

@@ -86,6 +86,8 @@ const char *status_name(enum status);
 
 enum handshake { HANDSHAKE_NOT_TESTED, HANDSHAKE_OK, HANDSHAKE_FAILED };
 
+const char *handshake_name(enum handshake);
+
 /* How sure it is. */
 enum confidence { CONFIDENCE_NONE, CONFIDENCE_POSSIBLE, CONFIDENCE_PROBABLE, CONFIDENCE_CONFIRMED };
 
@@ -140,6 +142,8 @@ enum version_status {
     VERSION_REJECTED,
     VERSION_INCONCLUSIVE
 };
+
+const char *version_status_name(enum version_status);
 
 /* What a rejection rests on. */
 enum proof { PROOF_NONE, PROOF_ALERT, PROOF_CLOSE, PROOF_RESET, PROOF_CHOSE_LOWER, PROOF_INFERRED };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "scanner/outcome.h"
 
+#include <string.h>
+
 const char *phase_name(enum phase phase)
 {
     static const char *const names[] = {
@@ -47,6 +49,24 @@ static const struct {
 const char *cause_name(enum cause cause)
 {
     return causes[cause].name;
+}
+
+enum cause cause_parse(const char *word)
+{
+    for (int c = CAUSE_NONE + 1; c < CAUSE_COUNT; c++)
+        if (strcmp(causes[c].name, word) == 0)
+            return (enum cause)c;
+    return CAUSE_ODD_REPLY;
+}
+
+bool phase_parse(const char *word, enum phase *phase)
+{
+    for (int p = PHASE_RESOLVE; p <= PHASE_GOODBYE; p++)
+        if (strcmp(phase_name((enum phase)p), word) == 0) {
+            *phase = (enum phase)p;
+            return true;
+        }
+    return false;
 }
 
 const char *outcome_text(struct outcome o)

@@ -10,6 +10,8 @@
 #ifndef SCANNER_OUTCOME_H
 #define SCANNER_OUTCOME_H
 
+#include <stdbool.h>
+
 enum phase {
     PHASE_RESOLVE,
     PHASE_CONNECT,
@@ -47,7 +49,8 @@ enum cause {
     CAUSE_SAME_ADDRESS,  /* we connect from the server's own address, which it may trust     */
     CAUSE_PREAUTH,       /* the greeting has logged us in                                    */
     CAUSE_NOT_LOGGED_IN, /* the server wants a login first                                   */
-    CAUSE_IMPLICIT       /* all is inside TLS: there is no such stage                        */
+    CAUSE_IMPLICIT,      /* all is inside TLS: there is no such stage                        */
+    CAUSE_COUNT
 };
 
 struct outcome {
@@ -61,6 +64,13 @@ const char *phase_name(enum phase);
 
 /* The word that records use: "timeout", "reset", "rate_limited" … */
 const char *cause_name(enum cause);
+
+/* The cause of that word; a word that is not known is an odd reply too. Never CAUSE_NONE: there is
+   some cause. */
+enum cause cause_parse(const char *);
+
+/* False: there is no such phase. */
+bool phase_parse(const char *, enum phase *);
 
 /* A sentence for people. */
 const char *outcome_text(struct outcome);

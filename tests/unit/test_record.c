@@ -144,6 +144,7 @@ static void set_certificates(struct observation *o)
     set_text(&c[1].subject, "CN=Example Test CA R1,O=Example,C=NL");
     set_text(&c[1].issuer, "CN=Example Test CA R1,O=Example,C=NL");
     c[1].self_signed = true;
+    c[1].version = 3;
     strcpy(c[1].key_algorithm, "rsa");
     c[1].key_bits = 4096;
     strcpy(c[1].signature_algorithm, "RSA-SHA256");
