@@ -405,8 +405,8 @@ static enum verdict judge_port(const struct subject *s, struct evidence *e)
         return VERDICT_NOT_APPLICABLE;
     if (!is_served(s, e, &verdict))
         return verdict;
-    if (!observation_knows(s->o, FACT_OBSERVED_MODE))
-        return verdict_unknown(s->o, FACT_OBSERVED_MODE, e);
+    if (s->o->status != STATUS_OK)
+        return verdict_without(VERDICT_INCONCLUSIVE, cause_name(s->o->error.cause), e);
     evidence_text(e, "registered", registered);
     evidence_text(e, "seen", s->o->service->protocol->name);
     return VERDICT_FAIL;
