@@ -233,13 +233,13 @@ class Injections(BehaviourCase, unittest.TestCase):
         for protocol in PROTOCOLS:
             cls.each(protocol)
 
-    @classmethod
-    def each(cls, protocol):
+    @staticmethod
+    def meanings(protocol):
         refusal = {"imap": "BAD Nothing may follow STARTTLS",
                    "pop3": "-ERR Nothing may follow STLS",
                    "smtp": "554 5.5.0 SMTP synchronization error",
                    "ftp": "503 Nothing may follow AUTH."}[protocol]
-        meanings = {
+        return {
             "sound": {},
             "vulnerable": injection("vulnerable", "answered_inside", ANSWER[protocol]),
             "delayed": injection("vulnerable", "answered_inside", ANSWER[protocol]),
@@ -247,6 +247,10 @@ class Injections(BehaviourCase, unittest.TestCase):
             "clear": injection("not_vulnerable", "answered_in_clear", ANSWER[protocol]),
             "break": injection("not_vulnerable", "handshake_broken"),
         }
+
+    @classmethod
+    def each(cls, protocol):
+        meanings = cls.meanings(protocol)
         for word, changes in meanings.items():
             cls.add(protocol, changes=changes, inject=word)
         for word in ("sound", "vulnerable", "delayed"):  # it is not taken for an answer
@@ -256,7 +260,6 @@ class Injections(BehaviourCase, unittest.TestCase):
             cls.add(protocol, changes=meanings["vulnerable"], inject="vulnerable", starttls=word)
         cls.add(protocol, changes=meanings["vulnerable"], inject="vulnerable", versions="1.2")
         for word in ("sound", "vulnerable", "delayed"):
-            cls.add(protocol, changes=meanings[word], inject=word, drip="1")
             cls.add(protocol, changes=cls.unlisted(protocol, meanings[word]), inject=word,
                     caps="refused")
         for word in ("none", "refuse"):
@@ -274,6 +277,19 @@ class Injections(BehaviourCase, unittest.TestCase):
             again = "greet-again" in dict(server.script)
             self.assertEqual(self.run_.endpoints[server.at()]["anomalies"],
                              ["greeting_after_tls"] if again else [], server.line())
+
+
+class SlowInjections(BehaviourCase, unittest.TestCase):
+    """Byte by byte. Nothing is concluded from the time it takes."""
+
+    options = ("--reply-timeout", "60", "--tls-timeout", "60")
+
+    @classmethod
+    def build(cls):
+        for protocol in PROTOCOLS:
+            meanings = Injections.meanings(protocol)
+            for word in ("sound", "vulnerable", "delayed", "refuse", "break"):
+                cls.add(protocol, changes=meanings[word], inject=word, drip="1")
 
 
 class Inside(BehaviourCase, unittest.TestCase):
