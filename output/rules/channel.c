@@ -16,18 +16,22 @@ static bool has_no_list(const struct observation *o)
            (o->service->protocol == &protocol_pop3 || o->service->protocol == &protocol_ftp);
 }
 
+/* Is "anonymous" let in, and a name that nobody has turned away? */
+static bool is_for_everybody(const struct observation *o)
+{
+    bool turned_away = o->login.verdict == LOGIN_REFUSED ||
+                       (o->login.verdict == LOGIN_INCONCLUSIVE && o->login.reason == CAUSE_REFUSED);
+    return turned_away && observation_knows(o, FACT_ANONYMOUS) && o->anonymous == TRI_YES;
+}
+
 static enum severity severity_of_missing(const struct subject *s)
 {
-    const struct observation *o = s->o;
-    bool anonymous = observation_knows(o, FACT_ANONYMOUS) && o->anonymous == TRI_YES;
-
-    if (is_login_accepted(o))
+    if (is_login_accepted(s->o))
         return SEVERITY_CRITICAL;
     if (s->role == ROLE_RELAY)
         return SEVERITY_INFO;
-    if (anonymous && o->login.verdict == LOGIN_REFUSED && o->service->mode == MODE_INSECURE)
-        return SEVERITY_LOW; /* files for everybody, and nothing else */
-    return SEVERITY_HIGH;
+    return is_for_everybody(s->o) && s->o->service->mode == MODE_INSECURE ? SEVERITY_LOW
+                                                                          : SEVERITY_HIGH;
 }
 
 static enum verdict judge_not_offered(const struct subject *s, struct evidence *e)

@@ -67,7 +67,7 @@ static enum verdict judge_allowed(const struct subject *s, struct evidence *e)
     return VERDICT_FAIL;
 }
 
-/* An open port is no fault by itself: it is one where a password is taken. Port 25 has to be open. */
+/* An open port is no fault by itself, but one where a password is taken. Port 25 has to be open. */
 static enum verdict judge_service(const struct subject *s, struct evidence *e)
 {
     const struct observation *o = s->o;

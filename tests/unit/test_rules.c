@@ -55,7 +55,7 @@ static cJSON *parse_file(const char *directory, const char *name, const char *su
     return json;
 }
 
-/* --- changing a record -------------------------------------------------------------------------- */
+/* --- changing a record ------------------------------------------------------------------------ */
 
 /* Where a pointer leads: the object or array, and the name or index in it. */
 static cJSON *parent_of(cJSON *record, const char *pointer, const char **name)
@@ -159,7 +159,7 @@ static void add_record(struct reading *reading, const cJSON *description, const 
     cJSON_Delete(record);
 }
 
-/* --- one case ------------------------------------------------------------------------------------ */
+/* --- one case --------------------------------------------------------------------------------- */
 
 /* What became of each rule in all cases together. */
 struct tally {
@@ -307,7 +307,7 @@ static void rules_say_what_their_cases_say(void **state)
     assert_int_equal(tally.wrong, 0);
 }
 
-/* --- every golden record ------------------------------------------------------------------------- */
+/* --- every golden record ---------------------------------------------------------------------- */
 
 /* Whatever is in it, a verdict that is open has a reason, and a finding can be told from others. */
 static void check_judgement(const struct judgement *j)
@@ -356,7 +356,7 @@ static void every_golden_record_can_be_judged(void **state)
     closedir(directory);
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static void rules_are_complete_and_their_ids_unique(void **state)
 {
@@ -380,7 +380,7 @@ static void rules_are_complete_and_their_ids_unique(void **state)
     assert_null(rules_find("", NULL));
 }
 
-/* --- fingerprints -------------------------------------------------------------------------------- */
+/* --- fingerprints ----------------------------------------------------------------------------- */
 
 /* Whoever keeps a history relies on it: it may never change. */
 static void fingerprints_stay_as_they_are(void **state)
@@ -417,7 +417,7 @@ static void a_name_that_moves_keeps_its_fingerprints(void **state)
     assert_string_not_equal(here, there);
 }
 
-/* --- roles --------------------------------------------------------------------------------------- */
+/* --- roles ------------------------------------------------------------------------------------ */
 
 static enum role role_of(const struct protocol *protocol, uint16_t port, enum mode mode,
                          const char *label)
@@ -452,7 +452,7 @@ static void roles_go_by_label_protocol_and_port(void **state)
     assert_int_equal(role_of(&protocol_smtp, 10025, MODE_INSECURE, NULL), ROLE_MX);
 }
 
-/* --- evidence ------------------------------------------------------------------------------------ */
+/* --- evidence --------------------------------------------------------------------------------- */
 
 static void evidence_is_bounded(void **state)
 {
