@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import tempfile
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 KEY_OPTIONS = {
@@ -38,6 +39,7 @@ class Certificate:
         self.leaf_file = directory / "leaf.pem"
         self.chain_file = directory / "chain.pem"
 
+    @cache
     def facts(self):
         """The members of a record's tls.certificate, each as openssl tells it."""
         der = ssl.PEM_cert_to_DER_cert(self.leaf_file.read_text())

@@ -26,21 +26,14 @@ LEGACY = ("1.0", "1.1", "1.2", "1.3")
 MODERN = ("1.3",)
 
 
-def vsftpd_program():
-    """Debian lets vsftpd not be installed beside ProFTPD; install-servers unpacks it instead."""
-    return os.environ.get("STARTTLS_AUDIT_VSFTPD") or shutil.which("vsftpd", path=SBIN)
+def unpacked(package):
+    """The files of a package that install-servers only unpacked."""
+    return Path(os.environ.get("STARTTLS_AUDIT_SERVERS", "/nonexistent")) / package
 
 
 def rights_missing():
     """Why no server can be run here, or None."""
     return None if os.geteuid() == 0 else "real servers on standard ports need root"
-
-
-def program_missing(program):
-    """Why this server cannot be run here, or None."""
-    if program and os.access(program, os.X_OK):
-        return None
-    return f"{program or 'vsftpd'} is not there: run tests/system/install-servers"
 
 
 def openssl_name(version):
@@ -61,12 +54,26 @@ class Server:
         self.directory = None
         self.process = None
 
+    def missing(self):
+        """Why this server cannot be run here, or None."""
+        if os.access(self.program, os.X_OK):
+            return None
+        return f"{self.program} is not there: run tests/system/install-servers"
+
     def write_configuration(self):
         """Write all files below self.directory and return the command line."""
         raise NotImplementedError
 
     def environment(self):
         return {"PATH": SBIN, "LANG": "C"}
+
+    def openssl_configuration(self):
+        """The TLS versions, for a server on OpenSSL that has no setting for them."""
+        return self.file("openssl.cnf", (
+            "openssl_conf = all\n[all]\nssl_conf = tls\n[tls]\nsystem_default = default\n"
+            "[default]\nCipherString = ALL:@SECLEVEL=0\n"
+            f"MinProtocol = {openssl_name(self.versions[0])}\n"
+            f"MaxProtocol = {openssl_name(self.versions[-1])}\n"))
 
     def start(self):
         for port in self.ports:
@@ -291,11 +298,15 @@ class Postfix(Server):
 
 
 class Vsftpd(Server):
-    """FTP on one port; 990 is implicit. OpenSSL's configuration decides the TLS versions."""
+    """FTP on one port; 990 is implicit. OpenSSL's configuration decides the TLS versions.
+
+    Debian lets it not be installed beside ProFTPD; it runs where it was unpacked.
+    """
+
+    program = unpacked("vsftpd") / "usr/sbin/vsftpd"
 
     def __init__(self, host, port=21, tls=True, required=False, settings="", **common):
         super().__init__(host, [port], **common)
-        self.program = vsftpd_program()
         self.tls = tls
         self.required = required
         self.settings = settings
@@ -328,15 +339,14 @@ class Vsftpd(Server):
                 "force_local_data_ssl": "NO",
                 "implicit_ssl": "YES" if port == 990 else "NO",
             }
-            self.file("openssl.cnf", (
-                "openssl_conf = all\n[all]\nssl_conf = tls\n[tls]\nsystem_default = default\n"
-                f"[default]\nMinProtocol = {openssl_name(self.versions[0])}\n"
-                f"MaxProtocol = {openssl_name(self.versions[-1])}\n"))
+            self.openssl_configuration()
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         return [self.program, self.file("vsftpd.conf", text + self.settings)]
 
     def environment(self):
-        return super().environment() | {"OPENSSL_CONF": str(self.directory / "openssl.cnf")}
+        libraries = [str(path) for path in unpacked("vsftpd").glob("usr/lib/*-linux-gnu")]
+        return super().environment() | {"LD_LIBRARY_PATH": ":".join(libraries),
+                                        "OPENSSL_CONF": str(self.directory / "openssl.cnf")}
 
 
 class Proftpd(Server):

@@ -9,14 +9,14 @@ from servers import CURRENT, LEGACY, MODERN, Proftpd
 SILENT = (None, [])
 
 
-def promises(versions=CURRENT):
-    upgrade = Promise(advertised=True, before=SILENT, after=SILENT, versions=versions)
+def promises(versions=CURRENT, login="accepted"):
+    upgrade = Promise(advertised=True, before=SILENT, after=SILENT, versions=versions, login=login)
     return {21: upgrade, 991: upgrade, 990: Promise(after=SILENT, versions=versions)}
 
 
 class TlsRequired(ServerCase, unittest.TestCase):
     host = "127.60.4.1"
-    promises = promises()
+    promises = promises(login="refused")
 
     @classmethod
     def servers(cls, issue):
@@ -34,8 +34,8 @@ class TlsOptional(ServerCase, unittest.TestCase):
 
 class NoTls(ServerCase, unittest.TestCase):
     host = "127.60.4.3"
-    promises = {21: Promise(REFUSED, False, SILENT, versions=()),
-                991: Promise(REFUSED, False, SILENT, versions=())}
+    promises = {port: Promise(REFUSED, False, SILENT, versions=(), login="accepted")
+                for port in (21, 991)}
 
     @classmethod
     def servers(cls, issue):
@@ -64,8 +64,8 @@ class ClientCertificateRequired(ServerCase, unittest.TestCase):
     """The handshake of TLS 1.3 looks finished to a client before the server's alert arrives."""
 
     host = "127.60.4.6"
-    promises = {21: Promise(USELESS, True, SILENT), 991: Promise(USELESS, True, SILENT),
-                990: Promise(USELESS)}
+    promises = {21: Promise(USELESS, True, SILENT, login="accepted"),
+                991: Promise(USELESS, True, SILENT, login="accepted"), 990: Promise(USELESS)}
 
     @classmethod
     def servers(cls, issue):

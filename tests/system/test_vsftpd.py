@@ -9,8 +9,8 @@ from servers import CURRENT, LEGACY, MODERN, Vsftpd
 SILENT = (None, [])
 
 
-def promises(versions=CURRENT):
-    upgrade = Promise(advertised=True, before=SILENT, after=SILENT, versions=versions)
+def promises(versions=CURRENT, login="accepted"):
+    upgrade = Promise(advertised=True, before=SILENT, after=SILENT, versions=versions, login=login)
     return {21: upgrade, 991: upgrade, 990: Promise(after=SILENT, versions=versions)}
 
 
@@ -26,7 +26,7 @@ class VsftpdCase(ServerCase):
 
 class TlsRequired(VsftpdCase, unittest.TestCase):
     host = "127.60.3.1"
-    promises = promises()
+    promises = promises(login="refused")
     options = {"required": True}
 
 
@@ -40,7 +40,7 @@ class NoTls(VsftpdCase, unittest.TestCase):
     """vsftpd answers AUTH as it answers anything before a login: 530."""
 
     host = "127.60.3.3"
-    promises = {21: Promise(REFUSED, False, SILENT, versions=())}
+    promises = {21: Promise(REFUSED, False, SILENT, versions=(), login="accepted")}
     options = {"tls": False}
 
 
@@ -58,7 +58,7 @@ class Legacy(VsftpdCase, unittest.TestCase):
 
 class ClientCertificateRequired(ServerCase, unittest.TestCase):
     host = "127.60.3.6"
-    promises = {21: Promise(USELESS, True, SILENT), 990: Promise(USELESS)}
+    promises = {21: Promise(USELESS, True, SILENT, login="accepted"), 990: Promise(USELESS)}
 
     @classmethod
     def servers(cls, issue):

@@ -19,6 +19,12 @@ UPGRADES = {"imap": "a STARTTLS", "pop3": "STLS", "smtp": "STARTTLS", "ftp": "AU
 QUESTIONS = {"imap": "a CAPABILITY", "pop3": "CAPA", "smtp": "EHLO client.test", "ftp": "FEAT"}
 ANNOUNCEMENTS = {"imap": "STARTTLS", "pop3": "STLS", "smtp": "STARTTLS", "ftp": "AUTH TLS"}
 ACCEPTANCES = {"imap": "a OK", "pop3": "+OK", "smtp": "220", "ftp": "234"}
+# How far a login gets without any credentials, and the reply that asks for them.
+LOGINS = {"imap": ["a AUTHENTICATE PLAIN"], "pop3": ["AUTH PLAIN", "USER nobody.invalid"],
+          "smtp": ["AUTH PLAIN"], "ftp": ["USER nobody.invalid"]}
+INVITATIONS = {"imap": "+ ", "pop3": ("+ ", "+OK"), "smtp": "334 ", "ftp": "331 "}
+INJECTIONS = {"imap": "x NOOP", "pop3": "CAPA", "smtp": "NOOP", "ftp": "NOOP"}
+FAREWELLS = {"imap": "a LOGOUT", "pop3": "QUIT", "smtp": "QUIT", "ftp": "QUIT"}
 VERSION_OPTIONS = {"1.0": "-tls1", "1.1": "-tls1_1", "1.2": "-tls1_2", "1.3": "-tls1_3"}
 
 
@@ -32,7 +38,7 @@ class Conversation:
         try:
             if implicit:
                 self.secure()
-            self.greeting = self.line()
+            self.greeting = self.reply()
         except BaseException:
             self.close()
             raise
@@ -53,6 +59,10 @@ class Conversation:
 
     def ask(self, command):
         self.socket.sendall(command.encode() + b"\r\n")
+        return self.reply(command)
+
+    def reply(self, command=None):
+        """The lines of a reply; without a command, of the greeting."""
         lines = [self.line()]
         while not self.is_last(lines, command):
             lines.append(self.line())
@@ -63,7 +73,7 @@ class Conversation:
         if not last:
             raise EOFError(f"{command}: {lines}")
         if self.protocol == "imap":
-            return last.startswith("a ")
+            return command is None or last.startswith(("a ", "+ "))
         if self.protocol == "pop3":
             return command != "CAPA" or lines[0].startswith("-ERR") or last == "."
         return last.startswith(lines[0][:3] + " ")
@@ -73,17 +83,20 @@ class Conversation:
         lines = self.ask(QUESTIONS[self.protocol])
         if self.protocol == "imap":
             words = [line.split()[2:] for line in lines if line.startswith("* CAPABILITY ")]
-            return sorted(word.upper() for line in words for word in line)
+            return sorted(normal(word) for line in words for word in line)
         if self.protocol == "smtp":
-            features = [line[4:] for line in lines[1:]]
-        else:
-            features = [line.strip() for line in lines[1:-1]]
-        return sorted(keyword.upper() + space + rest for keyword, space, rest
-                      in (feature.partition(" ") for feature in features))
+            return sorted(normal(line[4:]) for line in lines[1:])
+        return sorted(normal(line.strip()) for line in lines[1:-1])
 
     def close(self):
         self.stream.close()
         self.socket.close()
+
+
+def normal(capability):
+    """With its keyword in upper case, and its parameters as they came."""
+    keyword = re.match("[^ =]*", capability).group()
+    return keyword.upper() + capability[len(keyword):]
 
 
 def mechanisms(protocol, capabilities):
@@ -116,10 +129,12 @@ class Facts:
     before_tls: list = None
     after_tls: list = None
     versions: list = field(default_factory=list)
+    login: str = None  # without TLS: "accepted" or "refused"
+    injection: str = None  # "vulnerable" or "not_vulnerable"
 
 
 def observe(host, port, protocol, implicit):
-    """Greeting, capabilities, upgrade, capabilities again, TLS versions.
+    """Greeting, capabilities, upgrade, capabilities again, TLS versions, login, injection.
 
     Only what happens once TLS has begun may fail: then `usable` stays False.
     """
@@ -128,15 +143,18 @@ def observe(host, port, protocol, implicit):
         observe_inside(facts, lambda: Conversation(host, port, protocol, implicit=True))
     else:
         with closing(Conversation(host, port, protocol, implicit=False)) as talk:
-            facts.banner = talk.greeting
+            facts.banner = "\n".join(talk.greeting)
             facts.before_tls = talk.capabilities()
             facts.advertised = ANNOUNCEMENTS[protocol] in facts.before_tls
             facts.reply = talk.ask(UPGRADES[protocol])[-1]
             facts.accepted = facts.reply.startswith(ACCEPTANCES[protocol])
             if facts.accepted:
                 observe_inside(facts, talk.secure)
+        facts.login = verdict_on_login(host, port, protocol)
     if implicit or facts.accepted:
         facts.versions = accepted_versions(host, port, protocol, implicit)
+    if facts.accepted and facts.usable:
+        facts.injection = verdict_on_injection(host, port, protocol)
     return facts
 
 
@@ -144,11 +162,46 @@ def observe_inside(facts, secured):
     """The facts inside TLS; secured() makes the conversation that is."""
     try:
         with closing(secured()) as talk:
-            facts.banner = facts.banner or talk.greeting
+            facts.banner = facts.banner or "\n".join(talk.greeting)
             facts.after_tls = talk.capabilities()
             facts.usable = True
     except (ssl.SSLError, EOFError, ConnectionError):
         pass
+
+
+def verdict_on_login(host, port, protocol):
+    """Is there a way to log in without TLS on which the password is asked for?"""
+    for command in LOGINS[protocol]:
+        with closing(Conversation(host, port, protocol, implicit=False)) as talk:
+            if protocol == "smtp":
+                talk.ask(QUESTIONS[protocol])
+            if talk.ask(command)[-1].startswith(INVITATIONS[protocol]):
+                return "accepted"
+    return "refused"
+
+
+def verdict_on_injection(host, port, protocol):
+    """Is a command that was sent in clear, behind the upgrade command, answered inside TLS?"""
+    with closing(Conversation(host, port, protocol, implicit=False)) as talk:
+        if protocol == "smtp":
+            talk.ask(QUESTIONS[protocol])
+        reply = talk.ask(f"{UPGRADES[protocol]}\r\n{INJECTIONS[protocol]}")[-1]
+        if not reply.startswith(ACCEPTANCES[protocol]):
+            return "not_vulnerable"
+        try:
+            talk.secure()
+            talk.socket.sendall(FAREWELLS[protocol].encode() + b"\r\n")
+            lines = talk.stream.read().decode().splitlines()
+        except (ssl.SSLError, ConnectionError):
+            return "not_vulnerable"
+    return "vulnerable" if len(lines) > len(goodbye(protocol, lines)) else "not_vulnerable"
+
+
+def goodbye(protocol, lines):
+    """Of these lines the answer to our farewell."""
+    if protocol == "imap":
+        return [line for line in lines if line.startswith(("* BYE", "a OK"))]
+    return lines[-1:] if protocol == "pop3" else [line for line in lines if line.startswith("221")]
 
 
 def accepted_versions(host, port, protocol, implicit):
