@@ -97,7 +97,6 @@ static const cJSON *find(const struct reader *r, const char *path)
 
 DEFINE_FINDER(find_status, enum status, STATUS_COUNT, status_name)
 DEFINE_FINDER(find_mode, enum mode, MODE_EXPLICIT + 1, mode_name)
-DEFINE_FINDER(find_handshake, enum handshake, HANDSHAKE_FAILED + 1, handshake_name)
 DEFINE_FINDER(find_login, enum login_verdict, LOGIN_INCONCLUSIVE + 1, login_verdict_name)
 DEFINE_FINDER(find_confidence, enum confidence, CONFIDENCE_CONFIRMED + 1, confidence_name)
 DEFINE_FINDER(find_injection, enum injection, INJECTION_INCONCLUSIVE + 1, injection_name)
@@ -383,26 +382,6 @@ static void read_anomalies(struct reader *r)
 
 /* --- before TLS ------------------------------------------------------------------------------- */
 
-static bool is_implicit(const struct observation *o)
-{
-    enum mode mode = observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode;
-    return mode == MODE_IMPLICIT;
-}
-
-/* Nothing is before TLS where everything is inside it: that is known of what was spoken to. */
-static void read_implicit(struct reader *r)
-{
-    struct observation *o = r->o;
-    enum cause why = o->status == STATUS_MISMATCH    ? CAUSE_MISMATCH
-                     : was_connected(o)              ? CAUSE_NONE
-                     : o->status == STATUS_TLS_ERROR ? CAUSE_TLS
-                                                     : o->error.cause;
-    for (int f = FACT_ADVERTISED; f <= FACT_TRAILING; f++)
-        o->why[f] = why;
-    for (int f = FACT_LOGIN_BEFORE; f <= FACT_MECHANISMS_BEFORE; f++)
-        o->why[f] = why;
-}
-
 static void read_injection(struct reader *r)
 {
     struct injection_fact *i = &r->o->injection;
@@ -426,21 +405,16 @@ static void read_starttls(struct reader *r)
     struct observation *o = r->o;
     const cJSON *starttls = find(r, "/starttls");
 
-    if (cJSON_IsNull(starttls) != (starttls && is_implicit(o))) {
+    if (cJSON_IsNull(starttls) != (starttls && observation_is_implicit(o))) {
         members_fail(&r->m, "/starttls", "null if and only if all is inside TLS");
         return;
     }
-    if (cJSON_IsNull(starttls)) {
-        read_implicit(r);
+    if (!cJSON_IsObject(starttls))
         return;
-    }
     learn_truth(r, FACT_ADVERTISED, &o->advertised);
     learn_truth(r, FACT_ACCEPTED, &o->accepted);
     hold_word(r, find(r, "/starttls/command"), "/starttls/command", &o->upgrade_command);
     learn_text(r, FACT_REPLY, TEXT_REPLY_MAX, &o->upgrade_reply);
-    int handshake = find_handshake(r, find(r, "/starttls/handshake"), "/starttls/handshake");
-    if (handshake >= 0)
-        o->handshake = (enum handshake)handshake;
     member_number(&r->m, learn(r, FACT_TRAILING), fact_path(FACT_TRAILING), UINT64_MAX,
                   &o->trailing);
     learn_own(r, FACT_REQUIRED, &o->required);
@@ -471,7 +445,7 @@ static void read_login(struct reader *r)
 /* What a protocol has not is known wherever the list of its capabilities could be. */
 static void read_no_announcement(struct observation *o)
 {
-    bool inside = is_implicit(o) || observation_knows(o, FACT_ACCEPTED);
+    bool inside = observation_is_implicit(o) || observation_knows(o, FACT_ACCEPTED);
     observation_learn(o, FACT_LOGIN_BEFORE);
     o->why[FACT_LOGIN_AFTER] = inside ? CAUSE_NONE : o->why[FACT_CAPABILITIES_AFTER];
     o->why[FACT_MECHANISMS_BEFORE] = o->why[FACT_CAPABILITIES_BEFORE];
@@ -711,6 +685,8 @@ static void read_session(struct reader *r)
     uint64_t bits;
 
     learn_flag(r, FACT_ESTABLISHED, &t->established);
+    if (observation_knows(r->o, FACT_ESTABLISHED))
+        r->o->handshake = t->established ? HANDSHAKE_OK : HANDSHAKE_FAILED;
     if (member_word(&r->m, learn(r, FACT_TLS_VERSION), fact_path(FACT_TLS_VERSION), &word))
         for (int v = VERSION_TLS10; v < VERSION_COUNT; v++)
             if (strcmp(version_number((enum version)v), word) == 0)
@@ -804,6 +780,7 @@ static void read_record(struct reader *r)
     read_data_channel(r);
     read_tls(r);
     read_transcript(r);
+    observation_settle(r->o);
 }
 
 static bool is_ours(struct reader *r)

@@ -158,12 +158,6 @@ static void put_status(struct builder *b)
 
 /* --- before TLS ------------------------------------------------------------------------------- */
 
-static bool is_implicit(const struct observation *o)
-{
-    enum mode mode = observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode;
-    return mode == MODE_IMPLICIT;
-}
-
 /* Did the server let us talk? Otherwise whole objects are left out, for the one reason. */
 static bool was_greeted(const struct observation *o)
 {
@@ -195,7 +189,7 @@ static void put_starttls(struct builder *b)
 {
     const struct observation *o = b->o;
 
-    if (is_implicit(o)) {
+    if (observation_is_implicit(o)) {
         put_null(b, b->root, "starttls");
         return;
     }
@@ -254,7 +248,7 @@ static void put_login(struct builder *b, cJSON *auth)
 static void put_auth(struct builder *b)
 {
     const struct observation *o = b->o;
-    bool before = !is_implicit(o), after = !o->tls.refused;
+    bool before = !observation_is_implicit(o), after = !o->tls.refused;
     bool announces = o->service->protocol->announces_login;
 
     if (!was_greeted(o)) {

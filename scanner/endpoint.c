@@ -781,4 +781,5 @@ void endpoint_conclude(struct endpoint *e)
     /* Nothing inside TLS is known where it is not known whether the upgrade is accepted. */
     if (o->why[FACT_ACCEPTED] > CAUSE_NOT_ASKED)
         observation_excuse(o, FACT_LOGIN_AFTER, FACT_TLS, o->why[FACT_ACCEPTED]);
+    observation_settle(o);
 }

@@ -177,3 +177,40 @@ void observation_excuse(struct observation *o, enum fact first, enum fact last, 
         if (o->why[f] == CAUSE_NOT_ASKED)
             o->why[f] = cause;
 }
+
+static void settle(struct observation *o, enum fact first, enum fact last, enum cause cause)
+{
+    for (int f = (int)first; f <= (int)last; f++)
+        o->why[f] = cause;
+}
+
+/* There was no TLS, or nothing of it is known. */
+static void settle_tls(struct observation *o, enum cause cause)
+{
+    settle(o, FACT_ESTABLISHED, FACT_VERIFY, cause);
+    for (int v = 0; v < VERSION_COUNT; v++)
+        o->tls.versions[v] = (struct version_fact){
+            .status = cause == CAUSE_NOT_ASKED ? VERSION_NOT_TESTED : VERSION_INCONCLUSIVE,
+            .reason = cause,
+            .alert = -1};
+}
+
+void observation_settle(struct observation *o)
+{
+    bool implicit = observation_is_implicit(o), greeted = observation_knows(o, FACT_PREAUTH);
+
+    if (!greeted) {
+        settle(o, FACT_ADVERTISED, FACT_MECHANISMS_AFTER, o->why[FACT_PREAUTH]);
+        o->login.reason = implicit ? CAUSE_IMPLICIT : o->why[FACT_PREAUTH];
+        o->injection.reason = o->why[FACT_PREAUTH];
+    }
+    if (implicit) {
+        settle(o, FACT_ADVERTISED, FACT_TRAILING, CAUSE_NONE);
+        settle(o, FACT_LOGIN_BEFORE, FACT_MECHANISMS_BEFORE, CAUSE_NONE);
+        o->injection.reason = CAUSE_IMPLICIT;
+    }
+    if (!observation_knows(o, FACT_TLS) || o->tls.refused)
+        settle_tls(o, o->tls.refused ? CAUSE_NOT_ASKED : o->why[FACT_TLS]);
+    else if (o->service->protocol->data_channel) /* RFC 2228 allows it */
+        observation_learn(o, FACT_STARTTLS_INSIDE);
+}

@@ -259,6 +259,16 @@ static inline void observation_learn(struct observation *o, enum fact fact)
  * stay. */
 void observation_excuse(struct observation *, enum fact first, enum fact last, enum cause);
 
+/* By what the server did; where it did nothing, by the table. */
+static inline bool observation_is_implicit(const struct observation *o)
+{
+    return (observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode) == MODE_IMPLICIT;
+}
+
+/* Nothing more will be seen. What is left out of a record together has one reason, and what does
+   not apply is known, so that a record that is read says what was seen. */
+void observation_settle(struct observation *);
+
 /* All that was seen of one address, which goes out together. */
 struct host_view {
     const struct target_host *target;

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "output/reader.h"
 #include "output/record.h"
 #include "scanner/targets.h"
 
@@ -201,9 +202,33 @@ static void set_trouble(struct observation *o, enum status status, enum phase ph
     observation_excuse(o, FACT_OBSERVED_MODE, FACT_VERIFY, cause);
 }
 
+/* Read again, the record knows what was known, and why the rest was not. */
+static void assert_reasons(const struct observation *o, const char *line)
+{
+    char problem[READING_PROBLEM_SIZE] = "";
+    struct reading *r = reading_new();
+    cJSON *record = cJSON_Parse(line);
+    if (!reading_add(r, record, problem, sizeof problem))
+        fail_msg("%s", problem);
+    const struct observation *again = reading_view(r)->endpoints;
+    for (int f = 0; f < FACT_COUNT; f++)
+        if (o->why[f] != again->why[f])
+            fail_msg("%s: %s, and not %s", fact_path((enum fact)f), cause_name(again->why[f]),
+                     cause_name(o->why[f]));
+    assert_int_equal(o->handshake, again->handshake);
+    assert_int_equal(o->login.reason, again->login.reason);
+    assert_int_equal(o->injection.reason, again->injection.reason);
+    cJSON_Delete(record);
+    reading_free(r);
+}
+
 static void assert_scene(struct scene *s, const char *golden)
 {
-    assert_golden(record_endpoint(&run, &s->host, &s->o), golden);
+    observation_settle(&s->o);
+    char *line = record_endpoint(&run, &s->host, &s->o);
+    assert_non_null(line);
+    assert_reasons(&s->o, line);
+    assert_golden(line, golden);
     observation_free(&s->o);
 }
 
@@ -228,6 +253,7 @@ static void set_login(struct observation *o, enum login_verdict verdict, enum co
 {
     o->login.verdict = verdict;
     o->login.confidence = confidence;
+    o->login.reason = CAUSE_NONE;
     strcpy(o->login.probe, probe);
     set_text(&o->login.reply, reply);
 }
@@ -236,6 +262,7 @@ static void set_injection(struct observation *o, enum injection verdict, enum in
 {
     o->injection.verdict = verdict;
     o->injection.sign = sign;
+    o->injection.reason = CAUSE_NONE;
 }
 
 /* All that an IMAP server can say, and nothing wrong with it. */
