@@ -455,10 +455,17 @@ static void read_no_announcement(struct observation *o)
 static void read_auth(struct reader *r)
 {
     struct observation *o = r->o;
+    bool greeted = cJSON_IsObject(find(r, "/auth"));
 
-    if (!find(r, "/auth"))
+    if (!observation_is_implicit(o) && greeted != cJSON_IsObject(find(r, "/starttls"))) {
+        members_fail(&r->m, "/auth", "there if and only if the upgrade is");
+        return;
+    }
+    if (!greeted)
         return;
     learn_flag(r, FACT_PREAUTH, &o->preauth);
+    if (!observation_knows(o, FACT_PREAUTH))
+        members_fail(&r->m, fact_path(FACT_PREAUTH), "missing");
     learn_truth(r, FACT_LOGIN_BEFORE, &o->login_disabled[0]);
     learn_truth(r, FACT_LOGIN_AFTER, &o->login_disabled[1]);
     learn_list(r, FACT_CAPABILITIES_BEFORE, &o->capabilities[0]);

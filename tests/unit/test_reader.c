@@ -196,7 +196,8 @@ static void test_facts(void **state)
     assert_int_equal(o->tls.suite, 0x1302);
     assert_int_equal(o->tls.versions[VERSION_TLS11].alert, 70);
     assert_int_equal(o->tls.chain.certificates[0].not_after, 1796342400);
-    assert_true(o->tls.chain.certificates[1].version == 3 && o->tls.chain.certificates[1].self_signed);
+    assert_true(o->tls.chain.certificates[1].version == 3 &&
+                o->tls.chain.certificates[1].self_signed);
     assert_true(o->bare_lf && o->greeted_again);
     assert_int_equal(o->injection.sign, SIGN_ANSWERED_INSIDE);
     assert_int_equal(o->login.reason, CAUSE_NONE);
@@ -486,6 +487,8 @@ static void test_problems_name_the_member(void **state)
                    "/starttls/injection_sign: a word that is not known");
     assert_refused(ok, NULL, "starttls", cJSON_CreateNull(),
                    "/starttls: null if and only if all is inside TLS");
+    assert_refused(ok, NULL, "auth", NULL, "/auth: there if and only if the upgrade is");
+    assert_refused(ok, "auth", "preauth", NULL, "/auth/preauth: missing");
     assert_refused(ok, "auth", "cleartext_login", cJSON_Parse("{\"verdict\":1}"),
                    "/auth/cleartext_login: not a text");
     assert_refused(ok, "auth", "capabilities", cJSON_Parse("{\"before_tls\":[1]}"),
