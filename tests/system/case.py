@@ -42,7 +42,8 @@ class Promise:
     """What a configuration says of one port; before and after TLS: (login disabled, mechanisms).
 
     `login` is what becomes of a login in clear; where nothing else is said, a server does as its
-    capabilities say, and a sound one forgets or refuses an injected command.
+    capabilities say, and a sound one forgets or refuses an injected command. `required`: it takes
+    hardly any command before TLS; `continues`: it goes on in clear after a handshake that failed.
     """
 
     tls: str = WORKS
@@ -52,6 +53,8 @@ class Promise:
     versions: tuple = CURRENT
     login: str = None
     injection: str = None
+    required: bool = False
+    continues: bool = False
 
     def __post_init__(self):
         if self.before and self.before[0] is not None and self.login is None:
@@ -124,7 +127,8 @@ class ServerCase:
         facts = truth.observe(cls.host, port, protocol, implicit)
         real = Promise(promise.tls, facts.advertised, cls.login(protocol, facts.before_tls),
                        cls.login(protocol, facts.after_tls), tuple(facts.versions),
-                       facts.login, facts.injection)
+                       facts.login, facts.injection, bool(facts.required),
+                       bool(facts.continues))
         assert real == promise, f"{cls.host}:{port} is not as configured: {facts}\n{cls.logs()}"
         assert facts.usable == (promise.tls == WORKS), f"{promise} {facts}\n{cls.logs()}"
         return facts
@@ -159,11 +163,9 @@ class ServerCase:
         return re.sub(r"\d+", "0", banner) if self.ticking else banner
 
     def lasting(self, record):
-        """A record without what may differ from run to run: times, names that nobody has, and how a
-        refusal happened to arrive (a server that closes with the hello unread is seen to close or
-        to reset)."""
-        text = re.sub(r"\b[0-9a-f]{16}@", "nobody@", json.dumps(record))
-        copy = json.loads(text.replace('"closed"', '"reset"'))
+        """A record without what may differ from run to run: times, and how a refusal happened to
+        arrive (a server that closes with the hello unread is seen to close or to reset)."""
+        copy = json.loads(json.dumps(record).replace('"closed"', '"reset"'))
         for name in ("run_id", "time", "duration_ms", "connections"):
             del copy[name]
         if copy.get("banner"):
@@ -264,6 +266,24 @@ class ServerCase:
                       "the verdict on injected commands")
 
     @on_every_port
+    def test_other_behaviour(self, mode, promise, facts, record):
+        self.same(record["anomalies"], [], "the anomalies")
+        if record["starttls"] is not None:
+            self.same(record["starttls"]["required"], facts.required, "that TLS is required")
+        if promise.tls == WORKS:
+            ftp = record["endpoint"]["protocol"] == "ftp"
+            self.same(record["tls"]["starttls_accepted_inside"], None if ftp else facts.again,
+                      "that the upgrade is accepted once more")
+            self.same((record["data_channel"] or {}).get("protection"), facts.protected,
+                      "that data can be protected")
+
+    @on_every_port
+    def check_clear_text_after_failure(self, mode, promise, facts, record):
+        if mode != "implicit" and promise.tls == WORKS:
+            self.same(record["starttls"]["continues_in_clear"], promise.continues,
+                      "that commands are answered in clear after a handshake that failed")
+
+    @on_every_port
     def test_versions(self, mode, promise, facts, record):
         tls = record.get("tls", "left out")
         if promise.tls == LATER:
@@ -307,9 +327,10 @@ class ServerCase:
         self.assertEqual({port: self.lasting(record) for port, record in self.records.items()},
                          {port: self.lasting(record) for port, record in again.items()})
 
-    def test_an_exhaustive_scan_finds_the_same_versions(self):
+    def test_an_exhaustive_scan_finds_the_same_versions_and_more(self):
         self.records = self.scan(*self.exhaustive)
         self.test_versions()
+        self.check_clear_text_after_failure()
 
 
 def reasons(record):

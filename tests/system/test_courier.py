@@ -24,8 +24,8 @@ def promises(imap=UNNAMED, pop3=UNNAMED, smtp=NO_LOGIN, versions=CURRENT,
                        **login, **more)
 
     every = {
-        143: upgrade(imap, PLAIN), 993: Promise(after=PLAIN, versions=versions),
-        110: upgrade(pop3, BOTH, injection="vulnerable"),
+        143: upgrade(imap, PLAIN, continues=True), 993: Promise(after=PLAIN, versions=versions),
+        110: upgrade(pop3, BOTH, injection="vulnerable", continues=True),
         995: Promise(after=BOTH, versions=versions),
         25: upgrade(smtp, BOTH), 587: upgrade(smtp, BOTH),
         465: Promise(after=BOTH, versions=versions),

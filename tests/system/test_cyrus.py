@@ -12,7 +12,8 @@ ALLOWS = (False, ["LOGIN", "PLAIN"])
 
 
 def promises(before=REFUSES, versions=CURRENT):
-    upgrade = Promise(advertised=True, before=before, after=ALLOWS, versions=versions)
+    upgrade = Promise(advertised=True, before=before, after=ALLOWS, versions=versions,
+                      continues=True)
     implicit = Promise(after=ALLOWS, versions=versions)
     return {143: upgrade, 110: upgrade, 993: implicit, 995: implicit}
 

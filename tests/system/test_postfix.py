@@ -10,8 +10,9 @@ NO_LOGIN = (True, [])
 LOGIN = (False, ["LOGIN", "PLAIN"])
 
 
-def promises(before=NO_LOGIN, after=NO_LOGIN, versions=CURRENT):
-    upgrade = Promise(advertised=True, before=before, after=after, versions=versions)
+def promises(before=NO_LOGIN, after=NO_LOGIN, versions=CURRENT, required=False):
+    upgrade = Promise(advertised=True, before=before, after=after, versions=versions,
+                      required=required)
     return {25: upgrade, 587: upgrade, 465: Promise(after=after, versions=versions)}
 
 
@@ -35,7 +36,7 @@ class AuthInClear(ServerCase, unittest.TestCase):
 
 class TlsRequired(ServerCase, unittest.TestCase):
     host = "127.60.2.3"
-    promises = promises(after=LOGIN)
+    promises = promises(after=LOGIN, required=True)
 
     @classmethod
     def servers(cls, issue):

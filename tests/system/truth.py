@@ -25,6 +25,8 @@ LOGINS = {"imap": ["a AUTHENTICATE PLAIN"], "pop3": ["AUTH PLAIN", "USER nobody.
 INVITATIONS = {"imap": "+ ", "pop3": ("+ ", "+OK"), "smtp": "334 ", "ftp": "331 "}
 INJECTIONS = {"imap": "x NOOP", "pop3": "CAPA", "smtp": "NOOP", "ftp": "NOOP"}
 FAREWELLS = {"imap": "a LOGOUT", "pop3": "QUIT", "smtp": "QUIT", "ftp": "QUIT"}
+GOODBYES = {"imap": b"* BYE", "pop3": b"+OK", "smtp": b"221", "ftp": b"221"}
+HANDSHAKE_FAILURE = bytes((21, 3, 1, 0, 2, 2, 40))  # an alert of TLS
 VERSION_OPTIONS = {"1.0": "-tls1", "1.1": "-tls1_1", "1.2": "-tls1_2", "1.3": "-tls1_3"}
 
 
@@ -130,7 +132,11 @@ class Facts:
     after_tls: list = None
     versions: list = field(default_factory=list)
     login: str = None  # without TLS: "accepted" or "refused"
+    required: bool = None  # SMTP: RSET is refused before TLS
+    again: bool = None  # the upgrade is accepted once more inside TLS
+    protected: bool = None  # FTP: PROT P is accepted inside TLS
     injection: str = None  # "vulnerable" or "not_vulnerable"
+    continues: bool = None  # commands are answered in clear after a handshake that failed
 
 
 def observe(host, port, protocol, implicit):
@@ -151,10 +157,13 @@ def observe(host, port, protocol, implicit):
             if facts.accepted:
                 observe_inside(facts, talk.secure)
         facts.login = verdict_on_login(host, port, protocol)
+        if protocol == "smtp":
+            facts.required = requires_tls(host, port)
     if implicit or facts.accepted:
         facts.versions = accepted_versions(host, port, protocol, implicit)
     if facts.accepted and facts.usable:
         facts.injection = verdict_on_injection(host, port, protocol)
+        facts.continues = continues_in_clear(host, port, protocol)
     return facts
 
 
@@ -165,6 +174,11 @@ def observe_inside(facts, secured):
             facts.banner = facts.banner or "\n".join(talk.greeting)
             facts.after_tls = talk.capabilities()
             facts.usable = True
+            if talk.protocol == "ftp":
+                talk.ask("PBSZ 0")
+                facts.protected = talk.ask("PROT P")[-1].startswith("200 ")
+            facts.again = talk.ask(UPGRADES[talk.protocol])[-1].startswith(
+                ACCEPTANCES[talk.protocol])
     except (ssl.SSLError, EOFError, ConnectionError):
         pass
 
@@ -195,6 +209,26 @@ def verdict_on_injection(host, port, protocol):
         except (ssl.SSLError, ConnectionError):
             return "not_vulnerable"
     return "vulnerable" if len(lines) > len(goodbye(protocol, lines)) else "not_vulnerable"
+
+
+def requires_tls(host, port):
+    with closing(Conversation(host, port, "smtp", implicit=False)) as talk:
+        talk.ask(QUESTIONS["smtp"])
+        return talk.ask("RSET")[-1].startswith("530 ")
+
+
+def continues_in_clear(host, port, protocol):
+    """Is a farewell answered after the server was told, by an alert, that TLS comes to nothing?"""
+    with closing(Conversation(host, port, protocol, implicit=False)) as talk:
+        if protocol == "smtp":
+            talk.ask(QUESTIONS[protocol])
+        talk.ask(UPGRADES[protocol])
+        try:
+            talk.socket.sendall(HANDSHAKE_FAILURE + b"\r\n" + FAREWELLS[protocol].encode() + b"\r\n")
+            lines = talk.stream.read().split(b"\r\n")
+        except ConnectionError:
+            return False
+    return any(line.startswith(GOODBYES[protocol]) for line in lines)
 
 
 def goodbye(protocol, lines):
