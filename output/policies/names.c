@@ -3,7 +3,6 @@
 #include "output/policies/names.h"
 
 #include <ctype.h>
-#include <fnmatch.h>
 
 static const char *const versions[VERSION_COUNT + 1] = {"SSL 2.0", "SSL 3.0", "TLS 1.0",
                                                         "TLS 1.1", "TLS 1.2", "TLS 1.3"};
@@ -114,6 +113,29 @@ bool name_is_old_group(size_t group)
     return group < OLD_GROUPS;
 }
 
+/* "*" stands for any characters: what follows the last one is tried further and further on. */
+static bool matches(const char *pattern, const char *name)
+{
+    const char *behind_star = NULL, *retry = name;
+    while (*name) {
+        if (*pattern == '*') {
+            behind_star = ++pattern;
+            retry = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (behind_star) {
+            pattern = behind_star;
+            name = ++retry;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
 bool name_set_add(struct name_set *set, enum policy_kind kind, const char *pattern)
 {
     const char *known;
@@ -122,7 +144,7 @@ bool name_set_add(struct name_set *set, enum policy_kind kind, const char *patte
     if (any)
         set->bits[NAME_OTHER / 64] |= (uint64_t)1 << NAME_OTHER % 64;
     for (size_t at = 0; at < NAME_OTHER && (known = name_at(kind, at)); at++)
-        if (fnmatch(pattern, known, 0) == 0) {
+        if (matches(pattern, known)) {
             set->bits[at / 64] |= (uint64_t)1 << at % 64;
             any = true;
         }

@@ -460,6 +460,35 @@ static void test_unverified(void **state)
     policy_free(p);
 }
 
+static void test_patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *name;
+        bool matches;
+    } rows[] = {
+        {"EMS-MISSING", "EMS-MISSING", true},
+        {"EMS-MISSING*", "EMS-MISSING", true},
+        {"*", "EMS-MISSING", true},
+        {"**S", "EMS-MISSING", false},
+        {"EMS", "EMS-MISSING", false},
+        {"*ING", "EMS-MISSING", true},
+        {"*S*S*S*", "EMS-MISSING", true},
+        {"*S*S*S*S*", "EMS-MISSING", false},
+        {"E*M*G", "EMS-MISSING", true},
+        {"E*SSI", "EMS-MISSING", false},
+        {"?MS-MISSING", "EMS-MISSING", false},
+        {"[E]MS-MISSING", "EMS-MISSING", false},
+        {"*-M*-MISSING", "EMS-MISSING", false},
+        {"", "EMS-MISSING", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct name_set set = {{0}};
+        name_set_add(&set, POLICY_RULE, rows[i].pattern);
+        assert_int_equal(name_set_has(&set, name_find(POLICY_RULE, rows[i].name)), rows[i].matches);
+    }
+}
+
 /* --- suites ----------------------------------------------------------------------------------- */
 
 static void count_suites(const struct policy *p, size_t counts[POLICY_VERDICT_COUNT])
@@ -969,14 +998,15 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cells),       cmocka_unit_test(test_shipped),
-        cmocka_unit_test(test_unverified),  cmocka_unit_test(test_suite_counts),
-        cmocka_unit_test(test_suite_codes), cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_unknown),     cmocka_unit_test(test_no_tls),
-        cmocka_unit_test(test_chain),       cmocka_unit_test(test_order),
-        cmocka_unit_test(test_scope),       cmocka_unit_test(test_derived),
-        cmocka_unit_test(test_hash),        cmocka_unit_test(test_extends),
-        cmocka_unit_test(test_places),      cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_cells),      cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_unverified), cmocka_unit_test(test_suite_counts),
+        cmocka_unit_test(test_patterns),   cmocka_unit_test(test_suite_codes),
+        cmocka_unit_test(test_choice),     cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_no_tls),     cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_order),      cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_derived),    cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_extends),    cmocka_unit_test(test_places),
+        cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
