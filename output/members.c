@@ -145,6 +145,15 @@ bool member_octets(struct members *m, const cJSON *item, const char *path, unsig
     return true;
 }
 
+bool member_address(struct members *m, const cJSON *item, const char *path, struct address *out)
+{
+    const char *word;
+    *out = (struct address){.family = 0};
+    if (!member_word(m, item, path, &word))
+        return false;
+    return address_parse(span_of(word), out) || members_fail(m, path, "not an address");
+}
+
 /* Digits where the pattern has a 0, and else the same. */
 static bool is_like(const char *text, const char *pattern)
 {

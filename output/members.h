@@ -12,6 +12,7 @@
 #include <cjson/cJSON.h>
 #include <stdint.h>
 
+#include "scanner/address.h"
 #include "scanner/text.h"
 
 struct members {
@@ -43,6 +44,9 @@ bool member_list(struct members *, const cJSON *, const char *path, struct list 
 /* Hexadecimal digits of that many octets. */
 bool member_octets(struct members *, const cJSON *, const char *path, unsigned char *out,
                    size_t count);
+
+/* Set to no address where there is none. */
+bool member_address(struct members *, const cJSON *, const char *path, struct address *);
 
 /* RFC 3339 in UTC, as record_time() writes it; Unix time, ms. */
 bool member_time(struct members *, const cJSON *, const char *path, bool milliseconds, int64_t *);
