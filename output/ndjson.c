@@ -1,91 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /* ndjson.c: the records, a line each: what every other output can be made from. */
-#include <cjson/cJSON.h>
-#include <gnutls/crypto.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "output/hex.h"
+#include "output/ledger.h"
 #include "output/record.h"
 #include "output/writer.h"
 
-/* What run_end vouches for: everything written before it. */
-struct ndjson {
-    gnutls_hash_hd_t hash;
-    char *lines; /* of one host */
-    size_t len, max;
-};
-
-static bool add_line(struct ndjson *n, char *line)
+static bool begin(struct writing *w)
 {
-    size_t len = line ? strlen(line) : 0;
-    if (line && n->len + len + 1 > n->max) {
-        size_t max = 2 * (n->len + len + 1);
-        char *lines = realloc(n->lines, max);
-        if (!lines) {
-            cJSON_free(line);
-            return false;
-        }
-        n->lines = lines;
-        n->max = max;
-    }
-    if (line) {
-        memcpy(n->lines + n->len, line, len);
-        n->lines[n->len + len] = '\n';
-        n->len += len + 1;
-    }
-    cJSON_free(line);
-    return line != NULL;
+    struct ledger *l = w->state = calloc(1, sizeof *l);
+    return l && ledger_init(l) && ledger_take(l, record_run_start(w->run)) &&
+           ledger_flush(l, w->file);
 }
 
 /* A host's lines go out in one piece. */
-static bool flush(struct writing *w)
+static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions)
 {
-    struct ndjson *n = w->state;
-    bool ok =
-        outfile_write(w->file, n->lines, n->len) && gnutls_hash(n->hash, n->lines, n->len) >= 0;
-    n->len = 0;
-    return ok;
-}
-
-static bool begin(struct writing *w)
-{
-    struct ndjson *n = w->state = calloc(1, sizeof *n);
-    return n && gnutls_hash_init(&n->hash, GNUTLS_DIG_SHA256) >= 0 &&
-           add_line(n, record_run_start(w->run)) && flush(w);
-}
-
-static bool host(struct writing *w, const struct host_view *view)
-{
-    struct ndjson *n = w->state;
-    for (size_t i = 0; i < view->count; i++)
-        if (!add_line(n, record_endpoint(w->run, view, &view->endpoints[i])))
+    struct ledger *l = w->state;
+    for (size_t i = 0; i < view->count; i++) {
+        struct opinion opinion = opinions_at(opinions, i);
+        if (!ledger_take(l, record_endpoint(w->run, view, &view->endpoints[i], &opinion)))
             return false;
+    }
     w->recorded += view->count;
-    return flush(w);
+    return ledger_flush(l, w->file);
 }
 
 static bool end(struct writing *w, const struct run_end *run_end)
 {
-    struct ndjson *n = w->state;
-    unsigned char digest[32];
-    char text[2 * sizeof digest + 1];
-
-    gnutls_hash_output(n->hash, digest);
-    return add_line(n, record_run_end(w->run, run_end,
-                                      hex_encode(digest, sizeof digest, text, sizeof text))) &&
-           flush(w);
+    struct ledger *l = w->state;
+    char text[LEDGER_HASH_SIZE];
+    const char *hash = ledger_hash(l, text);
+    return hash && ledger_take(l, record_run_end(w->run, run_end, hash)) &&
+           ledger_flush(l, w->file);
 }
 
 static void free_state(struct writing *w)
 {
-    struct ndjson *n = w->state;
-    if (!n)
-        return;
-    if (n->hash)
-        gnutls_hash_deinit(n->hash, NULL);
-    free(n->lines);
-    free(n);
+    if (w->state)
+        ledger_free(w->state);
+    free(w->state);
     w->state = NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #include "output/builder.h"
 #include "output/hex.h"
+#include "output/verdict.h"
 #include "scanner/targets.h"
 
 /* --- facts ------------------------------------------------------------------------------------ */
@@ -505,19 +506,6 @@ static void put_tls(struct builder *b)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-static void put_checks(struct builder *b)
-{
-    static const char *const results[] = {"pass", "fail", "not_applicable", "not_tested",
-                                          "inconclusive"};
-    cJSON *checks = put_object(b, b->root, "checks");
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
-        put_array(b, checks, results[i]);
-    put_array(b, checks, "reasons");
-    put_array(b, b->root, "policies");
-    put_array(b, b->root, "findings");
-    put_null(b, b->root, "severity_max");
-}
-
 static void put_transcript(struct builder *b)
 {
     const struct transcript *t = &b->o->transcript;
@@ -549,7 +537,7 @@ static char *print(struct builder *b)
 }
 
 char *record_endpoint(const struct run *run, const struct host_view *host,
-                      const struct observation *o)
+                      const struct observation *o, const struct opinion *opinion)
 {
     struct builder b = {.root = cJSON_CreateObject(), .o = o};
 
@@ -570,7 +558,7 @@ char *record_endpoint(const struct run *run, const struct host_view *host,
     put_tls(&b);
     put_item(&b, b.root, "unknown", b.unknown);
     put_item(&b, b.root, "lossy", b.lossy);
-    put_checks(&b);
+    put_verdicts(&b, &run->policies, opinion);
     put_transcript(&b);
     return print(&b);
 }
@@ -658,7 +646,7 @@ char *record_run_start(const struct run *run)
     put_options_hash(&b, run, options);
     put_null(&b, b.root, "seed");
     put_null(&b, b.root, "shard");
-    put_array(&b, b.root, "policies");
+    put_policies(&b, &run->policies);
     return print(&b);
 }
 
@@ -682,7 +670,7 @@ char *record_run_end(const struct run *run, const struct run_end *end, const cha
     cJSON *hosts = put_object(&b, b.root, "hosts");
     put_number(&b, hosts, "scanned", end->hosts);
     put_number(&b, hosts, "answered", end->answered);
-    put_array(&b, b.root, "findings");
+    put_tally(&b, &end->tally);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)end->exit_code);
     return print(&b);

@@ -11,7 +11,10 @@
 #include "output/run.h"
 
 char *record_run_start(const struct run *);
-char *record_endpoint(const struct run *, const struct host_view *, const struct observation *);
+
+/* One of the host's observations, and what is said of it; NULL: nothing is. */
+char *record_endpoint(const struct run *, const struct host_view *, const struct observation *,
+                      const struct opinion *);
 
 /* hash: SHA-256, hex, of all lines before this one. */
 char *record_run_end(const struct run *, const struct run_end *, const char *hash);

@@ -5,7 +5,7 @@
 #ifndef OUTPUT_RUN_H
 #define OUTPUT_RUN_H
 
-#include "scanner/observation.h"
+#include "output/opinion.h"
 
 #define RUN_SCHEMA "1.1"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
@@ -33,6 +33,7 @@ struct run {
     const char *scope_hash; /* SHA-256, hex, of all normalised targets */
     const struct run_option *options;
     size_t option_count;
+    struct policies policies; /* in the order given */
 };
 
 struct run_end {
@@ -41,6 +42,7 @@ struct run_end {
     uint64_t recorded;
     uint64_t statuses[STATUS_COUNT];
     uint64_t hosts, answered;
+    struct tally tally;
     int exit_code;
 };
 

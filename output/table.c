@@ -14,6 +14,7 @@
 struct table {
     uint64_t versions[VERSION_COUNT];
     uint64_t login_open, without_tls, shown;
+    uint64_t findings[RULES_MAX][SEVERITY_COUNT]; /* endpoints with one */
 };
 
 enum color { PLAIN, RED, YELLOW, GREEN, DIM };
@@ -47,9 +48,9 @@ static bool print(struct writing *w, const char *format, ...)
 static bool begin(struct writing *w)
 {
     w->state = calloc(1, sizeof(struct table));
-    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %s%s\n", paint(w, DIM),
+    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %-8s %s%s\n", paint(w, DIM),
                              "HOST", "SERVICE", "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR",
-                             "REMARKS", unpaint(w, DIM));
+                             "WORST", "REMARKS", unpaint(w, DIM));
 }
 
 static bool is_clear(const struct observation *o)
@@ -103,19 +104,49 @@ static const char *version_words(const struct observation *o, char *out, size_t 
     return *out ? out : "none";
 }
 
+/* What is announced. */
+static const char *offer_word(const struct observation *o, enum color *color)
+{
+    *color = PLAIN;
+    if (!observation_knows(o, FACT_LOGIN_BEFORE))
+        return "-";
+    if (o->login_disabled[0] == TRI_UNKNOWN)
+        return "not announced";
+    *color = o->login_disabled[0] == TRI_YES ? GREEN : YELLOW;
+    return o->login_disabled[0] == TRI_YES ? "disabled" : "offered";
+}
+
+/* What a login in clear led to; where none was tried, what is announced. */
 static const char *login_word(const struct observation *o, enum color *color)
 {
     *color = PLAIN;
-    if (!is_clear(o) || !observation_knows(o, FACT_LOGIN_BEFORE))
+    if (!is_clear(o))
         return "-";
     if (o->preauth) {
         *color = RED;
         return "not needed";
     }
-    if (o->login_disabled[0] == TRI_UNKNOWN)
-        return "not announced";
-    *color = o->login_disabled[0] == TRI_YES ? GREEN : YELLOW;
-    return o->login_disabled[0] == TRI_YES ? "disabled" : "offered";
+    switch (o->login.verdict) {
+    case LOGIN_ACCEPTED:
+        *color = RED;
+        return "accepted";
+    case LOGIN_REFUSED:
+        *color = GREEN;
+        return "refused";
+    case LOGIN_INCONCLUSIVE:
+        return "?";
+    case LOGIN_NOT_TESTED:
+        break;
+    }
+    return offer_word(o, color);
+}
+
+static enum color severity_color(enum severity severity)
+{
+    return severity == SEVERITY_NONE     ? PLAIN
+           : severity >= SEVERITY_HIGH   ? RED
+           : severity == SEVERITY_MEDIUM ? YELLOW
+                                         : PLAIN;
 }
 
 /* What else is worth a word: only words of ours. */
@@ -159,11 +190,22 @@ static void count(struct table *t, const struct observation *o)
     }
 }
 
-static bool show(struct writing *w, const struct host_view *host, const struct observation *o)
+static void count_findings(struct table *t, const struct judgement *j)
+{
+    size_t rule;
+    for (size_t i = 0; i < j->count; i++)
+        if (rules_find(j->findings[i].rule->id, &rule))
+            t->findings[rule][j->findings[i].evidence.severity]++;
+}
+
+static bool show(struct writing *w, const struct host_view *host, const struct observation *o,
+                 const struct opinion *opinion)
 {
     char address[ADDRESS_TEXT_MAX] = "", name[96], service[32], versions[64], words[256];
     enum color starttls_color, version_color, login_color;
     enum color status_color = o->status == STATUS_OK ? PLAIN : DIM;
+    enum severity worst = opinion->judgement->worst;
+    enum color worst_color = severity_color(worst);
 
     if (host->address.family)
         address_format(&host->address, address);
@@ -176,24 +218,73 @@ static bool show(struct writing *w, const struct host_view *host, const struct o
     const char *starttls = upgrade_word(o, &starttls_color);
     const char *version = version_words(o, versions, sizeof versions, &version_color);
     const char *login = login_word(o, &login_color);
-    return print(w, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s\n", name, service,
-                 paint(w, status_color), status_name(o->status), unpaint(w, status_color),
+    return print(w, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s%-8s%s %s\n", name,
+                 service, paint(w, status_color), status_name(o->status), unpaint(w, status_color),
                  paint(w, starttls_color), starttls, unpaint(w, starttls_color),
                  paint(w, version_color), version, unpaint(w, version_color), paint(w, login_color),
-                 login, unpaint(w, login_color), remarks(o, words, sizeof words));
+                 login, unpaint(w, login_color), paint(w, worst_color),
+                 worst == SEVERITY_NONE ? "-" : severity_name(worst), unpaint(w, worst_color),
+                 remarks(o, words, sizeof words));
 }
 
-static bool host(struct writing *w, const struct host_view *view)
+static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions)
 {
     for (size_t i = 0; i < view->count; i++) {
+        struct opinion opinion = opinions_at(opinions, i);
+        count_findings(w->state, opinion.judgement);
         if (view->endpoints[i].status == STATUS_CLOSED && !w->all)
             continue;
         count(w->state, &view->endpoints[i]);
-        if (!show(w, view, &view->endpoints[i]))
+        if (!show(w, view, &view->endpoints[i], &opinion))
             return false;
     }
     w->recorded += view->count;
     return true;
+}
+
+/* A line for each rule that found something, the worst first. */
+static bool show_findings(struct writing *w, enum severity least)
+{
+    const struct table *t = w->state;
+    for (int s = SEVERITY_COUNT - 1; s >= (int)least; s--) {
+        const char *name = severity_name((enum severity)s);
+        enum color color = severity_color((enum severity)s);
+        const struct rule *rule;
+        for (size_t i = 0; (rule = rules_at(i)); i++)
+            if (t->findings[i][s] &&
+                !print(w, "%s%-8s%s %-30s %5" PRIu64 "  %s\n", paint(w, color), name,
+                       unpaint(w, color), rule->id, t->findings[i][s], rule->title))
+                return false;
+    }
+    return true;
+}
+
+static bool show_policies(struct writing *w, const struct tally *tally)
+{
+    const struct policies *policies = &w->run->policies;
+    bool ok = true;
+    for (size_t p = 0; p < policies->count && ok; p++) {
+        ok = print(w, "policy %s:", policy_name(policies->items[p]));
+        for (int v = POLICY_VERDICT_COUNT - 1, shown = 0; v >= 0 && ok; v--)
+            if (tally->policies[p][v])
+                ok = print(w, "%s %" PRIu64 " %s", shown++ ? "," : "", tally->policies[p][v],
+                           policy_verdict_name((enum policy_verdict)v));
+        ok = ok && print(w, "\n");
+    }
+    return ok;
+}
+
+/* What is merely of interest is only told where nothing is wrong. */
+static bool show_verdicts(struct writing *w, const struct tally *tally)
+{
+    bool any = tally_reaches(tally, SEVERITY_INFO), bad = tally_reaches(tally, SEVERITY_LOW);
+    if (!any)
+        return print(w, "no findings\n");
+    return print(w, "\n%s%-8s %-30s %5s  %s%s\n", paint(w, DIM), "FINDING", "RULE", "ON",
+                 "WHAT IS WRONG", unpaint(w, DIM)) &&
+           show_findings(w, bad ? SEVERITY_LOW : SEVERITY_INFO) &&
+           (!bad || !tally->findings[SEVERITY_INFO] ||
+            print(w, "info: %" PRIu64 " more\n", tally->findings[SEVERITY_INFO]));
 }
 
 static bool end(struct writing *w, const struct run_end *e)
@@ -214,6 +305,7 @@ static bool end(struct writing *w, const struct run_end *e)
     ok = ok &&
          print(w, "in clear: %" PRIu64 " offer password logins, %" PRIu64 " have no working TLS\n",
                t->login_open, t->without_tls);
+    ok = ok && show_verdicts(w, &e->tally) && show_policies(w, &e->tally);
     return ok && (!e->stopped_by ||
                   print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
 }

@@ -26,7 +26,7 @@ struct writing {
 struct writer {
     const char *name;
     bool (*begin)(struct writing *);
-    bool (*host)(struct writing *, const struct host_view *);
+    bool (*host)(struct writing *, const struct host_view *, const struct opinions *);
     bool (*end)(struct writing *, const struct run_end *);
     void (*free)(struct writing *); /* may be NULL */
 };

@@ -28,6 +28,20 @@ int64_t now_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
+/* A table is for a terminal, or for whoever asks for it. */
+struct outlets outlets_of(const char *output, bool json, bool table)
+{
+    bool wanted = table || (isatty(STDOUT_FILENO) && !json);
+    bool taken = output && strcmp(output, "-") == 0;
+    return (struct outlets){.records = output || !wanted, .table = wanted && !taken};
+}
+
+bool use_color(void)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
 int finish_stdout(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
@@ -94,6 +108,9 @@ int main(int argc, char **argv)
         return print_usage(stdout);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
+            char name[64];
+            snprintf(name, sizeof name, PROGRAM " %s", commands[i].name);
+            argv[1] = name;
             int code = commands[i].run(argc - 1, argv + 1);
             gnutls_global_deinit();
             return code;

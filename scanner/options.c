@@ -32,7 +32,9 @@ enum key {
     KEY_TLS_TIMEOUT,
     KEY_ENDPOINT_TIMEOUT,
     KEY_JSON,
-    KEY_TABLE
+    KEY_TABLE,
+    KEY_POLICY,
+    KEY_FAIL_ON
 };
 
 #define DEFAULT_CONCURRENCY 500
@@ -72,7 +74,7 @@ static const struct argp_option options[] = {
     {"json", KEY_JSON, NULL, 0, "Records on standard output, also on a terminal", 0},
     {"table", KEY_TABLE, NULL, 0, "A table on standard output, also where it is not a terminal", 0},
     {"quiet", KEY_QUIET, NULL, 0, "No progress line, no notes", 0},
-    {NULL, 0, NULL, 0, "Manners:", 4},
+    {NULL, 0, NULL, 0, "Manners:", 5},
     {"concurrency", KEY_CONCURRENCY, "N", 0, "Connections at once (default 500)", 0},
     {"per-host", KEY_PER_HOST, "N", 0, "Of them to one address, never two to a port (default 3)",
      0},
@@ -81,7 +83,7 @@ static const struct argp_option options[] = {
     {"source-address", KEY_SOURCE, "ADDRESS", 0, "Connect from this address", 0},
     {"resolver", KEY_RESOLVER, "ADDRESS[:PORT]", 0, "Ask this DNS server (default: the system's)",
      0},
-    {NULL, 0, NULL, 0, "Patience, in seconds:", 5},
+    {NULL, 0, NULL, 0, "Patience, in seconds:", 6},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0, "For the connection (default 5)", 0},
     {"greeting-timeout", KEY_GREETING_TIMEOUT, "S", 0,
      "For the greeting; some servers wait on purpose (default 30)", 0},
@@ -189,6 +191,34 @@ static void append(struct argp_state *state, const char ***list, size_t *count, 
     }
 }
 
+static error_t on_standard_option(int key, char *argument, struct argp_state *state)
+{
+    struct standard_options *o = state->input;
+    switch (key) {
+    case KEY_POLICY:
+        append(state, &o->policies, &o->policy_count, argument);
+        return 0;
+    case KEY_FAIL_ON:
+        o->fail_on = argument;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option standard_option_rows[] = {
+    {"policy", KEY_POLICY, "NAME|FILE", 0,
+     "Hold endpoints to this policy (more than once: to each; default: rfc-baseline)", 0},
+    {"fail-on", KEY_FAIL_ON, "SEVERITY", 0,
+     "Exit with 1 if there is a finding of this severity (info, low, medium, high, critical) or a "
+     "worse one (default: never)",
+     0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+const struct argp standard_argp = {
+    standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
     struct scan_options *o = state->input;
@@ -281,6 +311,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_ENDPOINT_TIMEOUT:
         e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument);
         break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->standard;
+        break;
     case ARGP_KEY_END:
         if (!o->target_count && !o->file_count && !o->from_stdin)
             argp_error(state, "no target is given");
@@ -295,6 +328,8 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
 
 void options_parse(struct scan_options *o, int argc, char **argv)
 {
+    static const struct argp_child children[] = {{&standard_argp, 0, "What it is held to:", 4},
+                                                 {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -305,9 +340,9 @@ void options_parse(struct scan_options *o, int argc, char **argv)
         ":PORT/PROTOCOL[/MODE] (192.0.2.7:1143/imap). Lines of files may have labels behind it "
         "(owner=mail site=ams)\n"
         "and comments (#), and may be those of masscan's list output.\n\n"
-        "Exit status: 0 done; 2 usage, input or output error; 3 incomplete, or nothing at all "
-        "answered.",
-        NULL,
+        "Exit status: 0 done; 1 findings (--fail-on); 2 usage, input or output error; 3 "
+        "incomplete, or nothing at all answered.",
+        children,
         NULL,
         NULL};
 
@@ -327,4 +362,5 @@ void options_free(struct scan_options *o)
     free(o->excludes);
     free(o->services);
     free(o->ports);
+    free(o->standard.policies);
 }

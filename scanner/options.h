@@ -6,9 +6,20 @@
 #ifndef SCANNER_OPTIONS_H
 #define SCANNER_OPTIONS_H
 
+#include <argp.h>
 #include <stddef.h>
 
 #include "scanner/engine.h"
+
+/* What a run is held to, in the words of the command line. */
+struct standard_options {
+    const char *fail_on;   /* a severity; NULL: never */
+    const char **policies; /* names and files, in the order given */
+    size_t policy_count;
+};
+
+/* Reads them; a child of the parsers of commands that judge, whose input it gets as such. */
+extern const struct argp standard_argp;
 
 struct scan_options {
     struct engine_options engine; /* trust is filled in by the caller; strings are argv's */
@@ -18,6 +29,7 @@ struct scan_options {
     bool all, dry_run;
     bool json, table; /* forced, whatever standard output is */
     bool quiet;
+    struct standard_options standard;
 
     /* In the order given. */
     const char **targets, **files, **excludes, **services, **ports;

@@ -6,19 +6,32 @@
 #ifndef SCANNER_COMMANDS_COMMAND_H
 #define SCANNER_COMMANDS_COMMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PROGRAM "starttls-audit"
 
-/* The worse beats the better: trouble, incomplete, done. */
-enum exit_code { EXIT_DONE = 0, EXIT_TROUBLE = 2, EXIT_INCOMPLETE = 3 };
+/* Where several would do: trouble beats incomplete, and that beats findings. */
+enum exit_code { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_TROUBLE = 2, EXIT_INCOMPLETE = 3 };
 
-/* argv[0] is the command's name. Each gives the exit code. */
+/* argv[0] is the program's and the command's name, as one. Each gives the exit code. */
 int command_scan(int argc, char **argv);
 int command_services(int argc, char **argv);
 
 /* What is left of standard output is written: exit code 0, or 2 and a message. */
 int finish_stdout(void);
+
+/* Where a command's output goes. */
+struct outlets {
+    bool records; /* to -o FILE, or to standard output */
+    bool table;   /* to standard output                */
+};
+
+/* output: of -o, or NULL; json, table: what was asked for. */
+struct outlets outlets_of(const char *output, bool json, bool table);
+
+/* May standard output be coloured? */
+bool use_color(void);
 
 /* Unix time, ms. */
 int64_t now_ms(void);

@@ -12,6 +12,7 @@
 #include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/description.h"
+#include "scanner/commands/standard.h"
 #include "scanner/engine.h"
 
 #define DESCRIPTORS_KEPT 64 /* for everything but connections */
@@ -29,11 +30,13 @@ struct scan {
     uv_timer_t redraw;
     bool progress;
 
+    struct standard standard;
     struct description description;
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
     uint64_t recorded;
+    struct tally tally;
     const char *stopped_by;
     bool trouble;
 };
@@ -132,12 +135,6 @@ static int dry_run(struct scan *s)
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-static bool use_color(void)
-{
-    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
-}
-
 static bool add_writer(struct scan *s, const struct writer *writer, const char *path)
 {
     struct outfile *file = &s->files[s->writer_count];
@@ -154,17 +151,21 @@ static bool add_writer(struct scan *s, const struct writer *writer, const char *
     return true;
 }
 
-/* Records go to -o or to standard output; a table is for a terminal, or for whoever asks for it. */
 static bool open_writers(struct scan *s)
 {
     const struct scan_options *o = &s->options;
-    bool table = o->table || (isatty(STDOUT_FILENO) && !o->json);
-    bool records = o->output || !table;
-    bool to_stdout = o->output && strcmp(o->output, "-") == 0;
+    struct outlets outlets = outlets_of(o->output, o->json, o->table);
 
-    if (records && !add_writer(s, &writer_ndjson, o->output))
+    if (outlets.records && !add_writer(s, &writer_ndjson, o->output))
         return false;
-    return !table || to_stdout || add_writer(s, &writer_table, NULL);
+    return !outlets.table || add_writer(s, &writer_table, NULL);
+}
+
+static void tell_trouble(struct scan *s, const char *text, const char *stopped_by)
+{
+    say(s, text);
+    s->trouble = true;
+    s->stopped_by = stopped_by;
 }
 
 static void tell_write_error(struct scan *s, const struct outfile *file)
@@ -172,27 +173,41 @@ static void tell_write_error(struct scan *s, const struct outfile *file)
     char line[512];
     snprintf(line, sizeof line, "%s: %s", file->name,
              file->error ? strerror(file->error) : "out of memory");
-    say(s, line);
-    s->trouble = true;
-    s->stopped_by = "output_error";
+    tell_trouble(s, line, "output_error");
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static bool on_host(void *context, const struct host_view *host)
+static bool write_host(struct scan *s, const struct host_view *host,
+                       const struct opinions *opinions)
 {
-    struct scan *s = context;
-    if (!run_records(s->options.all, host))
-        return true;
-    s->recorded += host->count;
     if (s->progress)
         progress_clear(stderr); /* a row of the table may come where it stands */
     for (size_t i = 0; i < s->writer_count; i++)
-        if (!s->writings[i].writer->host(&s->writings[i], host)) {
+        if (!s->writings[i].writer->host(&s->writings[i], host, opinions)) {
             tell_write_error(s, s->writings[i].file);
             return false;
         }
     return true;
+}
+
+static bool on_host(void *context, const struct host_view *host)
+{
+    struct scan *s = context;
+    struct opinions opinions;
+
+    if (!run_records(s->options.all, host))
+        return true;
+    bool ok = opinions_form(&opinions, &s->standard.policies, host);
+    if (ok) {
+        tally_add(&s->tally, &opinions);
+        s->recorded += host->count;
+        ok = write_host(s, host, &opinions);
+    } else {
+        tell_trouble(s, "out of memory", "error");
+    }
+    opinions_free(&opinions);
+    return ok;
 }
 
 static void on_message(void *context, const char *text)
@@ -305,7 +320,9 @@ static int exit_code(const struct scan *s, const struct engine_counts *c)
 {
     if (s->trouble || (s->stream && targets_stream_errors(s->stream)))
         return EXIT_TROUBLE;
-    return s->stopped_by || (c->hosts && !c->answered) ? EXIT_INCOMPLETE : EXIT_DONE;
+    if (s->stopped_by || (c->hosts && !c->answered))
+        return EXIT_INCOMPLETE;
+    return standard_code(&s->standard, &s->tally);
 }
 
 static int end(struct scan *s)
@@ -315,7 +332,8 @@ static int end(struct scan *s)
                         .stopped_by = s->stopped_by,
                         .recorded = s->recorded,
                         .hosts = c.hosts,
-                        .answered = c.answered};
+                        .answered = c.answered,
+                        .tally = s->tally};
     if (s->progress)
         progress_clear(stderr);
     memcpy(e.statuses, c.statuses, sizeof e.statuses);
@@ -347,6 +365,7 @@ static void scan_free(struct scan *s)
         if (s->writings[i].writer->free)
             s->writings[i].writer->free(&s->writings[i]);
     description_free(&s->description);
+    standard_free(&s->standard);
     engine_free(s->engine);
     trust_free(s->trust);
     targets_stream_free(s->stream);
@@ -357,7 +376,7 @@ static void scan_free(struct scan *s)
 
 static int run_scan(struct scan *s)
 {
-    if (!read_targets(s))
+    if (!standard_load(&s->standard, &s->options.standard) || !read_targets(s))
         return EXIT_TROUBLE;
     if (s->options.dry_run)
         return dry_run(s);
@@ -369,6 +388,7 @@ static int run_scan(struct scan *s)
     if (!s->trust && !s->options.quiet)
         fprintf(stderr, PROGRAM
                 ": certificates are not verified: install ca-certificates, or give --ca-file\n");
+    s->description.run.policies = s->standard.policies;
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
         !open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
@@ -386,10 +406,8 @@ static int run_scan(struct scan *s)
 
 int command_scan(int argc, char **argv)
 {
-    static char name[] = PROGRAM " scan";
     struct scan s = {0};
 
-    argv[0] = name;
     options_parse(&s.options, argc, argv);
     int code = run_scan(&s);
     scan_free(&s);

@@ -21,7 +21,7 @@ static void require(bool condition)
 
 static char *write_record(const struct host_view *view, const struct observation *o)
 {
-    char *line = record_endpoint(&run, view, o);
+    char *line = record_endpoint(&run, view, o, NULL);
     require(line != NULL);
     return line;
 }

@@ -101,4 +101,5 @@ def note_order(value, path, orders):
             assert (second, first) not in known, f"{path}: {first} and {second} change places"
             known.add((first, second))
         for name, member in value.items():
-            note_order(member, f"{path}/{name}", orders)
+            kind = f"({value['rule']})" if name == "evidence" else ""  # each rule has its own
+            note_order(member, f"{path}/{name}{kind}", orders)

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -286,6 +287,10 @@ class Terminal(RunCase, unittest.TestCase):
                              stdout=follower if stdout else subprocess.PIPE,
                              stderr=follower if stderr else subprocess.PIPE)
         os.close(follower)
+        other = process.stdout or process.stderr
+        rest = []  # read meanwhile: the pipe may be full before the terminal is silent
+        reader = threading.Thread(target=lambda: rest.append(other.read() if other else b""))
+        reader.start()
         shown = b""
         try:
             while piece := os.read(leader, 65536):
@@ -293,10 +298,9 @@ class Terminal(RunCase, unittest.TestCase):
         except OSError:  # EIO: the other side is closed
             pass
         os.close(leader)
-        other = (process.stdout or process.stderr)
-        rest = other.read() if other else b""
+        reader.join()
         self.assertIn(process.wait(ENOUGH), (0, 3))
-        return shown.decode(), rest.decode()
+        return shown.decode(), rest[0].decode()
 
     def test_table_and_progress(self):
         shown, _ = self.at_terminal(*BRIEF, *self.targets, *self.hanging)

@@ -79,7 +79,7 @@ static void use(const struct reading *r)
     judgements_free(judgements, view->count);
     free(judgements);
     for (size_t i = 0; i < view->count; i++) {
-        char *line = record_endpoint(&run, view, &view->endpoints[i]);
+        char *line = record_endpoint(&run, view, &view->endpoints[i], NULL);
         assert_non_null(line);
         cJSON_free(line);
     }
@@ -158,7 +158,7 @@ static void there_and_back(const char *name, cJSON *record)
     if (is_endpoint(record)) {
         if (!reading_add(r, record, problem, sizeof problem))
             fail_msg("%s: %s", name, problem);
-        char *line = record_endpoint(&run, reading_view(r), only(r));
+        char *line = record_endpoint(&run, reading_view(r), only(r), NULL);
         assert_non_null(line);
         assert_same(name, record, line);
         cJSON_free(line);

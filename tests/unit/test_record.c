@@ -225,7 +225,7 @@ static void assert_reasons(const struct observation *o, const char *line)
 static void assert_scene(struct scene *s, const char *golden)
 {
     observation_settle(&s->o);
-    char *line = record_endpoint(&run, &s->host, &s->o);
+    char *line = record_endpoint(&run, &s->host, &s->o, NULL);
     assert_non_null(line);
     assert_reasons(&s->o, line);
     assert_golden(line, golden);

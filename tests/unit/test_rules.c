@@ -162,7 +162,7 @@ static void add_record(struct reading *reading, const cJSON *description, const 
 /* --- one case --------------------------------------------------------------------------------- */
 
 /* What became of each rule in all cases together. */
-struct tally {
+struct verdicts {
     unsigned fired[RULES_MAX], spared[RULES_MAX];
     unsigned wrong; /* each was told */
 };
@@ -172,7 +172,7 @@ static const char *word_of(const cJSON *c, const char *member)
     return cJSON_GetObjectItem(c, member)->valuestring;
 }
 
-static void expect(const cJSON *c, const char *member, const char *is, struct tally *tally)
+static void expect(const cJSON *c, const char *member, const char *is, struct verdicts *tally)
 {
     const cJSON *want = cJSON_GetObjectItem(c, member);
     if (!want || (is && strcmp(is, want->valuestring) == 0))
@@ -209,7 +209,7 @@ static bool is_evidence(const cJSON *want, const struct evidence *e,
     return item->kind == EVIDENCE_TRUTH && (item->number != 0) == cJSON_IsTrue(want);
 }
 
-static void expect_evidence(const cJSON *c, const struct finding *f, struct tally *tally)
+static void expect_evidence(const cJSON *c, const struct finding *f, struct verdicts *tally)
 {
     const cJSON *want;
     cJSON_ArrayForEach(want, cJSON_GetObjectItem(c, "evidence"))
@@ -236,7 +236,7 @@ static struct reading *read_case(const cJSON *c)
     return reading;
 }
 
-static void run_case(const cJSON *c, struct tally *tally)
+static void run_case(const cJSON *c, struct verdicts *tally)
 {
     struct judgement judgements[8];
     size_t at;
@@ -269,7 +269,7 @@ static bool is_undecidable(const char *id)
     return false;
 }
 
-static void run_file(const char *name, struct tally *tally)
+static void run_file(const char *name, struct verdicts *tally)
 {
     const cJSON *c;
     cJSON *cases = parse_file("rules", name, "");
@@ -278,7 +278,7 @@ static void run_file(const char *name, struct tally *tally)
 }
 
 /* Was every rule of the table seen both ways? */
-static void check_tally(struct tally *tally)
+static void check_tally(struct verdicts *tally)
 {
     const struct rule *rule;
     for (size_t i = 0; (rule = rules_at(i)); i++) {
@@ -293,7 +293,7 @@ static void check_tally(struct tally *tally)
 
 static void rules_say_what_their_cases_say(void **state)
 {
-    struct tally tally = {{0}, {0}, 0};
+    struct verdicts tally = {{0}, {0}, 0};
     struct dirent *entry;
     DIR *directory = opendir(SOURCE_DIR "/tests/rules");
     (void)state;

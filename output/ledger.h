@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger.h: lines that go out in whole pieces, and the hash that vouches for all of them.
+ */
+#ifndef OUTPUT_LEDGER_H
+#define OUTPUT_LEDGER_H
+
+#include <gnutls/crypto.h>
+
+#include "output/outfile.h"
+
+struct ledger {
+    gnutls_hash_hd_t hash;
+    char *lines; /* that wait for ledger_flush() */
+    size_t len, max;
+};
+
+#define LEDGER_HASH_SIZE 65 /* SHA-256, hex, with its NUL */
+
+bool ledger_init(struct ledger *);
+void ledger_free(struct ledger *);
+
+/* Adds a line, which has no end yet. False: out of memory. */
+bool ledger_add(struct ledger *, const char *line);
+
+/* The same with what cJSON printed, which is freed; NULL: there was no memory for it. */
+bool ledger_take(struct ledger *, char *line);
+
+/* Counts a line as one that went out. */
+void ledger_note(struct ledger *, const char *line, size_t len);
+
+/* Writes what waits, in one piece. */
+bool ledger_flush(struct ledger *, struct outfile *);
+
+/* The hash of what went out so far. */
+const char *ledger_hash(struct ledger *, char out[LEDGER_HASH_SIZE]);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "output/verdict.h"
+
+#include <stdio.h>
+
+/* Of what strangers wrote, evidence needs no more than this. */
+#define EVIDENCE_TEXT_MAX ((size_t)512)
+#define EVIDENCE_ITEMS_MAX ((size_t)32)
+
+/* --- checks ----------------------------------------------------------------------------------- */
+
+static void put_reason(struct builder *b, cJSON *reasons, const struct rule *rule,
+                       const struct check *check)
+{
+    cJSON *item = put_object(b, reasons, NULL);
+    put_text(b, item, "rule", rule->id);
+    put_text(b, item, "reason", check->reason);
+}
+
+static void put_checks(struct builder *b, const struct judgement *j)
+{
+    cJSON *checks = put_object(b, b->root, "checks"), *lists[VERDICT_COUNT];
+    const struct rule *rule;
+
+    for (int v = 0; v < VERDICT_COUNT; v++)
+        lists[v] = put_array(b, checks, verdict_name((enum verdict)v));
+    cJSON *reasons = put_array(b, checks, "reasons");
+    for (size_t i = 0; j && (rule = rules_at(i)); i++) {
+        put_text(b, lists[j->checks[i].verdict], NULL, rule->id);
+        if (j->checks[i].reason)
+            put_reason(b, reasons, rule, &j->checks[i]);
+    }
+}
+
+/* --- findings --------------------------------------------------------------------------------- */
+
+static void put_cut(struct builder *b, cJSON *parent, const char *name, const char *text)
+{
+    char cut[EVIDENCE_TEXT_MAX + 1];
+    bool lossy = false;
+    if (text)
+        text_clean(span_of(text), cut, sizeof cut, &lossy);
+    put_text(b, parent, name, text ? cut : NULL);
+}
+
+static void put_some(struct builder *b, cJSON *parent, const char *name, const struct list *list)
+{
+    cJSON *array = put_array(b, parent, name);
+    char more[64];
+    for (size_t i = 0; i < list->count && i < EVIDENCE_ITEMS_MAX; i++)
+        put_cut(b, array, NULL, list->items[i]);
+    if (list->count > EVIDENCE_ITEMS_MAX) {
+        snprintf(more, sizeof more, "and %zu more", list->count - EVIDENCE_ITEMS_MAX);
+        put_text(b, array, NULL, more);
+    }
+}
+
+static void put_evidence(struct builder *b, cJSON *finding, const struct evidence *e)
+{
+    cJSON *evidence = put_object(b, finding, "evidence");
+    for (size_t i = 0; i < e->count; i++) {
+        const struct evidence_item *item = &e->items[i];
+        switch (item->kind) {
+        case EVIDENCE_TEXT:
+        case EVIDENCE_MADE:
+            put_cut(b, evidence, item->name, evidence_words(e, item));
+            break;
+        case EVIDENCE_NUMBER:
+            put_item(b, evidence, item->name, cJSON_CreateNumber((double)item->number));
+            break;
+        case EVIDENCE_TRUTH:
+            put_truth(b, evidence, item->name, item->number != 0);
+            break;
+        case EVIDENCE_LIST:
+            put_some(b, evidence, item->name, item->list);
+            break;
+        }
+    }
+}
+
+static void put_references(struct builder *b, cJSON *finding, const struct rule *rule)
+{
+    cJSON *references = put_array(b, finding, "references");
+    char text[256];
+    for (size_t i = 0; i < REFERENCES_MAX && rule->references[i].text; i++) {
+        const struct reference *r = &rule->references[i];
+        snprintf(text, sizeof text, "%s%s", r->text,
+                 r->source == SOURCE_PRIMARY ? "" : " (unverified)");
+        put_text(b, references, NULL, text);
+    }
+}
+
+static void put_findings(struct builder *b, const struct judgement *j)
+{
+    cJSON *findings = put_array(b, b->root, "findings");
+    for (size_t i = 0; j && i < j->count; i++) {
+        const struct finding *f = &j->findings[i];
+        cJSON *item = put_object(b, findings, NULL);
+        put_text(b, item, "rule", f->rule->id);
+        put_text(b, item, "severity", severity_name(f->evidence.severity));
+        put_text(b, item, "confidence", confidence_name(f->evidence.confidence));
+        put_text(b, item, "title", f->rule->title);
+        put_text(b, item, "description", f->rule->description);
+        put_evidence(b, item, &f->evidence);
+        put_text(b, item, "remediation", f->rule->remediation);
+        put_references(b, item, f->rule);
+        put_text(b, item, "fingerprint", f->fingerprint);
+        put_text(b, item, "status", "open");
+        put_null(b, item, "waiver");
+    }
+}
+
+/* --- policies --------------------------------------------------------------------------------- */
+
+static void put_ids(struct builder *b, cJSON *parent, const char *name, const char *const *ids,
+                    size_t count)
+{
+    cJSON *array = put_array(b, parent, name);
+    for (size_t i = 0; i < count; i++)
+        put_text(b, array, NULL, ids[i]);
+}
+
+static void put_clauses(struct builder *b, cJSON *item, const struct policy *policy,
+                        const struct policy_result *r)
+{
+    static const enum policy_verdict order[] = {POLICY_PASS,       POLICY_WARN,
+                                                POLICY_FAIL,       POLICY_NOT_APPLICABLE,
+                                                POLICY_NOT_TESTED, POLICY_INCONCLUSIVE};
+    cJSON *clauses = put_object(b, item, "clauses");
+    for (size_t v = 0; v < sizeof order / sizeof *order; v++) {
+        cJSON *array = put_array(b, clauses, policy_verdict_name(order[v]));
+        for (size_t i = 0; i < r->clause_count; i++)
+            if (r->clauses[i] == order[v])
+                put_text(b, array, NULL, policy_clause_at(policy, i));
+    }
+    cJSON *unverified = put_array(b, item, "unverified");
+    for (size_t i = 0; i < r->clause_count; i++)
+        if (policy_clause_unverified(policy, i))
+            put_text(b, unverified, NULL, policy_clause_at(policy, i));
+}
+
+static void put_results(struct builder *b, const struct policies *policies,
+                        const struct policy_result *results)
+{
+    cJSON *array = put_array(b, b->root, "policies");
+    for (size_t p = 0; results && p < policies->count; p++) {
+        const struct policy *policy = policies->items[p];
+        const struct policy_result *r = &results[p];
+        cJSON *item = put_object(b, array, NULL);
+        put_text(b, item, "name", policy_name(policy));
+        put_text(b, item, "version", policy_version(policy));
+        put_text(b, item, "as_of", policy_as_of(policy));
+        put_text(b, item, "verdict", policy_verdict_name(r->verdict));
+        put_ids(b, item, "fail", r->fail, r->fail_count);
+        put_ids(b, item, "warn", r->warn, r->warn_count);
+        put_clauses(b, item, policy, r);
+    }
+}
+
+void put_policies(struct builder *b, const struct policies *policies)
+{
+    cJSON *array = put_array(b, b->root, "policies");
+    for (size_t p = 0; p < policies->count; p++) {
+        const struct policy *policy = policies->items[p];
+        cJSON *item = put_object(b, array, NULL);
+        put_text(b, item, "name", policy_name(policy));
+        put_text(b, item, "version", policy_version(policy));
+        put_text(b, item, "as_of", policy_as_of(policy));
+        put_text(b, item, "sha256", policy_sha256(policy));
+    }
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+void put_verdicts(struct builder *b, const struct policies *policies, const struct opinion *o)
+{
+    const struct judgement *j = o ? o->judgement : NULL;
+
+    put_checks(b, j);
+    put_results(b, policies, o ? o->results : NULL);
+    put_findings(b, j);
+    put_text(b, b->root, "severity_max", j ? severity_name(j->worst) : NULL);
+}
+
+void put_tally(struct builder *b, const struct tally *tally)
+{
+    cJSON *findings = put_array(b, b->root, "findings");
+    for (int s = SEVERITY_COUNT - 1; s >= 0; s--)
+        if (tally->findings[s]) {
+            cJSON *item = put_object(b, findings, NULL);
+            put_text(b, item, "severity", severity_name((enum severity)s));
+            put_number(b, item, "count", tally->findings[s]);
+        }
+}

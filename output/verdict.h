@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verdict.h: the members of an endpoint's record that say what is made of it: checks, policies,
+ * findings, severity_max. They depend on nothing but the observation and the time it was made, so
+ * that a saved record can be given new ones.
+ */
+#ifndef OUTPUT_VERDICT_H
+#define OUTPUT_VERDICT_H
+
+#include "output/builder.h"
+#include "output/opinion.h"
+
+/* NULL: nothing was said of the endpoint. All members are there, and empty. */
+void put_verdicts(struct builder *, const struct policies *, const struct opinion *);
+
+/* The policies themselves, for run_start. */
+void put_policies(struct builder *, const struct policies *);
+
+/* How many findings there are, for run_end. */
+void put_tally(struct builder *, const struct tally *);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scanner/commands/standard.h"
+
+#include "scanner/commands/command.h"
+
+static const struct policy *find(const struct policies *policies, const char *name)
+{
+    for (size_t i = 0; i < policies->count; i++)
+        if (strcmp(policy_name(policies->items[i]), name) == 0)
+            return policies->items[i];
+    return NULL;
+}
+
+/* Records tell policies apart by their names. */
+static bool add_policy(struct policies *policies, const char *name_or_path)
+{
+    struct policy *policy = policy_load(name_or_path, stderr);
+    if (!policy)
+        return false;
+    if (find(policies, policy_name(policy)))
+        fprintf(stderr, PROGRAM ": --policy: there are two policies '%s'\n", policy_name(policy));
+    else if (policies->count == POLICIES_MAX)
+        fprintf(stderr, PROGRAM ": --policy: there can be %zu at the most\n", POLICIES_MAX);
+    else {
+        policies->items[policies->count++] = policy;
+        return true;
+    }
+    policy_free(policy);
+    return false;
+}
+
+bool standard_load(struct standard *s, const struct standard_options *o)
+{
+    *s = (struct standard){.fail_on = SEVERITY_NONE};
+    if (o->fail_on && !severity_parse(o->fail_on, &s->fail_on)) {
+        fprintf(stderr, PROGRAM ": --fail-on: '%s' is none of info, low, medium, high, critical\n",
+                o->fail_on);
+        return false;
+    }
+    for (size_t i = 0; i < o->policy_count; i++)
+        if (!add_policy(&s->policies, o->policies[i]))
+            return false;
+    return o->policy_count || add_policy(&s->policies, POLICY_DEFAULT);
+}
+
+void standard_free(struct standard *s)
+{
+    for (size_t i = 0; i < s->policies.count; i++)
+        policy_free(s->policies.items[i]);
+}
+
+int standard_code(const struct standard *s, const struct tally *tally)
+{
+    return tally_reaches(tally, s->fail_on) ? EXIT_FINDINGS : EXIT_DONE;
+}

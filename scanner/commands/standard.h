@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * standard.h: what a run is held to: its policies, and from which severity on it fails. Shared by
+ * the commands that judge.
+ */
+#ifndef SCANNER_COMMANDS_STANDARD_H
+#define SCANNER_COMMANDS_STANDARD_H
+
+#include "output/opinion.h"
+#include "scanner/options.h"
+
+struct standard {
+    struct policies policies;
+    enum severity fail_on; /* SEVERITY_NONE: never */
+};
+
+/* Loads what the options name. False: a message was printed. */
+bool standard_load(struct standard *, const struct standard_options *);
+void standard_free(struct standard *);
+
+/* The exit code of a run that went well in every other way. */
+int standard_code(const struct standard *, const struct tally *);
+
+#endif
