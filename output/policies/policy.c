@@ -4,6 +4,7 @@
 #include "output/policies/policy.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/crypto.h>
@@ -170,7 +171,7 @@ static bool is_name(const char *text)
         if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) &&
             (c == text || (*c != '-' && *c != '.')))
             return false;
-    return *text && strlen(text) <= 64;
+    return *text && strlen(text) < POLICY_NAME_SIZE;
 }
 
 /* What a policy must say of itself, unless what it extends does. */
@@ -335,22 +336,69 @@ static bool is_path(const char *text)
     return strchr(text, '/') || (length > 5 && strcmp(text + length - 5, ".yaml") == 0);
 }
 
-/* Where shipped policies are: a place of the user's, the installed one, and that of the build. */
+/* Where shipped policies are: a place of the user's, the installed one, and that of the build.
+ * "" if there is none. */
+#define PLACES 3
+
+static const char *place_at(size_t at)
+{
+    const char *users = getenv("STARTTLS_AUDIT_POLICIES");
+    return at == 0 ? users ? users : "" : at == 1 ? POLICIES_INSTALLED : POLICIES_SOURCE;
+}
+
 static bool find_by_name(const char *name, struct opened *o)
 {
-    const char *const places[] = {getenv("STARTTLS_AUDIT_POLICIES"), POLICIES_INSTALLED,
-                                  POLICIES_SOURCE};
-
-    for (size_t i = 0; is_name(name) && i < sizeof places / sizeof *places; i++) {
-        if (!places[i] || !*places[i])
+    for (size_t i = 0; is_name(name) && i < PLACES; i++) {
+        if (!*place_at(i))
             continue;
-        snprintf(o->path, sizeof o->path, "%s/%s.yaml", places[i], name);
+        snprintf(o->path, sizeof o->path, "%s/%s.yaml", place_at(i), name);
         if (open_file(o) || access(o->path, F_OK) == 0)
             return !o->problem;
     }
     snprintf(o->path, sizeof o->path, "%.64s", name);
     o->problem = "there is no such policy in " POLICIES_INSTALLED;
     return false;
+}
+
+/* The name that a file's policy is found by; false: by none. */
+static bool name_of_file(const char *file, char name[POLICY_NAME_SIZE])
+{
+    size_t length = strlen(file), ending = strlen(".yaml");
+    if (length <= ending || length - ending >= POLICY_NAME_SIZE ||
+        strcmp(file + length - ending, ".yaml") != 0)
+        return false;
+    snprintf(name, POLICY_NAME_SIZE, "%.*s", (int)(length - ending), file);
+    return is_name(name);
+}
+
+/* Puts the name in its place, unless it is there already. */
+static size_t add_name(char names[POLICY_NAMES_MAX][POLICY_NAME_SIZE], size_t count,
+                       const char name[POLICY_NAME_SIZE])
+{
+    size_t at = 0;
+    while (at < count && strcmp(names[at], name) < 0)
+        at++;
+    if (count == POLICY_NAMES_MAX || (at < count && strcmp(names[at], name) == 0))
+        return count;
+    memmove(names[at + 1], names[at], (count - at) * sizeof *names);
+    memcpy(names[at], name, POLICY_NAME_SIZE);
+    return count + 1;
+}
+
+size_t policy_names(char names[POLICY_NAMES_MAX][POLICY_NAME_SIZE])
+{
+    char name[POLICY_NAME_SIZE];
+    size_t count = 0;
+    for (size_t i = 0; i < PLACES; i++) {
+        DIR *directory = *place_at(i) ? opendir(place_at(i)) : NULL;
+        const struct dirent *file;
+        while (directory && (file = readdir(directory)))
+            if (name_of_file(file->d_name, name))
+                count = add_name(names, count, name);
+        if (directory)
+            closedir(directory);
+    }
+    return count;
 }
 
 /* A path in a file starts from the place of that file. */
@@ -546,9 +594,10 @@ const char *policy_sha256(const struct policy *p)
 
 bool policy_demand_at(const struct policy *p, size_t at, struct policy_demand *out)
 {
+    size_t rules = rules_count();
     for (size_t i = 0; i < p->entry_count; i++) {
         const struct policy_entry *e = &p->entries[i];
-        for (size_t rule = 0; e->kind == POLICY_RULE && rule < rules_count(); rule++)
+        for (size_t rule = 0; e->kind == POLICY_RULE && rule < rules; rule++)
             if (name_set_has(&e->names, rule) && at-- == 0) {
                 *out = (struct policy_demand){rules_at(rule)->id, e->verdict,   e->text, e->known,
                                               e->roles,           e->protocols, e->from, e->until};
@@ -556,6 +605,34 @@ bool policy_demand_at(const struct policy *p, size_t at, struct policy_demand *o
             }
     }
     return false;
+}
+
+static const struct policy_entry *item_at(const struct policy *p, size_t at)
+{
+    for (size_t i = 0; i < p->entry_count; i++)
+        if (p->entries[i].kind != POLICY_RULE && at-- == 0)
+            return &p->entries[i];
+    return NULL;
+}
+
+bool policy_item_at(const struct policy *p, size_t at, struct policy_item *out)
+{
+    const struct policy_entry *e = item_at(p, at);
+    if (e)
+        *out = (struct policy_item){
+            e->kind,
+            e->bits,
+            {NULL, e->verdict, e->text, e->known, e->roles, e->protocols, e->from, e->until}};
+    return e != NULL;
+}
+
+const char *policy_item_name(const struct policy *p, size_t at, size_t name)
+{
+    const struct policy_entry *e = item_at(p, at);
+    for (size_t i = 0; e && i < NAMES_MAX; i++)
+        if (name_set_has(&e->names, i) && name-- == 0)
+            return i == NAME_OTHER ? "*" : name_at(e->kind, i);
+    return NULL;
 }
 
 static size_t append(char *out, size_t size, size_t used, const char *before, const char *text)

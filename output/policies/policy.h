@@ -59,6 +59,12 @@ struct policy;
 struct policy *policy_load(const char *name_or_path, FILE *errors);
 void policy_free(struct policy *);
 
+#define POLICY_NAME_SIZE 65
+#define POLICY_NAMES_MAX ((size_t)64)
+
+/* The names under which policy_load() looks for files, sorted; more than fit are left out. */
+size_t policy_names(char names[POLICY_NAMES_MAX][POLICY_NAME_SIZE]);
+
 /* What the file says of itself. */
 const char *policy_name(const struct policy *);
 const char *policy_title(const struct policy *);
@@ -80,6 +86,19 @@ struct policy_demand {
 
 /* One demand after the other, from at = 0; false: there are no more. */
 bool policy_demand_at(const struct policy *, size_t at, struct policy_demand *);
+
+/* The same of what is no rule: versions, suites and so on. One entry after the other, in the order
+   in which they are asked: the first that holds decides. */
+struct policy_item {
+    enum policy_kind kind;
+    unsigned bits;               /* so many at least; 0: any size */
+    struct policy_demand demand; /* rule is NULL */
+};
+
+bool policy_item_at(const struct policy *, size_t at, struct policy_item *);
+
+/* What an item speaks of, name by name; "*": of whatever has no name. NULL behind the last. */
+const char *policy_item_name(const struct policy *, size_t at, size_t name);
 
 /* Where and when it holds, in words: "mx, submission; from 2026-07-01", "" for always. */
 void policy_demand_scope(const struct policy_demand *, char *out, size_t size);

@@ -125,6 +125,14 @@ size_t rules_count(void);
 const struct rule *rules_at(size_t);
 const struct rule *rules_find(const char *id, size_t *at); /* NULL: there is none; at may be NULL */
 
+/* The same rules in the order of their sections. */
+struct rules_section {
+    const char *title;
+    const struct rule *rules; /* ended by a row without an id */
+};
+
+const struct rules_section *rules_section_at(size_t); /* NULL behind the last */
+
 /* The tables of rules.c, each ended by a row without an id. */
 extern const struct rule rules_channel[], rules_login[], rules_host[], rules_imap[], rules_pop3[],
     rules_smtp[], rules_ftp[], rules_tls[], rules_ciphers[], rules_certificate[];

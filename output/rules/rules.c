@@ -7,14 +7,28 @@
 
 #include "scanner/targets.h"
 
-static const struct rule *const tables[] = {rules_channel, rules_login,      rules_host, rules_imap,
-                                            rules_pop3,    rules_smtp,       rules_ftp,  rules_tls,
-                                            rules_ciphers, rules_certificate};
+static const struct rules_section sections[] = {
+    {"all protocols", rules_channel},
+    {"logins in clear", rules_login},
+    {"hosts", rules_host},
+    {"IMAP", rules_imap},
+    {"POP3", rules_pop3},
+    {"SMTP", rules_smtp},
+    {"FTP", rules_ftp},
+    {"TLS", rules_tls},
+    {"cipher suites", rules_ciphers},
+    {"certificates", rules_certificate},
+};
+
+const struct rules_section *rules_section_at(size_t at)
+{
+    return at < sizeof sections / sizeof *sections ? &sections[at] : NULL;
+}
 
 const struct rule *rules_at(size_t at)
 {
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
-        for (const struct rule *r = tables[i]; r->id; r++)
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+        for (const struct rule *r = sections[i].rules; r->id; r++)
             if (at-- == 0)
                 return r;
     return NULL;
@@ -23,8 +37,9 @@ const struct rule *rules_at(size_t at)
 size_t rules_count(void)
 {
     size_t count = 0;
-    while (rules_at(count))
-        count++;
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+        for (const struct rule *r = sections[i].rules; r->id; r++)
+            count++;
     return count;
 }
 
