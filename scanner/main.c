@@ -63,6 +63,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"scan", "scan targets and write records", command_scan},
+    {"audit", "judge saved records again", command_audit},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},
 };

@@ -16,6 +16,7 @@ enum exit_code { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_TROUBLE = 2, EXIT_INCOMP
 
 /* argv[0] is the program's and the command's name, as one. Each gives the exit code. */
 int command_scan(int argc, char **argv);
+int command_audit(int argc, char **argv);
 int command_rules(int argc, char **argv);
 int command_services(int argc, char **argv);
 
