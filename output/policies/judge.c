@@ -54,7 +54,8 @@ static void mark(struct bench *b, const struct policy_entry *e, enum policy_verd
     b->worst = worse(b->worst, verdict);
 }
 
-/* What came of a rule, or of a kind of items, goes into one of the lists at most. */
+/* What came of a rule, or of a kind of items, goes into one of the lists at most. The id is looked
+   at only if it does. */
 static void close_case(struct bench *b, const char *id)
 {
     struct policy_result *r = b->result;
@@ -89,7 +90,7 @@ static void judge_rule(struct bench *b, size_t rule)
         if (e->level == first->level)
             mark(b, e, verdict_of_check(e, b->judgement->checks[rule].verdict));
     }
-    close_case(b, rules_at(rule)->id);
+    close_case(b, b->worst >= POLICY_WARN ? rules_at(rule)->id : NULL);
 }
 
 /* --- items ------------------------------------------------------------------------------------ */
@@ -325,7 +326,7 @@ void policy_judge(const struct policy *policy, const struct subject *subject,
     *result = (struct policy_result){.clause_count = policy->clause_count};
     gmtime_r(&subject->now, &day);
     strftime(b.today, sizeof b.today, "%Y-%m-%d", &day);
-    for (size_t rule = 0; rule < rules_count(); rule++)
+    for (size_t rule = 0, count = rules_count(); rule < count; rule++)
         judge_rule(&b, rule);
     for (int kind = POLICY_VERSION; kind < POLICY_KIND_COUNT; kind++)
         judge_items(&b, (enum policy_kind)kind);

@@ -168,10 +168,13 @@ static bool is_demanded(const struct policy *p, const char *rule, const struct s
                    : protocol == &protocol_imap ? DOCUMENT_IMAP
                    : protocol == &protocol_pop3 ? DOCUMENT_POP3
                                                 : DOCUMENT_SMTP;
-    struct policy_demand d;
-    for (size_t i = 0; policy_demand_at(p, i, &d); i++)
-        if (strcmp(d.rule, rule) == 0 && d.roles >> s->subject.role & 1 && d.protocols & bit)
+    size_t at = name_find(POLICY_RULE, rule);
+    for (size_t i = 0; i < p->entry_count; i++) {
+        const struct policy_entry *e = &p->entries[i];
+        if (e->kind == POLICY_RULE && name_set_has(&e->names, at) &&
+            e->roles >> s->subject.role & 1 && e->protocols & bit)
             return true;
+    }
     return false;
 }
 
