@@ -422,26 +422,45 @@ static bool has_tls12_or_less(const struct observation *o)
     return false;
 }
 
-/* Each certificate must be that of the issuer of the one before it. */
+/* How many, from the server's own on, stand where they belong: each behind one that it issued. */
+static size_t count_in_order(const struct chain *chain)
+{
+    size_t i = 1;
+    while (i < chain->count && !chain->certificates[i - 1].self_signed &&
+           is_issuer(&chain->certificates[i], &chain->certificates[i - 1]))
+        i++;
+    return i;
+}
+
 static enum verdict judge_order(const struct subject *s, struct evidence *e)
 {
     const struct chain *chain = &s->o->tls.chain;
     enum verdict verdict;
-    size_t i = 1;
 
     if (!leaf_of(s, e, &verdict))
         return verdict;
-    while (i < chain->count && !chain->certificates[i - 1].self_signed &&
-           is_issuer(&chain->certificates[i], &chain->certificates[i - 1]))
-        i++;
-    bool ordered = i == chain->count;
-    if (ordered && (chain->count == 1 || !chain->certificates[i - 1].self_signed))
+    size_t i = count_in_order(chain);
+    if (i == chain->count)
         return VERDICT_PASS;
-    if (ordered || !has_tls12_or_less(s->o))
+    if (!has_tls12_or_less(s->o))
         e->severity = SEVERITY_INFO;
-    evidence_text(e, "problem", ordered ? "root_sent" : "not_in_order");
-    evidence_number(e, "position", (int64_t)(ordered ? i : i + 1));
-    evidence_text(e, "subject", chain->certificates[ordered ? i - 1 : i].subject.data);
+    evidence_number(e, "position", (int64_t)(i + 1));
+    evidence_text(e, "subject", chain->certificates[i].subject.data);
+    return VERDICT_FAIL;
+}
+
+/* RFC 5246 section 7.4.2 lets the root be left out, and does not ask for it. */
+static enum verdict judge_root_sent(const struct subject *s, struct evidence *e)
+{
+    const struct chain *chain = &s->o->tls.chain;
+    enum verdict verdict;
+
+    if (!leaf_of(s, e, &verdict))
+        return verdict;
+    const struct certificate *last = &chain->certificates[count_in_order(chain) - 1];
+    if (last == chain->certificates || !last->self_signed)
+        return VERDICT_PASS;
+    evidence_text(e, "subject", last->subject.data);
     return VERDICT_FAIL;
 }
 
@@ -764,12 +783,20 @@ const struct rule rules_certificate[] = {
      "The certificates are not sent in order",
      "A certificate is not that of the issuer of the one before it: out of order, or not needed. "
      "Up to TLS 1.2 the order is prescribed, and some clients insist on it. Where TLS 1.3 is the "
-     "only version it is info, and so is a chain in order that ends with its root, which clients "
-     "have or do not trust.",
-     "Send the server's certificate first, then each issuer's, and leave out the root.",
+     "only version it is info.",
+     "Send the server's certificate first, then each issuer's.",
      {{"RFC 5246 section 7.4.2", SOURCE_PRIMARY},
       {"RFC 8446 section 4.4.2 (obsoleted by RFC 9846)", SOURCE_PRIMARY}},
      judge_order},
+    {"CERT-ROOT-SENT",
+     SEVERITY_INFO,
+     "The root is sent with the chain",
+     "The chain ends with a certificate that signed itself. Clients have it, or do not trust it: "
+     "it "
+     "only makes each handshake longer.",
+     "Leave the root out of the file of certificates.",
+     {{"RFC 5246 section 7.4.2", SOURCE_PRIMARY}},
+     judge_root_sent},
     {"CERT-WEAK-KEY",
      SEVERITY_HIGH,
      "A key is too short",
