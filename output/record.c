@@ -69,11 +69,11 @@ const char *record_time(int64_t unix_ms, bool milliseconds, char out[RECORD_TIME
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm utc;
-    size_t n = 0;
-    if (gmtime_r(&seconds, &utc) && utc.tm_year + 1900 >= 0 && utc.tm_year + 1900 <= 9999)
-        n = strftime(out, RECORD_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-    if (!n)
+    if (!gmtime_r(&seconds, &utc) || utc.tm_year + 1900 < 0 || utc.tm_year + 1900 > 9999)
         return NULL;
+    /* A year has four digits here; strftime() does not say so of those before 1000. */
+    size_t n = (size_t)snprintf(out, RECORD_TIME_SIZE, "%04d", utc.tm_year + 1900);
+    n += strftime(out + n, RECORD_TIME_SIZE - n, "-%m-%dT%H:%M:%S", &utc);
     if (milliseconds)
         snprintf(out + n, RECORD_TIME_SIZE - n, ".%03dZ", (int)(unix_ms % 1000));
     else

@@ -524,6 +524,8 @@ static void test_time(void **state)
     assert_string_equal(record_time(253402300799000, false, text), "9999-12-31T23:59:59Z");
     assert_null(record_time(253402300800000, false, text));
     assert_string_equal(record_time(-1000, false, text), "1969-12-31T23:59:59Z");
+    assert_string_equal(record_time(-62167219200000, false, text), "0000-01-01T00:00:00Z");
+    assert_null(record_time(-62167219201000, false, text));
 }
 
 static void test_key_of_ipv6(void **state)
