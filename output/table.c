@@ -179,13 +179,20 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
     return out;
 }
 
+/* Seen, or announced and not seen to be otherwise. */
+static bool takes_login(const struct observation *o)
+{
+    bool offered = observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_NO;
+    return o->login.verdict == LOGIN_ACCEPTED || (offered && o->login.verdict != LOGIN_REFUSED);
+}
+
 static void count(struct table *t, const struct observation *o)
 {
     t->shown++;
     for (int v = 0; v < VERSION_COUNT; v++)
         t->versions[v] += o->tls.versions[v].status == VERSION_ACCEPTED;
     if (is_clear(o) && o->status == STATUS_OK) {
-        t->login_open += observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_NO;
+        t->login_open += takes_login(o);
         t->without_tls += o->accepted == TRI_NO || o->handshake == HANDSHAKE_FAILED;
     }
 }
@@ -252,7 +259,7 @@ static bool show_findings(struct writing *w, enum severity least)
         const struct rule *rule;
         for (size_t i = 0; (rule = rules_at(i)); i++)
             if (t->findings[i][s] &&
-                !print(w, "%s%-8s%s %-30s %5" PRIu64 "  %s\n", paint(w, color), name,
+                !print(w, "%s%-8s%s %-33s %5" PRIu64 "  %s\n", paint(w, color), name,
                        unpaint(w, color), rule->id, t->findings[i][s], rule->title))
                 return false;
     }
@@ -280,7 +287,7 @@ static bool show_verdicts(struct writing *w, const struct tally *tally)
     bool any = tally_reaches(tally, SEVERITY_INFO), bad = tally_reaches(tally, SEVERITY_LOW);
     if (!any)
         return print(w, "no findings\n");
-    return print(w, "\n%s%-8s %-30s %5s  %s%s\n", paint(w, DIM), "FINDING", "RULE", "ON",
+    return print(w, "\n%s%-8s %-33s %5s  %s%s\n", paint(w, DIM), "FINDING", "RULE", "ON",
                  "WHAT IS WRONG", unpaint(w, DIM)) &&
            show_findings(w, bad ? SEVERITY_LOW : SEVERITY_INFO) &&
            (!bad || !tally->findings[SEVERITY_INFO] ||
@@ -302,9 +309,10 @@ static bool end(struct writing *w, const struct run_end *e)
         ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
                    version_number((enum version)v), t->versions[v],
                    v + 1 < VERSION_COUNT ? "," : "\n");
-    ok = ok &&
-         print(w, "in clear: %" PRIu64 " offer password logins, %" PRIu64 " have no working TLS\n",
-               t->login_open, t->without_tls);
+    ok = ok && print(w,
+                     "in clear: %" PRIu64 " take or offer password logins, %" PRIu64
+                     " have no working TLS\n",
+                     t->login_open, t->without_tls);
     ok = ok && show_verdicts(w, &e->tally) && show_policies(w, &e->tally);
     return ok && (!e->stopped_by ||
                   print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));

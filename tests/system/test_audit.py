@@ -402,6 +402,17 @@ class Tables(Played, unittest.TestCase):
             if verdict in ("accepted", "refused") and not record["auth"]["preauth"]:
                 self.assertIn(f" {verdict} ", row)
 
+    def test_logins_in_clear(self):
+        """Those that were seen count, and those that were only announced."""
+        count = 0
+        for record in self.records[1:-1]:
+            auth, clear = record.get("auth") or {}, record["endpoint"].get("observed_mode") != "implicit"
+            verdict = auth.get("cleartext_login", {}).get("verdict")
+            offered = (auth.get("login_disabled") or {}).get("before_tls") is False
+            count += clear and (verdict == "accepted" or (offered and verdict != "refused"))
+        text = audit("--table", self.file)[0].decode()
+        self.assertIn(f"in clear: {count} take or offer password logins", text)
+
     def test_of_an_interrupted_run(self):
         text = audit("--table", self.write(*self.lines[:-1]), code=3)[0].decode()
         self.assertIn("not complete", text)
