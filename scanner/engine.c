@@ -9,6 +9,7 @@
 
 #include "scanner/input.h"
 #include "scanner/resolver.h"
+#include "scanner/tried.h"
 
 #define LOOKUPS_MAX 256 /* names that are being resolved at once */
 
@@ -55,7 +56,8 @@ struct engine {
     unsigned room; /* connections that may be open; less than asked for if descriptors ran out */
     struct host *hosts;
     size_t host_count;
-    void *addresses; /* tsearch: the host that each address is being scanned as */
+    struct tried *tried; /* NULL: no service can be met twice */
+    void *addresses;     /* tsearch: the host that each address is being scanned as */
     struct host *waiting_first, *waiting_last;
     struct engine_counts counts;
     bool stopping, ended;
@@ -86,27 +88,13 @@ static void host_register(struct host *h)
     host_wait(h);
 }
 
-/* What was tried of a service is not tried again under another name. */
-static void host_inherit(struct host *h, const struct host *from)
-{
-    for (size_t i = 0; i < h->view.count; i++)
-        for (size_t k = 0; k < from->view.count; k++) {
-            const struct observation *o = &from->view.endpoints[k];
-            const struct service *service = h->view.endpoints[i].service;
-            if (o->service->port == service->port && o->service->protocol == service->protocol)
-                trials_inherit(&h->tasks[i].endpoint, o);
-        }
-}
-
 /* Its address goes to the next host that waits for it. */
 static void host_release(struct host *h)
 {
     if (h->registered)
         tdelete(h, &h->engine->addresses, compare_hosts);
-    if (h->parked && !h->engine->stopping) {
-        host_inherit(h->parked, h);
+    if (h->parked && !h->engine->stopping)
         host_register(h->parked); /* which has the others parked behind it */
-    }
 }
 
 static void host_free(struct host *h)
@@ -258,9 +246,20 @@ static bool port_is_busy(const struct host *h, const struct task *t)
     return false;
 }
 
+/* What was tried of a service under another name is not tried again. */
+static void recall(struct host *h)
+{
+    const struct tried_service *s;
+    for (size_t i = 0; i < h->view.count; i++)
+        if ((s = tried_find(h->engine->tried, &h->view.address, h->view.endpoints[i].service)))
+            tried_apply(s, &h->view.endpoints[i]);
+}
+
 static void begin_course(struct host *h, enum course course)
 {
     h->course = course;
+    if (course == COURSE_LOGIN && h->engine->tried)
+        recall(h);
     h->complete = 0;
     for (size_t i = 0; i < h->view.count; i++)
         h->tasks[i].complete = false;
@@ -270,6 +269,8 @@ static void host_complete(struct host *h)
 {
     for (size_t i = 0; i < h->view.count; i++)
         endpoint_conclude(&h->tasks[i].endpoint);
+    if (h->engine->tried)
+        tried_keep(h->engine->tried, &h->view);
     host_tell(h);
 }
 
@@ -519,6 +520,15 @@ static bool make_up_login(struct network *n)
     return true;
 }
 
+/* Two names may lead to one service, and a name to an address that is a target itself. Names are the
+   last of the targets. */
+static bool may_meet_twice(const struct targets *targets, const struct targets_stream *stream)
+{
+    uint64_t count = targets_count(targets);
+    struct target_host last;
+    return stream || (count && targets_host(targets, count - 1, &last) && last.name);
+}
+
 /* --- the engine ------------------------------------------------------------------------------- */
 
 struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
@@ -543,6 +553,8 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
                                   .input = malloc(NETWORK_BUFFER),
                                   .plain = malloc(NETWORK_BUFFER)};
     bool named = make_up_login(&e->network);
+    if (may_meet_twice(targets, stream))
+        e->tried = tried_new();
     e->resolver = resolver_new(loop, &(struct resolver_options){.server = options->resolver});
     if (!e->resolver)
         fprintf(errors, "names cannot be resolved: bad server address, or no memory\n");
@@ -564,6 +576,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     tls_context_free(e->network.tls);
+    tried_free(e->tried);
     free(e->network.input);
     free(e->network.plain);
     free(e);

@@ -88,7 +88,7 @@ static struct login_meaning meaning_of(enum login_reply reply, bool disabled, bo
     case LOGIN_REPLY_ABSENT:
         if (disabled)
             return (struct login_meaning){
-                LOGIN_REFUSED, complete_list ? CONFIDENCE_CONFIRMED : CONFIDENCE_PROBABLE,
+                LOGIN_REFUSED, complete_list ? CONFIDENCE_CONFIRMED : CONFIDENCE_POSSIBLE,
                 CAUSE_NONE};
         why = CAUSE_REFUSED;
         break;
@@ -361,39 +361,6 @@ const struct trial trials[] = {
      absorb_renegotiation},
 };
 const size_t trials_count = sizeof trials / sizeof *trials;
-
-/* --- the same service once more --------------------------------------------------------------- */
-
-static void copy_text(struct text *to, const struct text *from)
-{
-    *to = (struct text){0};
-    if (from->data && text_set(to, span_of(from->data), strlen(from->data) + 1))
-        to->lossy = from->lossy;
-}
-
-static void copy_fact(struct observation *to, const struct observation *from, enum fact fact)
-{
-    to->why[fact] = from->why[fact];
-}
-
-void trials_inherit(struct endpoint *e, const struct observation *from)
-{
-    struct observation *o = e->observation;
-
-    if (from->login.verdict != LOGIN_NOT_TESTED) {
-        o->login = from->login;
-        copy_text(&o->login.reply, &from->login.reply);
-        o->credentials_sent = from->credentials_sent;
-        o->required = from->required;
-        o->anonymous = from->anonymous;
-        copy_fact(o, from, FACT_REQUIRED);
-        copy_fact(o, from, FACT_ANONYMOUS);
-    }
-    if (from->injection.verdict != INJECTION_NOT_TESTED) {
-        o->injection = from->injection;
-        copy_text(&o->injection.reply, &from->injection.reply);
-    }
-}
 
 /* --- what was not tried ----------------------------------------------------------------------- */
 

@@ -13,7 +13,6 @@
 #include "scanner/probe.h"
 
 struct endpoint;
-struct observation;
 
 /* The order in which a host is asked. */
 enum course {
@@ -33,9 +32,6 @@ struct trial {
 
 extern const struct trial trials[];
 extern const size_t trials_count;
-
-/* The same service under another name, in the same run: what was tried of it is not tried again. */
-void trials_inherit(struct endpoint *, const struct observation *);
 
 /* Gives every fact that only a trial could have brought its reason, if it was not learnt. late: the
    endpoint's time was used up. */

@@ -46,7 +46,11 @@ static enum verdict judge_not_enforced(const struct subject *s, struct evidence 
         return verdict_without(VERDICT_NOT_TESTED, cause_name(o->login.reason), e);
     if (o->login.verdict == LOGIN_INCONCLUSIVE)
         return verdict_without(VERDICT_INCONCLUSIVE, cause_name(o->login.reason), e);
-    if (strcmp(o->login.probe, "LOGIN") == 0)
+    bool tried_login = strcmp(o->login.probe, "LOGIN") == 0;
+    if (o->login.verdict == LOGIN_REFUSED && !tried_login &&
+        o->login.confidence == CONFIDENCE_POSSIBLE) /* another command was refused, for no reason */
+        return verdict_without(VERDICT_NOT_TESTED, cause_name(CAUSE_NOT_ASKED), e);
+    if (tried_login)
         e->severity = SEVERITY_HIGH;
     e->confidence = o->login.confidence;
     add_login_evidence(o, e);
@@ -204,8 +208,9 @@ const struct rule rules_imap[] = {
         .description =
             "Before TLS the server announces LOGINDISABLED and nevertheless asks for the "
             "credentials when AUTHENTICATE is sent (medium), or looks at those of LOGIN (high; "
-            "seen with --dummy-login only). A bare NO is what the standard asks for, and counts as "
-            "a refusal.",
+            "seen with --dummy-login only). A bare NO to LOGIN is what the standard asks for, and "
+            "counts as a refusal; that AUTHENTICATE is refused without a reason says nothing about "
+            "LOGIN, and leaves this open.",
         .remediation = LOGIN_SETTINGS,
         .references = {{"RFC 9051 section 7.2.2", SOURCE_PRIMARY},
                        {"RFC 9051 section 11.7", SOURCE_PRIMARY}},

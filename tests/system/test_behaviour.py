@@ -148,7 +148,7 @@ class Logins(BehaviourCase, unittest.TestCase):
 
     REPLIES = {  # by code, then by words; what is neither leaves it open
         "imap": {"NO [PRIVACYREQUIRED] x": "confirmed", "NO Use TLS first": "probable",
-                 "NO LOGIN is disabled": "probable", "BAD Unknown command": "probable",
+                 "NO LOGIN is disabled": "probable", "BAD Unknown command": "possible",
                  "* BAD [ALERT] Plaintext\r\nNO [PRIVACYREQUIRED] x": "confirmed",
                  "NO [UNAVAILABLE] x": "temporary", "NO Go away": "possible",
                  "* BYE Enough": "rate_limited"},

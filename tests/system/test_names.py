@@ -245,12 +245,12 @@ class ServerNames(NamesCase, unittest.TestCase):
         self.assertEqual(self.farm.stop()[server.at()]["max_open"], 1)
 
     def test_one_login_and_one_injection_a_service(self):
-        """Whoever counts failed logins there counts one, whatever names lead to it."""
+        """Also where one name is long done before the next is begun."""
         server = self.farm.add("imap", login="allowed", greeting_delay="100")
         self.farm.start()
         names = [f"{letter}.demo.test" for letter in "abcd"]
         run, _ = self.scan({name: [server.address] for name in names}, server.target(),
-                           *(f"{name}:10143/imap" for name in names))
+                           *(f"{name}:10143/imap" for name in names), "--concurrency", "1")
         self.assertEqual(len(run.records), 5)
         self.assertEqual({record["auth"]["cleartext_login"]["verdict"] for record in run.records},
                          {"accepted"})

@@ -91,7 +91,7 @@ static const struct {
     /* A mechanism that is refused says nothing about LOGIN, unless that is disabled. */
     {&protocol_imap, LOGIN_REPLY_REFUSED, TRI_YES, 0, LOGIN_REFUSED, CONFIDENCE_POSSIBLE, 0},
     {&protocol_imap, LOGIN_REPLY_REFUSED, TRI_NO, 0, LOGIN_INCONCLUSIVE, 0, CAUSE_REFUSED},
-    {&protocol_imap, LOGIN_REPLY_ABSENT, TRI_YES, 0, LOGIN_REFUSED, CONFIDENCE_PROBABLE, 0},
+    {&protocol_imap, LOGIN_REPLY_ABSENT, TRI_YES, 0, LOGIN_REFUSED, CONFIDENCE_POSSIBLE, 0},
     {&protocol_imap, LOGIN_REPLY_ABSENT, TRI_NO, 0, LOGIN_INCONCLUSIVE, 0, CAUSE_REFUSED},
     {&protocol_imap, LOGIN_REPLY_ABSENT, TRI_UNKNOWN, 0, LOGIN_INCONCLUSIVE, 0, CAUSE_REFUSED},
     /* EHLO and CAPA name all ways: without one there is none. */
