@@ -17,7 +17,7 @@ from functools import wraps
 import scan
 import truth
 from certificates import Authority
-from servers import CURRENT, rights_missing
+from servers import CURRENT, MODERN, rights_missing
 
 SERVICES = {
     21: ("ftp", "insecure"), 990: ("ftp", "implicit"), 991: ("ftp", "explicit"),
@@ -44,6 +44,8 @@ class Promise:
     `login` is what becomes of a login in clear; where nothing else is said, a server does as its
     capabilities say, and a sound one forgets or refuses an injected command. `required`: it takes
     hardly any command before TLS; `continues`: it goes on in clear after a handshake that failed.
+    `defects` are rules of more than low severity that it breaks in ways that cannot be told from
+    the rest.
     """
 
     tls: str = WORKS
@@ -55,12 +57,46 @@ class Promise:
     injection: str = None
     required: bool = False
     continues: bool = False
+    defects: tuple = ()
 
     def __post_init__(self):
         if self.before and self.before[0] is not None and self.login is None:
             self.login = "refused" if self.before[0] else "accepted"
         if self.before and self.tls == WORKS and self.injection is None:
             self.injection = "not_vulnerable"
+
+
+# Where the same service has TLS from the first byte.
+TWINS = {143: 993, 110: 995, 587: 465}
+ANNOUNCED = {"imap": "IMAP-LOGINDISABLED-MISSING", "pop3": "POP3-USER-CAPA-BEFORE-TLS",
+             "smtp": "SMTP-AUTH-BEFORE-TLS"}
+
+
+def defects(port, promises):
+    """The rules of more than low severity that a port breaks by what it promises."""
+    promise = promises[port]
+    protocol = SERVICES[port][0]
+    disabled, mechanisms = promise.before or (None, [])
+    broken = {
+        "STARTTLS-NOT-OFFERED": promise.tls in (REFUSED, CLEAR) and not promise.advertised,
+        "STARTTLS-ADVERTISED-BUT-FAILS": promise.tls == REFUSED and promise.advertised,
+        "STARTTLS-INJECTION": promise.injection == "vulnerable",
+        "IMPLICIT-PORT-SPEAKS-CLEARTEXT": promise.tls == CLEAR,
+        "IMPLICIT-TLS-NOT-OFFERED": is_without_twin(port, promises),
+        "CLEARTEXT-LOGIN-ALLOWED": promise.login == "accepted",
+        ANNOUNCED.get(protocol): disabled is False,
+        "IMAP-AUTH-PLAIN-BEFORE-TLS": protocol == "imap" and disabled and mechanisms,
+        "TLS-1.0-SUPPORTED": "1.0" in promise.versions and port != 25,
+        "TLS-1.1-SUPPORTED": "1.1" in promise.versions and port != 25,
+        # Who brings mail to port 25 has no choice but the versions that are there.
+        "TLS-1.2-NOT-SUPPORTED": promise.versions == MODERN and port == 25,
+    }
+    return {rule for rule, is_broken in broken.items() if is_broken} | set(promise.defects)
+
+
+def is_without_twin(port, promises):
+    twin = TWINS.get(port)
+    return bool(twin) and (twin not in promises or promises[twin].tls == CLEAR)
 
 
 def main():
@@ -128,7 +164,7 @@ class ServerCase:
         real = Promise(promise.tls, facts.advertised, cls.login(protocol, facts.before_tls),
                        cls.login(protocol, facts.after_tls), tuple(facts.versions),
                        facts.login, facts.injection, bool(facts.required),
-                       bool(facts.continues))
+                       bool(facts.continues), promise.defects)
         assert real == promise, f"{cls.host}:{port} is not as configured: {facts}\n{cls.logs()}"
         assert facts.usable == (promise.tls == WORKS), f"{promise} {facts}\n{cls.logs()}"
         return facts
@@ -278,6 +314,12 @@ class ServerCase:
                       "that data can be protected")
 
     @on_every_port
+    def test_findings(self, mode, promise, facts, record):
+        grave = {finding["rule"] for finding in record["findings"]
+                 if finding["severity"] in ("critical", "high", "medium")}
+        self.same(grave, defects(record["endpoint"]["port"], self.promises), "what is found")
+
+    @on_every_port
     def check_clear_text_after_failure(self, mode, promise, facts, record):
         if mode != "implicit" and promise.tls == WORKS:
             self.same(record["starttls"]["continues_in_clear"], promise.continues,
@@ -331,6 +373,8 @@ class ServerCase:
         self.records = self.scan(*self.exhaustive)
         self.test_versions()
         self.check_clear_text_after_failure()
+        if self.exhaustive == ServerCase.exhaustive:
+            self.test_findings()
 
 
 def reasons(record):

@@ -20,7 +20,8 @@ class VsftpdCase(ServerCase):
 
     @classmethod
     def servers(cls, issue):
-        return [Vsftpd(cls.host, port, certificate=issue(cls.key_type), **cls.options)
+        certificate = issue(cls.key_type)
+        return [Vsftpd(cls.host, port, certificate=certificate, **cls.options)
                 for port in cls.promises]
 
 
