@@ -82,7 +82,8 @@ void dialogue_closed(struct dialogue *d)
 {
     if (d->fallen == ANSWER_MISSING)
         d->fallen = ANSWER_NO;
-    if (d->agenda.injection && d->secure && d->step == STEP_GOODBYE && d->answers == 2)
+    if (d->agenda.injection && d->secure && d->step == STEP_GOODBYE &&
+        (d->protocol->tagged || d->answers == 2))
         d->settled = !d->injected;
 }
 
