@@ -48,6 +48,12 @@ static bool take_line(struct dialogue *d, struct span *bytes, struct span *line)
     return true;
 }
 
+void dialogue_remember(struct dialogue *d, struct span line)
+{
+    snprintf(d->first, sizeof d->first, "%.*s", (int)span_until(line, sizeof d->first - 1).len,
+             line.at);
+}
+
 /* Whose answer is it, where a command was injected? Where answers have no tags they come in the
    order of the commands: one to each of the two that we say inside TLS (capabilities, goodbye), and
    before them the one that nobody may give. */
@@ -62,6 +68,10 @@ static enum want count_answer(struct dialogue *d, const struct reply *reply)
         dialogue_note(d, NOTE_INJECTED, reply->line);
     d->injected = d->answers > 2;
     d->settled = goodbye && !d->injected && reply->code == 221;
+    d->parted = goodbye && d->answers == 2 && !reply->code &&
+                !span_is(span_until(reply->line, sizeof d->first - 1), d->first);
+    if (d->answers == 1 && !*d->first)
+        dialogue_remember(d, reply->line);
     if (!goodbye)
         return d->protocol->turn(d, reply);
     return d->injected || d->settled ? dialogue_end(d, ENDING_NONE) : WANT_MORE;
@@ -82,8 +92,7 @@ void dialogue_closed(struct dialogue *d)
 {
     if (d->fallen == ANSWER_MISSING)
         d->fallen = ANSWER_NO;
-    if (d->agenda.injection && d->secure && d->step == STEP_GOODBYE &&
-        (d->protocol->tagged || d->answers == 2))
+    if (d->parted)
         d->settled = !d->injected;
 }
 
@@ -371,13 +380,14 @@ bool speaks_of_tls(struct span line)
     return false;
 }
 
+const char *const plaintext_mechanisms[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", NULL};
+
 void dialogue_note_mechanism(struct dialogue *d, struct span name)
 {
-    static const char *const plaintext[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
     if (!name.len)
         return;
-    for (size_t i = 0; i < sizeof plaintext / sizeof *plaintext; i++)
-        if (span_is(name, plaintext[i]))
+    for (size_t i = 0; plaintext_mechanisms[i]; i++)
+        if (span_is(name, plaintext_mechanisms[i]))
             dialogue_capabilities(d)->plaintext = true;
     dialogue_note(d, NOTE_MECHANISM, name);
 }

@@ -139,6 +139,9 @@ enum ending {
     ENDING_LIMIT    /* a line or a reply was longer than we take         */
 };
 
+/* Mechanisms that send a password, or its equal, in clear; the plainest first, NULL at the end. */
+extern const char *const plaintext_mechanisms[];
+
 /* What the reply to a login command says, the more telling ones later. */
 enum login_reply {
     LOGIN_REPLY_NONE,      /* nothing was asked, or not answered (yet)                    */
@@ -222,6 +225,8 @@ struct dialogue {
     bool worded;         /* a line of this reply speaks of TLS                        */
     uint32_t asked[2];   /* 1 << step, before and inside TLS                          */
     unsigned answers;    /* replies inside TLS                                        */
+    char first[64];      /* POP3: the beginning of the first of them                  */
+    bool parted;         /* our goodbye was answered, by all that can be told         */
     size_t out_len;
     char out[DIALOGUE_NAME_MAX + 64];
 };
@@ -272,6 +277,10 @@ enum want dialogue_say_secret(struct dialogue *, enum step, const char *shown, c
 
 /* A login command (probe, such as "AUTH PLAIN") is answered; what tells most is kept. */
 void dialogue_login(struct dialogue *, const char *probe, enum login_reply, struct span reply_line);
+
+/* The first answer inside TLS: where a goodbye is answered alike, it may be an answer to the same
+   command, and a connection that ends there proves nothing. */
+void dialogue_remember(struct dialogue *, struct span line);
 
 /* The mechanism to ask for. */
 const char *dialogue_mechanism(const struct dialogue *);

@@ -65,6 +65,7 @@ static enum line untagged(struct dialogue *d, struct span line, struct reply *re
         dialogue_note(d, NOTE_BANNER, line);
     if (span_is(word, "BYE")) {
         reply->kind = REPLY_FAREWELL;
+        d->parted = d->agenda.injection && d->secure && d->step == STEP_GOODBYE;
         return d->step == STEP_GOODBYE ? LINE_MORE : LINE_LAST;
     }
     if (span_is(word, "OK") || span_is(word, "PREAUTH")) {

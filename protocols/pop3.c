@@ -53,6 +53,7 @@ static enum line pop3_line(struct dialogue *d, struct span line, struct reply *r
     }
     if (d->step == STEP_GOODBYE && d->agenda.injection && d->secure && !is_status(line)) {
         d->injected |= span_is(line, "."); /* QUIT has no list: CAPA was answered twice */
+        d->parted = false;
         return LINE_MORE;
     }
     if (d->step == STEP_GREETING && (span_starts(line, "+OK") || span_starts(line, "-ERR")))
@@ -60,8 +61,10 @@ static enum line pop3_line(struct dialogue *d, struct span line, struct reply *r
     if (span_starts(line, "+OK")) {
         if (d->step != STEP_CAPABILITIES)
             return LINE_LAST;
-        if (d->agenda.injection && d->secure)
-            dialogue_note(d, NOTE_INJECTED, line); /* its last line is only "." */
+        if (d->agenda.injection && d->secure) { /* its last line is only "." */
+            dialogue_note(d, NOTE_INJECTED, line);
+            dialogue_remember(d, line);
+        }
         dialogue_list(d);
         return LINE_MORE;
     }

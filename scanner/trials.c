@@ -41,10 +41,9 @@ static bool login_is_worth(const struct endpoint *e)
 /* The plaintext mechanism that the server offers, the plainest first. */
 static const char *offered_mechanism(const struct observation *o)
 {
-    static const char *const mechanisms[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"};
-    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
-        if (list_has(&o->mechanisms[0], mechanisms[i]))
-            return mechanisms[i];
+    for (size_t i = 0; plaintext_mechanisms[i]; i++)
+        if (list_has(&o->mechanisms[0], plaintext_mechanisms[i]))
+            return plaintext_mechanisms[i];
     return NULL;
 }
 

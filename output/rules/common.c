@@ -73,8 +73,7 @@ const char *words_of(const struct list *list, const char *const *words, char out
 
 const char *plaintext_of(const struct list *mechanisms, char out[WORDS_MAX])
 {
-    static const char *const plaintext[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", NULL};
-    return words_of(mechanisms, plaintext, out);
+    return words_of(mechanisms, plaintext_mechanisms, out);
 }
 
 /* Six X or more, and perhaps one other letter: XXXXXXXA is how a firewall writes STARTTLS. */
