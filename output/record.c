@@ -616,6 +616,21 @@ static void put_options_hash(struct builder *b, const struct run *run, const cJS
     cJSON_free(text);
 }
 
+/* The order, and which part of all targets it is. A seed has 64 bits: more than a number has. */
+static void put_part(struct builder *b, const struct run *run)
+{
+    char seed[24];
+    snprintf(seed, sizeof seed, "%" PRIu64, run->seed);
+    put_text(b, b->root, "seed", run->ordered ? NULL : seed);
+    if (!run->shards) {
+        put_null(b, b->root, "shard");
+        return;
+    }
+    cJSON *shard = put_object(b, b->root, "shard");
+    put_number(b, shard, "index", run->shard);
+    put_number(b, shard, "count", run->shards);
+}
+
 char *record_run_start(const struct run *run)
 {
     struct builder b = {.root = cJSON_CreateObject()};
@@ -644,8 +659,7 @@ char *record_run_start(const struct run *run)
     for (size_t i = 0; i < run->option_count; i++)
         put_option(&b, options, &run->options[i]);
     put_options_hash(&b, run, options);
-    put_null(&b, b.root, "seed");
-    put_null(&b, b.root, "shard");
+    put_part(&b, run);
     put_policies(&b, &run->policies);
     return print(&b);
 }

@@ -160,6 +160,46 @@ void endpoint_withdraw(struct endpoint *e)
     e->observation->connections--;
 }
 
+/* What every probe costs and shows, whatever else comes of it. */
+static void account(struct endpoint *e, const struct probe_facts *f)
+{
+    uint64_t spent = uv_now(e->network->loop) - e->begun;
+    e->left -= spent < e->left ? spent : e->left;
+    e->connected |= f->connected;
+    if (f->connected)
+        e->observation->source = f->source;
+}
+
+bool endpoint_put_off(const struct endpoint *e, const struct probe_facts *f)
+{
+    const struct dialogue *d = f->dialogue;
+    enum cause cause = f->outcome.cause;
+    bool cut = cause == CAUSE_RESET || (cause == CAUSE_CLOSED && e->connected);
+
+    if (!f->connected)
+        return e->connected && cut;
+    if (f->begun && d->greeting == GREETING_REFUSED)
+        return true;
+    if (f->begun && d->greeting == GREETING_NONE && f->received == 0 && cut)
+        return !f->tls_begun || e->stage == ENDPOINT_FIRST;
+    return !e->trial && (d->ending == ENDING_LEFT || d->upgrade == ANSWER_LATER);
+}
+
+void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    account(e, f);
+    e->trial = NULL;
+    if (e->hearing == HEARING_NOTHING)
+        return;
+    text_free(&o->banner);
+    text_free(&o->upgrade_reply);
+    for (int side = 0; side < 2; side++) {
+        list_clear(&o->capabilities[side]);
+        list_clear(&o->mechanisms[side]);
+    }
+}
+
 void endpoint_unresolved(struct endpoint *e, enum cause cause, const char *word)
 {
     struct observation *o = e->observation;
@@ -499,6 +539,8 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
         while (count < CHAIN_MAX && response_certificate(r, &at, &ders[count]))
             count++;
         absorb_certificates(e, ders, count);
+    } else if (e->put_off) {
+        result.cause = CAUSE_RATE_LIMITED; /* it let us in before */
     } else if (result.cause == CAUSE_ALERT) {
         result.alert = f->outcome.detail;
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
@@ -657,11 +699,8 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
 
-    uint64_t spent = uv_now(e->network->loop) - e->begun;
-    e->left -= spent < e->left ? spent : e->left;
-    e->connected |= f->connected;
-    if (f->connected)
-        o->source = f->source;
+    e->put_off = e->connected && endpoint_put_off(e, f);
+    account(e, f);
     e->turned_away = !f->connected || (!e->implicit && (f->dialogue->greeting == GREETING_NONE ||
                                                         f->dialogue->greeting == GREETING_REFUSED));
     if (e->trial) {
