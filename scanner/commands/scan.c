@@ -8,15 +8,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "output/draft.h"
 #include "output/progress.h"
-#include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/standard.h"
 #include "scanner/engine.h"
 
 #define DESCRIPTORS_KEPT 64 /* for everything but connections */
-#define WRITERS_MAX 2
 
 struct scan {
     struct scan_options options;
@@ -35,6 +34,7 @@ struct scan {
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
+    struct draft draft;
     uint64_t recorded;
     struct tally tally;
     const char *stopped_by;
@@ -178,36 +178,29 @@ static void tell_write_error(struct scan *s, const struct outfile *file)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static bool write_host(struct scan *s, const struct host_view *host,
-                       const struct opinions *opinions)
+static bool write_host(struct scan *s, const struct host_view *host)
 {
+    tally_add(&s->tally, &s->draft.opinions);
+    s->recorded += host->count;
     if (s->progress)
         progress_clear(stderr); /* a row of the table may come where it stands */
-    for (size_t i = 0; i < s->writer_count; i++)
-        if (!s->writings[i].writer->host(&s->writings[i], host, opinions)) {
-            tell_write_error(s, s->writings[i].file);
-            return false;
-        }
-    return true;
+    const struct writing *failed = draft_write(&s->draft, s->writings, s->writer_count, host);
+    if (failed)
+        tell_write_error(s, failed->file);
+    return !failed;
 }
 
 static bool on_host(void *context, const struct host_view *host)
 {
     struct scan *s = context;
-    struct opinions opinions;
 
     if (!run_records(s->options.all, host))
         return true;
-    bool ok = opinions_form(&opinions, &s->standard.policies, host);
-    if (ok) {
-        tally_add(&s->tally, &opinions);
-        s->recorded += host->count;
-        ok = write_host(s, host, &opinions);
-    } else {
+    if (!draft_make(&s->draft, &s->standard.policies, s->writings, s->writer_count, host)) {
         tell_trouble(s, "out of memory", "error");
+        return false;
     }
-    opinions_free(&opinions);
-    return ok;
+    return write_host(s, host);
 }
 
 static void on_message(void *context, const char *text)
@@ -364,6 +357,7 @@ static void scan_free(struct scan *s)
     for (size_t i = 0; i < s->writer_count; i++)
         if (s->writings[i].writer->free)
             s->writings[i].writer->free(&s->writings[i]);
+    draft_free(&s->draft);
     description_free(&s->description);
     standard_free(&s->standard);
     engine_free(s->engine);
