@@ -9,21 +9,27 @@
 static bool begin(struct writing *w)
 {
     struct ledger *l = w->state = calloc(1, sizeof *l);
-    return l && ledger_init(l) && ledger_take(l, record_run_start(w->run)) &&
-           ledger_flush(l, w->file);
+    return l && ledger_init(l) && record_run_start(&l->page, w->run) && ledger_flush(l, w->file);
+}
+
+static bool render(const struct writing *w, const struct host_view *view,
+                   const struct opinions *opinions, struct page *page)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        struct opinion opinion = opinions_at(opinions, i);
+        if (!record_endpoint(page, w->run, view, &view->endpoints[i], &opinion))
+            return false;
+    }
+    return true;
 }
 
 /* A host's lines go out in one piece. */
-static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions)
+static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions,
+                 const struct page *page)
 {
-    struct ledger *l = w->state;
-    for (size_t i = 0; i < view->count; i++) {
-        struct opinion opinion = opinions_at(opinions, i);
-        if (!ledger_take(l, record_endpoint(w->run, view, &view->endpoints[i], &opinion)))
-            return false;
-    }
+    (void)opinions;
     w->recorded += view->count;
-    return ledger_flush(l, w->file);
+    return ledger_write(w->state, w->file, page);
 }
 
 static bool end(struct writing *w, const struct run_end *run_end)
@@ -31,8 +37,7 @@ static bool end(struct writing *w, const struct run_end *run_end)
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
     const char *hash = ledger_hash(l, text);
-    return hash && ledger_take(l, record_run_end(w->run, run_end, hash)) &&
-           ledger_flush(l, w->file);
+    return hash && record_run_end(&l->page, w->run, run_end, hash) && ledger_flush(l, w->file);
 }
 
 static void free_state(struct writing *w)
@@ -43,4 +48,4 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_ndjson = {"ndjson", begin, host, end, free_state};
+const struct writer writer_ndjson = {"ndjson", begin, render, host, end, free_state};

@@ -35,23 +35,29 @@ static bool wait_for_room(int fd)
     return n > 0;
 }
 
+/* Takes back the octets that were written last. */
+static void cut(const struct outfile *f, size_t written)
+{
+    off_t start = lseek(f->fd, 0, SEEK_CUR) - (off_t)written;
+    if (written && start >= 0 && ftruncate(f->fd, start) == 0)
+        lseek(f->fd, start, SEEK_SET);
+}
+
 bool outfile_write(struct outfile *f, const char *bytes, size_t len)
 {
-    off_t start = lseek(f->fd, 0, SEEK_CUR);
+    size_t written = 0;
     if (f->error)
         return false;
-    while (len) {
-        ssize_t n = write(f->fd, bytes, len);
+    while (written < len) {
+        ssize_t n = write(f->fd, bytes + written, len - written);
         if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(f->fd))))
             continue;
         if (n <= 0) {
             fail(f);
-            if (start >= 0 && ftruncate(f->fd, start) == 0)
-                lseek(f->fd, start, SEEK_SET);
+            cut(f, written);
             return false;
         }
-        bytes += n;
-        len -= (size_t)n;
+        written += (size_t)n;
     }
     return true;
 }

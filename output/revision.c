@@ -24,36 +24,56 @@ static bool replace(cJSON *record, cJSON *member)
     return true;
 }
 
-/* The record with the members that were built. */
-static char *print(cJSON *record, struct builder *b)
+static bool print(struct page *page, const cJSON *record)
 {
-    bool ok = !b->failed;
-    while (ok && b->root->child)
-        ok = replace(record, cJSON_DetachItemViaPointer(b->root, b->root->child));
-    cJSON_Delete(b->root);
-    return ok ? cJSON_PrintUnformatted(record) : NULL;
+    size_t before = page->len;
+    char *line = cJSON_PrintUnformatted(record);
+    bool ok = line && page_add(page, line, strlen(line)) && page_add(page, "\n", 1);
+    if (!ok)
+        page->len = before;
+    cJSON_free(line);
+    return ok;
 }
 
-char *revision_run_start(cJSON *record, const struct policies *policies)
+/* The members that were built are on the page so far, and make way for the whole record. */
+static bool end(struct builder *b, cJSON *record)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    if (!builder_end(b))
+        return false;
+    struct page *page = b->page;
+    cJSON *built = cJSON_ParseWithLength(page->bytes + b->start, page->len - b->start);
+    bool ok = built != NULL;
+    page->len = b->start;
+    while (ok && built->child)
+        ok = replace(record, cJSON_DetachItemViaPointer(built, built->child));
+    cJSON_Delete(built);
+    return ok && print(page, record);
+}
+
+bool revision_run_start(struct page *page, cJSON *record, const struct policies *policies)
+{
+    struct builder b;
+    builder_begin(&b, page);
     put_policies(&b, policies);
-    return print(record, &b);
+    return end(&b, record);
 }
 
-char *revision_endpoint(cJSON *record, const struct policies *policies,
-                        const struct opinion *opinion)
+bool revision_endpoint(struct page *page, cJSON *record, const struct policies *policies,
+                       const struct opinion *opinion)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
+    builder_begin(&b, page);
     put_verdicts(&b, policies, opinion);
-    return print(record, &b);
+    return end(&b, record);
 }
 
-char *revision_run_end(cJSON *record, const struct tally *tally, const char *hash, int exit_code)
+bool revision_run_end(struct page *page, cJSON *record, const struct tally *tally, const char *hash,
+                      int exit_code)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
+    builder_begin(&b, page);
     put_tally(&b, tally);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)exit_code);
-    return print(record, &b);
+    return end(&b, record);
 }

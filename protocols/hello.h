@@ -42,6 +42,9 @@ const char *suite_name(uint32_t code);
 /* The codes of our table, in ascending order, from at = 0; false behind the last. */
 bool suite_at(size_t at, uint32_t *code);
 
+/* Where it is in our table; false if it is not there. */
+bool suite_find(uint32_t code, size_t *at);
+
 /* The suite of that name; false if it is not in our table. */
 bool suite_parse(const char *name, uint32_t *code);
 

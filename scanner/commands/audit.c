@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output/draft.h"
 #include "output/infile.h"
 #include "output/ledger.h"
 #include "output/reader.h"
 #include "output/revision.h"
-#include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/standard.h"
 #include "scanner/grow.h"
@@ -48,6 +48,7 @@ struct audit {
     struct reading *reading;
     char **lines;
     size_t line_count, line_capacity, octets;
+    struct draft draft;
 
     int code;    /* so far */
     bool broken; /* nothing more can be written */
@@ -102,8 +103,7 @@ static void forget_host(struct audit *a)
 static bool revise(struct audit *a, const char *line, const struct opinion *opinion)
 {
     cJSON *record = cJSON_Parse(line);
-    bool ok = record &&
-              ledger_take(&a->ledger, revision_endpoint(record, &a->standard.policies, opinion));
+    bool ok = record && revision_endpoint(&a->ledger.page, record, &a->standard.policies, opinion);
     cJSON_Delete(record);
     return ok;
 }
@@ -119,42 +119,32 @@ static void count_host(struct audit *a, const struct host_view *view,
         a->end.statuses[view->endpoints[i].status]++;
 }
 
-static bool write_records(struct audit *a, const struct opinions *opinions)
+static bool write_records(struct audit *a)
 {
     for (size_t i = 0; i < a->line_count; i++) {
-        struct opinion opinion = opinions_at(opinions, i);
+        struct opinion opinion = opinions_at(&a->draft.opinions, i);
         if (!revise(a, a->lines[i], &opinion))
             return fail(a, &a->records);
     }
     return ledger_flush(&a->ledger, &a->records) || fail(a, &a->records);
 }
 
-static bool write_host(struct audit *a, const struct host_view *view,
-                       const struct opinions *opinions)
+/* The host that is complete goes out: into the table as a scan's would, into the records as the
+ * lines that it came from. */
+static bool write_host(struct audit *a, const struct host_view *view)
 {
-    if (a->outlets.records && !write_records(a, opinions))
+    size_t tables = a->outlets.table ? 1 : 0;
+    if (!draft_make(&a->draft, &a->standard.policies, &a->table, tables, view))
+        return fail(a, &a->records);
+    count_host(a, view, &a->draft.opinions);
+    if (a->outlets.records && !write_records(a))
         return false;
-    return !a->outlets.table || a->table.writer->host(&a->table, view, opinions) ||
-           fail(a, &a->rows);
+    return !draft_write(&a->draft, &a->table, tables, view) || fail(a, &a->rows);
 }
 
-/* The host that is complete goes out. */
 static bool finish_host(struct audit *a)
 {
-    struct opinions opinions;
-    bool ok = true;
-
-    if (a->line_count) {
-        const struct host_view *view = reading_view(a->reading);
-        ok = opinions_form(&opinions, &a->standard.policies, view);
-        if (ok) {
-            count_host(a, view, &opinions);
-            ok = write_host(a, view, &opinions);
-        } else {
-            fail(a, &a->records);
-        }
-        opinions_free(&opinions);
-    }
+    bool ok = !a->line_count || write_host(a, reading_view(a->reading));
     forget_host(a);
     return ok;
 }
@@ -306,20 +296,19 @@ static void check_origin(struct audit *a, const cJSON *record)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-/* Writes what cJSON printed. */
-static bool write_line(struct audit *a, char *line)
+/* Writes the line that was added, if it was. */
+static bool write_line(struct audit *a, bool added)
 {
-    if (!a->outlets.records) {
-        cJSON_free(line);
-        return true;
-    }
-    return (ledger_take(&a->ledger, line) && ledger_flush(&a->ledger, &a->records)) ||
-           fail(a, &a->records);
+    if (!a->outlets.records)
+        page_clear(&a->ledger.page);
+    else if (!added || !ledger_flush(&a->ledger, &a->records))
+        return fail(a, &a->records);
+    return true;
 }
 
 static bool take_start(struct audit *a, cJSON *record)
 {
-    return write_line(a, revision_run_start(record, &a->standard.policies));
+    return write_line(a, revision_run_start(&a->ledger.page, record, &a->standard.policies));
 }
 
 static bool take_end(struct audit *a, cJSON *record)
@@ -333,14 +322,15 @@ static bool take_end(struct audit *a, cJSON *record)
     read_end(a, record);
     hash = ledger_hash(&a->ledger, text);
     return (hash || fail(a, &a->records)) &&
-           write_line(a, revision_run_end(record, &a->end.tally, hash, a->end.exit_code)) &&
+           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.tally, hash,
+                                          a->end.exit_code)) &&
            close_run(a);
 }
 
 /* A checkpoint, or what a newer minor version has. */
 static bool take_other(struct audit *a, cJSON *record)
 {
-    return finish_host(a) && write_line(a, cJSON_PrintUnformatted(record));
+    return finish_host(a) && write_line(a, ledger_take(&a->ledger, cJSON_PrintUnformatted(record)));
 }
 
 static const char *text_of(const cJSON *record, const char *name)
@@ -532,6 +522,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
 static void audit_free(struct audit *a)
 {
     forget_host(a);
+    draft_free(&a->draft);
     free(a->lines);
     ledger_free(&a->ledger);
     ledger_free(&a->origin);

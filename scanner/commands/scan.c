@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "output/draft.h"
 #include "output/progress.h"
-#include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/standard.h"
@@ -19,7 +19,6 @@
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
 #define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
-#define WRITERS_MAX 2
 
 struct scan {
     struct scan_options options;
@@ -38,6 +37,7 @@ struct scan {
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
+    struct draft *drafts; /* one for each worker */
 
     /* What workers add to, one at a time. */
     pthread_mutex_t lock;
@@ -191,52 +191,42 @@ static void tell_write_error(struct scan *s, const struct outfile *file)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static bool write_host(struct scan *s, const struct host_view *host,
-                       const struct opinions *opinions)
-{
-    if (s->progress)
-        progress_clear(stderr); /* a row of the table may come where it stands */
-    for (size_t i = 0; i < s->writer_count; i++)
-        if (!s->writings[i].writer->host(&s->writings[i], host, opinions)) {
-            tell_write_error(s, s->writings[i].file);
-            return false;
-        }
-    return true;
-}
-
 /* Under the lock: what was seen of a host is counted and written before it counts as done. */
-static bool take_host(struct scan *s, const struct host_view *host, const struct opinions *opinions)
+static bool take_host(struct scan *s, const struct host_view *host, const struct draft *draft)
 {
     s->hosts++;
     s->answered += host->answered;
     for (size_t i = 0; i < host->count; i++)
         s->statuses[host->endpoints[i].status]++;
-    if (!opinions)
+    if (!draft)
         return true;
-    tally_add(&s->tally, opinions);
+    tally_add(&s->tally, &draft->opinions);
     s->recorded += host->count;
-    return write_host(s, host, opinions);
+    if (s->progress)
+        progress_clear(stderr); /* a row of the table may come where it stands */
+    const struct writing *failed = draft_write(draft, s->writings, s->writer_count, host);
+    if (failed)
+        tell_write_error(s, failed->file);
+    return !failed;
 }
 
 static bool on_host(void *context, unsigned worker, const struct host_view *host,
                     struct dealt *dealt)
 {
     struct scan *s = context;
-    struct opinions opinions = {0};
-    bool recorded = run_records(s->options.all, host);
-    bool formed = !recorded || opinions_form(&opinions, &s->standard.policies, host);
+    struct draft *draft = run_records(s->options.all, host) ? &s->drafts[worker] : NULL;
+    bool made = !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count,
+                                     host);
 
-    (void)worker;
     pthread_mutex_lock(&s->lock);
-    if (!formed)
+    if (!made)
         tell_trouble(s, "out of memory", "error");
-    bool ok = formed && !s->trouble && take_host(s, host, recorded ? &opinions : NULL);
+    bool ok = made && !s->trouble && take_host(s, host, draft);
     if (ok)
         dealer_done(crew_dealer(s->crew), dealt);
     pthread_mutex_unlock(&s->lock);
     if (!ok)
         uv_async_send(&s->stop);
-    opinions_free(&opinions);
     return ok;
 }
 
@@ -372,6 +362,8 @@ static bool start(struct scan *s)
     s->options.crew.engine.endpoint.trust = s->trust;
     s->options.crew.engine.meets_twice = meets_twice(s);
     limit_workers(s);
+    if (!(s->drafts = calloc(s->options.crew.workers, sizeof *s->drafts)))
+        return false;
     s->crew =
         crew_new(&s->loop, &s->options.crew, s->targets, s->stream, STDIN_FILENO, events, stderr);
     if (!s->crew)
@@ -440,6 +432,9 @@ static void scan_free(struct scan *s)
     for (size_t i = 0; i < s->writer_count; i++)
         if (s->writings[i].writer->free)
             s->writings[i].writer->free(&s->writings[i]);
+    for (unsigned i = 0; s->drafts && i < s->options.crew.workers; i++)
+        draft_free(&s->drafts[i]);
+    free(s->drafts);
     description_free(&s->description);
     standard_free(&s->standard);
     crew_free(s->crew);
