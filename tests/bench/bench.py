@@ -9,12 +9,12 @@ the median of the ratios within each run, so that a machine that is slower for a
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 BASE = (127, 64)  # the addresses: 127.64.0.0 and what follows
@@ -34,6 +34,9 @@ class Work:
         self.options, self.bare = list(options), bare
         self.ratio, self.most_us, self.connections = ratio, most_us, connections
         self.protocol, self.names = protocol, names
+
+    def wants(self, fact):
+        return self.port != "closed" and (not self.options or fact in self.options[-1].split(","))
 
 
 # bare: {piece: how many of it}; None: from what the serving side saw.
@@ -73,6 +76,35 @@ PIECES = {
     "resumed": ("ecdsa", 1024),
 }
 IN_MEMORY = {"full", "full-rsa", "resumed"}
+
+# Peak memory for each connection in flight: all of them are held there until the scanner gives up.
+# (title, port, protocol, options, KiB at most)
+HELD = [
+    ("before TLS", "mute", "imap", ["--facts", CAPABILITIES], 8),
+    ("during a handshake", "stall", "imap/implicit", ["--facts", "handshake"], 40),
+]
+HELD_COUNTS = (512, 2048)
+HELD_SECONDS = 5
+TARGETS_MIB = 16  # whether there are a thousand targets or a million
+TARGETS_COUNTS = (1024, 1 << 20)
+
+# Other scanners at the same work, where they are installed: (work, port, how many, command, what the
+# output has to have and how often for each endpoint). NET and PORT are put in; FILE is a list of
+# ADDRESS:PORT; EACH is the address of one endpoint after another.
+PEERS = [
+    ("e", "closed", 4096, "nmap -n -Pn -sT --max-retries 1 -p PORT NET", "closed"),
+    ("e", "closed", 4096, "nmap -n -Pn -sS --max-retries 1 -p PORT NET", "closed"),
+    ("a", "imap", 1024, "nmap -n -Pn -sT --script +imap-capabilities -p PORT NET",
+     "imap-capabilities:"),
+    ("b", "imaps", 256, "nmap -n -Pn -sT --script +ssl-cert -p PORT NET", "ssl-cert:"),
+    ("c", "imaps", 16, "nmap -n -Pn -sT --script +ssl-enum-ciphers -p PORT NET", "TLSv1.3:"),
+    ("c", "imaps", 64, "sslscan --no-colour --no-ciphersuites --no-groups --no-heartbleed"
+     " --no-renegotiation --no-compression --no-fallback --no-check-certificate --targets=FILE",
+     "TLSv1.3 +enabled"),
+    ("d", "imaps", 16, "sslscan --no-colour --targets=FILE", "TLSv1.3 +enabled"),
+    ("c", "imaps", 1, "testssl --quiet --warnings off --color 0 --nodns none -p EACH:PORT",
+     "TLS 1.3 +offered"),
+]
 
 # What is seen of a connection by the serving side, and the pieces that this costs a minimal client.
 SEEN = {
@@ -138,7 +170,11 @@ class Server:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Bench:
@@ -146,7 +182,7 @@ class Bench:
         self.options = options
         self.directory = directory
         build = Path(options.build)
-        self.scanner = build / "starttls-audit"
+        self.scanner = Path(options.scanner or build / "starttls-audit")
         self.minimal = build / "tests/bench/bench_minimal"
         self.measure_program = build / "tests/bench/bench_measure"
         cpus = sorted(os.sched_getaffinity(0))
@@ -154,7 +190,6 @@ class Bench:
         self.chains = {kind: make_chain(directory, kind) for kind in ("ecdsa", "rsa")}
         self.server = Server(build / "tests/bench/bench_server",
                              [self.chains["ecdsa"], self.chains["rsa"]], server_cpu)
-        self.startup_us = 0.0
 
     def measure(self, command, output=subprocess.DEVNULL, period=0, accept=(0,)):
         """The figures of bench_measure, and what the serving side did meanwhile."""
@@ -200,13 +235,17 @@ class Bench:
         port = self.server.ports[work.port]
         at = f":{port}/{work.protocol}"
         command = [self.scanner, "scan", "-q", "--ca-file", self.directory / "ca.pem",
-                   "--concurrency", concurrency, *work.options, *more]
+                   "--concurrency", concurrency, *work.options, *more, *self.options.options.split()]
         if work.names:
             names = self.directory / f"names-{count}"
             if not names.exists():
                 names.write_text("".join(f"h{i:06}.bench.test{at}\n" for i in range(count)))
             return [*command, "--resolver", f"127.0.0.1:{self.server.ports['dns']}", "-f", names]
-        return [*command, "{}.{}.0.0/{}{}".format(*BASE, 33 - count.bit_length(), at)]
+        return [*command, self.network(count) + at]
+
+    @staticmethod
+    def network(count):
+        return "{}.{}.0.0/{}".format(*BASE, 33 - count.bit_length())
 
     def look(self, work):
         """One run whose records are read: whether the work was done, and by what means."""
@@ -216,23 +255,13 @@ class Bench:
             figures = self.measure(self.scan(work, count), output, period=5, accept=(0, 3))
         records = [json.loads(line) for line in path.read_text().splitlines()]
         endpoints = [record for record in records if record["type"] == "endpoint"]
-        totals = records[-1]["counts"] if "counts" in records[-1] else {}
-        statuses = {}
-        for record in endpoints:
-            statuses[record["status"]] = statuses.get(record["status"], 0) + 1
-        complaint = None
-        if work.port != "closed" and statuses != {"ok": count}:
-            complaint = f"not all were ok: {statuses or totals}"
-        elif "handshake" in " ".join(work.options) or not work.options and endpoints:
-            bad = sum(1 for record in endpoints if not record["tls"]["verify"].get("trusted"))
-            complaint = f"{bad} chains not trusted" if bad else None
-        served = figures["served"]
+        connections = sum(record["connections"] for record in endpoints) / count
         return {
-            "connections": sum(record["connections"] for record in endpoints) / count if endpoints else 1,
+            "connections": connections if work.port != "closed" else 1,
             "descriptors": figures["descriptors"],
-            "served": {key: served[key] / count
+            "served": {key: figures["served"][key] / count
                        for key in ("accepted", "plain", "hellos", "full", "resumed", "questions")},
-            "complaint": complaint,
+            "complaint": complaint(work, count, endpoints, records[-1]),
         }
 
     def timed(self, work):
@@ -248,7 +277,65 @@ class Bench:
         }
 
 
+    # --- memory
+
+    def held(self, port, protocol, options):
+        """KiB for each connection that is held, from two runs: all are open at once."""
+        points = []
+        for count in (max(self.scaled(count), count // 64) for count in HELD_COUNTS):
+            work = Work("held", "", port, count, options, protocol=protocol)
+            patience = [f"--{what}-timeout={HELD_SECONDS}" for what in ("reply", "tls", "endpoint")]
+            figures = self.measure(self.scan(work, count, count, patience), accept=(0, 3))
+            points.append((figures["served"]["most_open"], figures["peak_kib"]))
+        (few, low), (many, high) = points
+        return {"kib": (high - low) / (many - few), "connections": [few, many], "peak_kib": [low, high]}
+
+    def targets(self, count):
+        """Peak memory of a run over so many closed ports."""
+        work = next(work for work in WORKS if work.port == "closed")
+        return self.measure(self.scan(work, count), accept=(0, 3))["peak_kib"]
+
+    def startup(self):
+        """CPU of a run that has next to nothing to do."""
+        work = next(work for work in WORKS if work.port == "closed")
+        return self.measure(self.scan(work, 1), accept=(0, 3))["cpu_us"]
+
+    # --- other scanners
+
+    def peer(self, port, count, command, sign):
+        """Its CPU for each endpoint, or None if it did not do the work."""
+        addresses = ["{}.{}.{}.{}".format(*BASE, i >> 8, i & 255) for i in range(count)]
+        listed = self.directory / "targets"
+        listed.write_text("".join(f"{address}:{self.server.ports[port]}\n" for address in addresses))
+        put = {"NET": self.network(count), "PORT": self.server.ports[port], "FILE": listed}
+        for name, value in put.items():
+            command = command.replace(name, str(value))
+        each = addresses if "EACH" in command else [""]
+        cpu, said = 0, b""
+        for address in each:
+            figures = self.measure(command.replace("EACH", address).split(), subprocess.PIPE,
+                                   accept=range(256))
+            cpu += figures["cpu_us"]
+            said += figures["said"]
+        found = len(re.findall(sign, said.decode(errors="replace")))
+        return cpu / count if found >= count else None
+
+
 # --- what comes of it --------------------------------------------------------------------------------
+
+def complaint(work, count, endpoints, end):
+    """What was not as it has to be for the figures to mean anything; None if all was."""
+    by_status = {item["status"]: item["count"] for item in end["endpoints"]["by_status"]}
+    if by_status != {"closed" if work.port == "closed" else "ok": count}:
+        return f"of {count} endpoints: {by_status}"
+    for record in endpoints:
+        tls = record.get("tls") or {}
+        if work.wants("handshake") and not tls["verify"].get("trusted"):
+            return f"{record['endpoint']['key']}: the chain is not trusted"
+        if work.wants("versions") and tls["versions_accepted"] != ["1.2", "1.3"]:
+            return f"{record['endpoint']['key']}: versions {tls['versions_accepted']}"
+    return None
+
 
 def bare_of(work, look):
     """How often each piece is needed for one endpoint."""
@@ -270,12 +357,12 @@ def summary(work, look, runs, pieces):
     bare = [sum(pieces[name][i] * times for name, times in needs.items()) for i in range(len(runs))]
     result = {key: median(run[key] for run in runs) for key in runs[0]}
     result.update({
-        "work": work.key, "title": work.title, "bare": needs, "bare_us": median(bare),
+        "work": work.key, "title": work.title, "minimal": needs, "bare_us": median(bare),
         "ratio": median(run["cpu_us"] / b for run, b in zip(runs, bare)),
         "ratio_target": work.ratio, "cpu_target_us": work.most_us,
         "per_second": 1e6 / result["wall_us"], "connections": look["connections"],
         "connections_target": work.connections, "descriptors": look["descriptors"],
-        "served": look["served"], "complaint": look["complaint"],
+        "served": look["served"], "complaint": look["complaint"], "runs": runs,
     })
     return result
 
@@ -286,51 +373,103 @@ def against(value, target, form):
     return f"{form.format(value)} {'≤' if value <= target else '>'} {form.format(target)}"
 
 
-def print_table(results):
-    heads = ["work", "", "CPU µs", "minimal", "ratio", "user", "system", "a second", "conns", "peak KiB",
-             "fds", "server µs"]
-    rows = []
-    for r in results:
-        rows.append([
-            r["work"], r["title"], against(r["cpu_us"], r["cpu_target_us"], "{:.0f}"),
-            f"{r['bare_us']:.0f}", against(r["ratio"], r["ratio_target"], "{:.2f}"),
-            f"{r['user_us']:.0f}", f"{r['system_us']:.0f}", f"{r['per_second']:.0f}",
-            against(r["connections"], r["connections_target"], "{:.1f}"), f"{r['peak_kib']}",
-            f"{r['descriptors']}", f"{r['server_us']:.0f}"])
+def print_rows(heads, rows, left):
+    """Columns, the first `left` of them to the left."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, *rows]:
-        print("  ".join(cell.ljust(widths[i]) if i < 2 else cell.rjust(widths[i])
+        print("  ".join(cell.ljust(widths[i]) if i < left else cell.rjust(widths[i])
                         for i, cell in enumerate(row)).rstrip())
 
 
-def print_bare(results, pieces):
+def print_works(results):
+    heads = ["work", "", "CPU µs", "minimal", "ratio", "user", "system", "a second", "connections",
+             "peak KiB", "descriptors", "server µs"]
+    print_rows(heads, [[
+        r["work"], r["title"], against(r["cpu_us"], r["cpu_target_us"], "{:.0f}"),
+        f"{r['bare_us']:.0f}", against(r["ratio"], r["ratio_target"], "{:.2f}"),
+        f"{r['user_us']:.0f}", f"{r['system_us']:.0f}", f"{r['per_second']:.0f}",
+        against(r["connections"], r["connections_target"], "{:.1f}"), f"{r['peak_kib']:.0f}",
+        f"{r['descriptors']}", f"{r['server_us']:.0f}"] for r in results], 2)
+
+
+def print_minimal(results, pieces):
     print("\nThe minimal client, µs of CPU each: "
-          + ", ".join(f"{name} {median(values):.1f}" for name, values in pieces.items()))
+          + ", ".join(f"{name} {value:.1f}" for name, value in pieces.items()))
     for r in results:
-        print(f"  {r['work']:<12} = " + " + ".join(
-            f"{times:g} × {name}" for name, times in r["bare"].items()))
-    for r in results:
-        if r["complaint"]:
-            print(f"  {r['work']}: {r['complaint']}")
+        print(f"  {r['work']:<10} = " + " + ".join(
+            f"{times:g} × {name}" for name, times in r["minimal"].items()))
 
 
-def run_all(bench, works, runs):
+def print_memory(memory):
+    print("\nPeak memory")
+    for held in memory["held"]:
+        print(f"  a connection {held['title']}: " + against(held["kib"], held["target"], "{:.1f}")
+              + " KiB")
+    for count, kib in memory["targets"].items():
+        print(f"  {count} targets: " + against(kib / 1024, TARGETS_MIB, "{:.1f}") + " MiB")
+
+
+def print_peers(peers, results):
+    ours = {r["work"]: r["cpu_us"] for r in results}
+    print("\nOther scanners, µs of CPU for each endpoint (the TLS works on the implicit port)")
+    rows = []
+    for peer in peers:
+        cpu, own = peer["cpu_us"], ours.get(peer["work"])
+        said = peer["why"] or f"{cpu:.0f}"
+        rows.append([peer["work"], said, f"{cpu / own:.1f} times ours" if cpu and own else "",
+                     peer["command"]])
+    print_rows(["work", "CPU µs", "", "command"], rows, 1)
+
+
+# --- the whole of it -------------------------------------------------------------------------------
+
+def run_works(bench, works, runs):
     looks = {}
     for work in works:
         note(f"looking at {work.key}")
         looks[work.key] = bench.look(work)
-    needed = [name for name in PIECES
-              if any(name in bare_of(work, looks[work.key]) for work in works)]
-    pieces, timed = {name: [] for name in needed}, {work.key: [] for work in works}
+    needs = {work.key: bare_of(work, looks[work.key]) for work in works}
+    pieces, timed = {}, {work.key: [] for work in works}
     for i in range(runs):
-        for name in needed:
-            note(f"run {i + 1} of {runs}: minimal client, {name}")
-            pieces[name].append(bench.piece(name))
         for work in works:
+            for name in needs[work.key]:  # shortly before the work that is held against it
+                if len(pieces.setdefault(name, [])) == i:
+                    note(f"run {i + 1} of {runs}: minimal client, {name}")
+                    pieces[name].append(bench.piece(name))
             note(f"run {i + 1} of {runs}: {work.key}, {work.title}")
             timed[work.key].append(bench.timed(work))
-    note("")
-    return [summary(work, looks[work.key], timed[work.key], pieces) for work in works], pieces
+    return [summary(work, looks[work.key], timed[work.key], pieces) for work in works], {
+        name: median(values) for name, values in pieces.items()}
+
+
+def run_memory(bench):
+    memory = {"held": [], "targets": {}}
+    for title, port, protocol, options, target in HELD:
+        note(f"memory of a connection {title}")
+        memory["held"].append({"title": title, "target": target,
+                               **bench.held(port, protocol, options)})
+    for count in TARGETS_COUNTS:
+        note(f"memory with {count} targets")
+        count = count if count == TARGETS_COUNTS[0] else bench.scaled(count)
+        memory["targets"][count] = bench.targets(count)
+    return memory
+
+
+def run_peers(bench, works):
+    peers = []
+    for work, port, count, command, sign in PEERS:
+        if work not in [chosen.key for chosen in works]:
+            continue
+        note(f"{work}: {command}")
+        count = min(bench.scaled(count), count)
+        peer = {"work": work, "command": command, "endpoints": count, "cpu_us": None, "why": None}
+        if not shutil.which(command.split()[0]):
+            peer["why"] = "not installed"
+        else:
+            peer["cpu_us"] = bench.peer(port, count, command, sign)
+            peer["why"] = None if peer["cpu_us"] else "did not work"
+        peers.append(peer)
+    return peers
 
 
 def note(text):
@@ -345,32 +484,60 @@ def read_options():
     parser.add_argument("--runs", type=int, default=5, help="how often everything is measured (5)")
     parser.add_argument("--count", type=float, default=100, metavar="PERCENT",
                         help="of the endpoints of a full run (100)")
-    parser.add_argument("--only", metavar="WORKS", help="some of: " + ",".join(w.key for w in WORKS))
-    parser.add_argument("--quick", action="store_true", help="fewer runs of fewer endpoints")
+    parser.add_argument("--only", metavar="WORKS",
+                        help="some of " + ",".join(work.key for work in WORKS) + ",memory,peers")
+    parser.add_argument("--quick", action="store_true",
+                        help="two runs with a quarter of the endpoints, no other scanners")
+    parser.add_argument("--scanner", metavar="PROGRAM", help="measure this starttls-audit")
+    parser.add_argument("--options", default="", help="further options for it, as one word")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     options = parser.parse_args()
+    known = [work.key for work in WORKS] + ["memory", "peers"]
+    chosen = options.only.split(",") if options.only else known
+    if set(chosen) - set(known):
+        parser.error("no such work: " + ", ".join(sorted(set(chosen) - set(known))))
     if options.quick:
         options.runs, options.count = min(options.runs, 2), min(options.count, 25)
-    chosen = options.only.split(",") if options.only else [work.key for work in WORKS]
-    unknown = set(chosen) - {work.key for work in WORKS}
-    if unknown:
-        parser.error("no such work: " + ", ".join(sorted(unknown)))
-    return options, [work for work in WORKS if work.key in chosen]
+        chosen = [key for key in chosen if key != "peers"]
+    return options, chosen
+
+
+def measure_all(bench, chosen, runs):
+    works = [work for work in WORKS if work.key in chosen]
+    results, pieces = run_works(bench, works, runs)
+    return {
+        "machine": {"kernel": os.uname().release, "cores": len(os.sched_getaffinity(0))},
+        "startup_us": bench.startup(), "works": results, "minimal": pieces,
+        "memory": run_memory(bench) if "memory" in chosen else None,
+        "peers": run_peers(bench, works) if "peers" in chosen else None,
+    }
+
+
+def print_all(figures):
+    results = figures["works"]
+    print_works(results)
+    print(f"Start-up is included: {figures['startup_us'] / 1000:.0f} ms in each run.")
+    for r in results:
+        if r["complaint"]:
+            print(f"NOT AS IT SHOULD BE: {r['work']}: {r['complaint']}")
+    print_minimal(results, figures["minimal"])
+    if figures["memory"]:
+        print_memory(figures["memory"])
+    if figures["peers"]:
+        print_peers(figures["peers"], results)
 
 
 def main():
-    options, works = read_options()
+    options, chosen = read_options()
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     bench = None
     try:
         bench = Bench(options, directory)
-        results, pieces = run_all(bench, works, options.runs)
-        print_table(results)
-        print_bare(results, pieces)
+        figures = measure_all(bench, chosen, options.runs)
+        note("")
+        print_all(figures)
         if options.json:
-            Path(options.json).write_text(json.dumps({
-                "works": results, "minimal": {name: median(values) for name, values in pieces.items()},
-            }, indent=1) + "\n")
+            Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
     finally:
         if bench:
             bench.server.close()

@@ -55,9 +55,12 @@ struct conn {
     char line[LINE_SIZE];
 };
 
+/* plain, hellos, full, resumed: how far with TLS a connection was when it ended. */
 static struct {
     unsigned long accepted, plain, hellos, full, resumed, questions, failed;
+    unsigned long open, most_open; /* most: since the last report */
 } counted;
+static bool ending;
 
 static int epoll_fd;
 static gnutls_priority_t priority;
@@ -95,6 +98,7 @@ static void conn_close(struct conn *conn)
         gnutls_deinit(conn->session);
     close(conn->source.fd);
     free(conn);
+    counted.open--;
 }
 
 static void say(struct conn *conn, const char *text, size_t len)
@@ -105,23 +109,23 @@ static void say(struct conn *conn, const char *text, size_t len)
     counted.failed += sent < 0 || (size_t)sent != len;
 }
 
-/* Of a stalling listener: the first flight but for its end. */
+/* What GnuTLS sends to a client of a stalling listener, in one call. */
+static struct {
+    size_t len;
+    char bytes[FLIGHT_SIZE];
+} flight;
+
 static ssize_t on_push(gnutls_transport_ptr_t pointer, const giovec_t *pieces, int count)
 {
-    struct conn *conn = pointer;
-    char flight[FLIGHT_SIZE];
-    size_t len = 0;
+    size_t start = flight.len;
+    (void)pointer;
     for (int i = 0; i < count; i++) {
-        if (len + pieces[i].iov_len > sizeof flight)
+        if (flight.len + pieces[i].iov_len > sizeof flight.bytes)
             die("flight", "too long");
-        memcpy(flight + len, pieces[i].iov_base, pieces[i].iov_len);
-        len += pieces[i].iov_len;
+        memcpy(flight.bytes + flight.len, pieces[i].iov_base, pieces[i].iov_len);
+        flight.len += pieces[i].iov_len;
     }
-    if (conn->stage == STAGE_HANDSHAKE && len > HELD_BACK) {
-        send(conn->source.fd, flight, len - HELD_BACK, MSG_NOSIGNAL | MSG_DONTWAIT);
-        conn->stage = STAGE_STALLED;
-    }
-    return (ssize_t)len;
+    return (ssize_t)(flight.len - start);
 }
 
 static void tls_begin(struct conn *conn)
@@ -247,13 +251,24 @@ static void on_bytes(struct conn *conn)
     } while (got > 0 && conn->stage == STAGE_INSIDE);
 }
 
-static void on_handshake(struct conn *conn)
+static int handshake(struct conn *conn)
 {
     int result;
+    flight.len = 0;
     do
         result = gnutls_handshake(conn->session);
     while (result < 0 && result != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(result));
-    if (result == GNUTLS_E_AGAIN || conn->stage == STAGE_STALLED)
+    if (flight.len > HELD_BACK) {
+        send(conn->source.fd, flight.bytes, flight.len - HELD_BACK, MSG_NOSIGNAL | MSG_DONTWAIT);
+        conn->stage = STAGE_STALLED;
+    }
+    return result;
+}
+
+static void on_handshake(struct conn *conn)
+{
+    int result = handshake(conn);
+    if (result == GNUTLS_E_AGAIN)
         return;
     if (result < 0) {
         gnutls_alert_send_appropriate(conn->session, result);
@@ -302,6 +317,8 @@ static void on_listener(struct source *source)
             die("connection", strerror(errno));
         *conn = (struct conn){.source = {on_conn, fd}, .listener = listener};
         counted.accepted++;
+        if (++counted.open > counted.most_open)
+            counted.most_open = counted.open;
         if (listener->implicit)
             tls_begin(conn);
         else
@@ -354,21 +371,23 @@ static void report(void)
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     printf("{\"accepted\": %lu, \"plain\": %lu, \"hellos\": %lu, \"full\": %lu, \"resumed\": %lu, "
-           "\"questions\": %lu, \"failed\": %lu, \"cpu_us\": %ld}\n",
+           "\"questions\": %lu, \"failed\": %lu, \"most_open\": %lu, \"cpu_us\": %ld}\n",
            counted.accepted, counted.plain, counted.hellos, counted.full, counted.resumed,
-           counted.questions, counted.failed,
+           counted.questions, counted.failed, counted.most_open,
            (long)((used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 + used.ru_utime.tv_usec +
                   used.ru_stime.tv_usec));
     fflush(stdout);
+    counted.most_open = counted.open;
 }
 
 static void on_control(struct source *source)
 {
     char line[64];
     ssize_t got = read(source->fd, line, sizeof line);
-    if (got <= 0)
-        exit(0);
-    report();
+    if (got > 0)
+        report();
+    else
+        ending = epoll_ctl(epoll_fd, EPOLL_CTL_DEL, source->fd, NULL) == 0;
 }
 
 /* --- setting up ------------------------------------------------------------------------------- */
@@ -441,7 +460,7 @@ int main(int argc, char **argv)
     tls_prepare(argv + 1);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     listen_all();
-    for (;;) {
+    while (!ending || counted.open > 0) {
         int count = epoll_wait(epoll_fd, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {
             struct source *source = events[i].data.ptr;
