@@ -41,23 +41,23 @@ class Work:
 
 # bare: {piece: how many of it}; None: from what the serving side saw.
 WORKS = [
-    Work("e", "closed port", "closed", 32768, [], {"closed": 1}, ratio=1.4),
-    Work("a", "greeting and capabilities", "imap", 16384, ["--facts", CAPABILITIES], {"grab": 1},
+    Work("e", "closed port", "closed", 65536, [], {"closed": 1}, ratio=1.4),
+    Work("a", "greeting and capabilities", "imap", 32768, ["--facts", CAPABILITIES], {"grab": 1},
          ratio=1.5),
     Work("b", "STARTTLS, handshake, chain: ECDSA", "imap", 1024, ["--facts", HANDSHAKE],
          {"dialogue": 1, "full": 1}, ratio=1.15),
     Work("b-rsa", "STARTTLS, handshake, chain: RSA", "imap-rsa", 1024, ["--facts", HANDSHAKE],
          {"dialogue": 1, "full-rsa": 1}, ratio=1.15),
-    Work("c", "six versions, implicit TLS", "imaps", 4096, ["--facts", VERSIONS], {"hello": 6},
+    Work("c", "six versions, implicit TLS", "imaps", 2048, ["--facts", VERSIONS], {"hello": 6},
          ratio=1.5, protocol="imap/implicit"),
-    Work("c-clear", "six versions behind STARTTLS", "imap", 4096, ["--facts", VERSIONS],
+    Work("c-clear", "six versions behind STARTTLS", "imap", 2048, ["--facts", VERSIONS],
          {"starttls-hello": 6}, ratio=1.5),
     Work("d", "everything on, cleartext port", "imap", 1024, [], None, ratio=1.25, most_us=2000,
          connections=6),
     Work("d-implicit", "everything on, implicit TLS", "imaps", 1024, [], None,
          connections=4, protocol="imap/implicit"),
-    Work("q", "quick mode, cleartext port", "imap", 4096, ["--facts", QUICK], None, most_us=450),
-    Work("q-implicit", "quick mode, implicit TLS", "imaps", 4096, ["--facts", QUICK], None,
+    Work("q", "quick mode, cleartext port", "imap", 2048, ["--facts", QUICK], None, most_us=450),
+    Work("q-implicit", "quick mode, implicit TLS", "imaps", 2048, ["--facts", QUICK], None,
          most_us=450, protocol="imap/implicit"),
     Work("f", "names, greeting and capabilities", "imap", 8192, ["--facts", CAPABILITIES],
          {"dns": 1, "grab": 1}, names=True),
@@ -68,14 +68,19 @@ PIECES = {
     "closed": ("closed", 32768),
     "grab": ("imap", 16384),
     "dialogue": ("imap", 16384),
-    "hello": ("imaps", 6144),
-    "starttls-hello": ("imap", 6144),
+    "hello": ("imaps", 16384),
+    "starttls-hello": ("imap", 16384),
     "dns": ("dns", 32768),
     "full": ("ecdsa", 512),
     "full-rsa": ("rsa", 512),
     "resumed": ("ecdsa", 1024),
 }
 IN_MEMORY = {"full", "full-rsa", "resumed"}
+
+# What some of them take on the machine that targets in microseconds are meant for: such a target is
+# scaled by what the same pieces take here.
+REFERENCE_US = {"closed": 22, "grab": 46, "dialogue": 66, "hello": 62, "starttls-hello": 82,
+                "full": 980, "full-rsa": 730}
 
 # Peak memory for each connection in flight: all of them are held there until the scanner gives up.
 # (title, port, protocol, options, KiB at most)
@@ -352,6 +357,14 @@ def median(values):
     return statistics.median(values)
 
 
+def scaled_target(work, needs, pieces):
+    known = {piece: times for piece, times in needs.items() if piece in REFERENCE_US}
+    if work.most_us is None or not known:
+        return None
+    here = sum(median(pieces[piece]) * times for piece, times in known.items())
+    return work.most_us * here / sum(REFERENCE_US[piece] * times for piece, times in known.items())
+
+
 def summary(work, look, runs, pieces):
     needs = bare_of(work, look)
     bare = [sum(pieces[name][i] * times for name, times in needs.items()) for i in range(len(runs))]
@@ -359,7 +372,7 @@ def summary(work, look, runs, pieces):
     result.update({
         "work": work.key, "title": work.title, "minimal": needs, "bare_us": median(bare),
         "ratio": median(run["cpu_us"] / b for run, b in zip(runs, bare)),
-        "ratio_target": work.ratio, "cpu_target_us": work.most_us,
+        "ratio_target": work.ratio, "cpu_target_us": scaled_target(work, needs, pieces),
         "per_second": 1e6 / result["wall_us"], "connections": look["connections"],
         "connections_target": work.connections, "descriptors": look["descriptors"],
         "served": look["served"], "complaint": look["complaint"], "runs": runs,
@@ -382,8 +395,8 @@ def print_rows(heads, rows, left):
 
 
 def print_works(results):
-    heads = ["work", "", "CPU µs", "minimal", "ratio", "user", "system", "a second", "connections",
-             "peak KiB", "descriptors", "server µs"]
+    heads = ["work", "", "CPU µs", "minimal", "ratio", "user", "system", "a second", "conns",
+             "peak KiB", "fds", "server µs"]
     print_rows(heads, [[
         r["work"], r["title"], against(r["cpu_us"], r["cpu_target_us"], "{:.0f}"),
         f"{r['bare_us']:.0f}", against(r["ratio"], r["ratio_target"], "{:.2f}"),
@@ -516,7 +529,8 @@ def measure_all(bench, chosen, runs):
 def print_all(figures):
     results = figures["works"]
     print_works(results)
-    print(f"Start-up is included: {figures['startup_us'] / 1000:.0f} ms in each run.")
+    print(f"Start-up is included: {figures['startup_us'] / 1000:.0f} ms in each run. Targets in µs are "
+          "scaled to this machine.")
     for r in results:
         if r["complaint"]:
             print(f"NOT AS IT SHOULD BE: {r['work']}: {r['complaint']}")
