@@ -3,7 +3,7 @@
 
 Everything runs on loopback: a serving side on one core, and in turn each minimal client and the
 scanner on the other. What is compared is CPU time (user and system) for each endpoint; the ratio is
-the median of the ratios within each run, so that a machine that is slower for a while does not count.
+the median of the ratios within each run, so that it does not count if a machine is slower for a while.
 """
 
 import argparse
@@ -93,9 +93,9 @@ HELD_SECONDS = 5
 TARGETS_MIB = 16  # whether there are a thousand targets or a million
 TARGETS_COUNTS = (1024, 1 << 20)
 
-# Other scanners at the same work, where they are installed: (work, port, how many, command, what the
-# output has to have and how often for each endpoint). NET and PORT are put in; FILE is a list of
-# ADDRESS:PORT; EACH is the address of one endpoint after another.
+# Other scanners at the same work, where they are installed: (work, port, how many, command, what its
+# output has to have for each endpoint). NET and PORT are put in; FILE is a list of ADDRESS:PORT; EACH
+# is the address of one endpoint after another.
 PEERS = [
     ("e", "closed", 4096, "nmap -n -Pn -sT --max-retries 1 -p PORT NET", "closed"),
     ("e", "closed", 4096, "nmap -n -Pn -sS --max-retries 1 -p PORT NET", "closed"),
@@ -120,10 +120,11 @@ SEEN = {
 }
 
 
-# --- certificates ------------------------------------------------------------------------------------
+# --- certificates ---------------------------------------------------------------------------------
 
 def openssl(*arguments, data=None):
-    done = subprocess.run(["/usr/bin/openssl", *map(str, arguments)], input=data, capture_output=True)
+    done = subprocess.run(["/usr/bin/openssl", *map(str, arguments)], input=data,
+                          capture_output=True)
     if done.returncode != 0:
         sys.exit(f"openssl {arguments[0]}: {done.stderr.decode()}")
     return done.stdout
@@ -145,8 +146,9 @@ def make_chain(directory, kind):
         at.with_suffix(".ext").write_text(extensions)
         request = openssl("req", "-new", *new_key, "-noenc", "-keyout", at.with_suffix(".key"),
                           "-subj", f"/O=bench/CN={kind} {name}")
-        by = ["-CA", issuer.with_suffix(".pem"), "-CAkey", issuer.with_suffix(".key")] if issuer else [
-            "-signkey", at.with_suffix(".key")]
+        by = ["-signkey", at.with_suffix(".key")]
+        if issuer:
+            by = ["-CA", issuer.with_suffix(".pem"), "-CAkey", issuer.with_suffix(".key")]
         openssl("x509", "-req", "-days", 60, "-extfile", at.with_suffix(".ext"), *by,
                 "-out", at.with_suffix(".pem"), data=request)
         issuer = at
@@ -158,7 +160,7 @@ def make_chain(directory, kind):
     return whole
 
 
-# --- running and measuring ---------------------------------------------------------------------------
+# --- running and measuring ------------------------------------------------------------------------
 
 class Server:
     def __init__(self, program, chains, cpu):
@@ -240,7 +242,8 @@ class Bench:
         port = self.server.ports[work.port]
         at = f":{port}/{work.protocol}"
         command = [self.scanner, "scan", "-q", "--ca-file", self.directory / "ca.pem",
-                   "--concurrency", concurrency, *work.options, *more, *self.options.options.split()]
+                   "--concurrency", concurrency, *work.options, *more,
+                   *self.options.options.split()]
         if work.names:
             names = self.directory / f"names-{count}"
             if not names.exists():
@@ -293,7 +296,8 @@ class Bench:
             figures = self.measure(self.scan(work, count, count, patience), accept=(0, 3))
             points.append((figures["served"]["most_open"], figures["peak_kib"]))
         (few, low), (many, high) = points
-        return {"kib": (high - low) / (many - few), "connections": [few, many], "peak_kib": [low, high]}
+        return {"kib": (high - low) / (many - few), "connections": [few, many],
+                "peak_kib": [low, high]}
 
     def targets(self, count):
         """Peak memory of a run over so many closed ports."""
@@ -311,7 +315,7 @@ class Bench:
         """Its CPU for each endpoint, or None if it did not do the work."""
         addresses = ["{}.{}.{}.{}".format(*BASE, i >> 8, i & 255) for i in range(count)]
         listed = self.directory / "targets"
-        listed.write_text("".join(f"{address}:{self.server.ports[port]}\n" for address in addresses))
+        listed.write_text("".join(f"{at}:{self.server.ports[port]}\n" for at in addresses))
         put = {"NET": self.network(count), "PORT": self.server.ports[port], "FILE": listed}
         for name, value in put.items():
             command = command.replace(name, str(value))
@@ -326,7 +330,7 @@ class Bench:
         return cpu / count if found >= count else None
 
 
-# --- what comes of it --------------------------------------------------------------------------------
+# --- what comes of it -----------------------------------------------------------------------------
 
 def complaint(work, count, endpoints, end):
     """What was not as it has to be for the figures to mean anything; None if all was."""
@@ -434,7 +438,7 @@ def print_peers(peers, results):
     print_rows(["work", "CPU µs", "", "command"], rows, 1)
 
 
-# --- the whole of it -------------------------------------------------------------------------------
+# --- the whole of it ------------------------------------------------------------------------------
 
 def run_works(bench, works, runs):
     looks = {}
@@ -529,8 +533,8 @@ def measure_all(bench, chosen, runs):
 def print_all(figures):
     results = figures["works"]
     print_works(results)
-    print(f"Start-up is included: {figures['startup_us'] / 1000:.0f} ms in each run. Targets in µs are "
-          "scaled to this machine.")
+    print(f"Start-up is included: {figures['startup_us'] / 1000:.0f} ms in each run. "
+          "Targets in µs are scaled to this machine.")
     for r in results:
         if r["complaint"]:
             print(f"NOT AS IT SHOULD BE: {r['work']}: {r['complaint']}")

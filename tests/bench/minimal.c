@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The minimal client: what the kernel and the handshake themselves cost.
  *
- *     bench_minimal WORK PORT COUNT CONCURRENCY      one connection for each address from 127.64.0.0
+ *     bench_minimal WORK PORT COUNT CONCURRENCY   a connection to each address from 127.64.0.0
  *     bench_minimal dns PORT COUNT CONCURRENCY       two questions for each name
  *     bench_minimal full|resumed|full-1.2|resumed-1.2 PEM COUNT    handshakes in memory
  *

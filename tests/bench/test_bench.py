@@ -18,7 +18,8 @@ def measured():
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "figures.json"
         done = subprocess.run(
-            [sys.executable, BENCH, "--build", BUILD, "--runs", "1", "--count", "0.4", "--json", path],
+            [sys.executable, BENCH, "--build", BUILD, "--runs", "1", "--count", "0.4",
+             "--json", path],
             capture_output=True, text=True, env=dict(os.environ, PATH="/nonexistent"))
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)
@@ -36,8 +37,8 @@ class BenchTest(unittest.TestCase):
             self.assertEqual(self.works[work]["served"][seen], times, f"{work}: {seen}")
 
     def test_all_works_are_there_and_done(self):
-        self.assertEqual(list(self.works), ["e", "a", "b", "b-rsa", "c", "c-clear", "d", "d-implicit",
-                                            "q", "q-implicit", "f"])
+        self.assertEqual(list(self.works), ["e", "a", "b", "b-rsa", "c", "c-clear",
+                                            "d", "d-implicit", "q", "q-implicit", "f"])
         for key, work in self.works.items():
             self.assertIsNone(work["complaint"], key)
             self.assertNotIn("NOT AS IT SHOULD BE", self.table)
