@@ -3,7 +3,8 @@
 
 Everything runs on loopback: a serving side on one core, and in turn each minimal client and the
 scanner on the other. What is compared is CPU time (user and system) for each endpoint; the ratio is
-the median of the ratios within each run, so that it does not count if a machine is slower for a while.
+the median of the ratios within each run, so that it does not count if a machine is slower for a
+while.
 """
 
 import argparse
@@ -63,7 +64,7 @@ WORKS = [
          {"dns": 1, "grab": 1}, names=True),
 ]
 
-# The minimal client's pieces: (port, how many at full length), or the certificate for those in memory.
+# The minimal client's pieces: (port, how many), or the certificate for those in memory.
 PIECES = {
     "closed": ("closed", 32768),
     "grab": ("imap", 16384),
@@ -93,9 +94,9 @@ HELD_SECONDS = 5
 TARGETS_MIB = 16  # whether there are a thousand targets or a million
 TARGETS_COUNTS = (1024, 1 << 20)
 
-# Other scanners at the same work, where they are installed: (work, port, how many, command, what its
-# output has to have for each endpoint). NET and PORT are put in; FILE is a list of ADDRESS:PORT; EACH
-# is the address of one endpoint after another.
+# Other scanners at the same work, where they are installed: (work, port, how many, command, what
+# its output has to have for each endpoint). NET and PORT are put in; FILE is a list of ADDRESS:PORT;
+# EACH is the address of one endpoint after another.
 PEERS = [
     ("e", "closed", 4096, "nmap -n -Pn -sT --max-retries 1 -p PORT NET", "closed"),
     ("e", "closed", 4096, "nmap -n -Pn -sS --max-retries 1 -p PORT NET", "closed"),
