@@ -75,6 +75,16 @@ static bool worth_a_small_hello(const struct endpoint *e)
            ladder_has_accepted(&e->ladder);
 }
 
+/* A hello that was accepted before. */
+static void ask_known_hello(struct endpoint *e)
+{
+    int v = VERSION_TLS13;
+    while (v > VERSION_SSL2 && e->observation->tls.versions[v].status != VERSION_ACCEPTED)
+        v--;
+    e->request.hello = (struct hello){.highest = (enum version)v, .with_share = v == VERSION_TLS13};
+    ask_hello(e);
+}
+
 /* Fills in what this probe asks; false when there is nothing left. */
 static bool choose(struct endpoint *e)
 {
@@ -86,6 +96,10 @@ static bool choose(struct endpoint *e)
             ladder_next(&e->ladder, &e->request.hello);
         return true;
     case ENDPOINT_VERSIONS:
+        if (e->doubts) {
+            ask_known_hello(e);
+            return true;
+        }
         if (ladder_next(&e->ladder, &e->request.hello)) {
             ask_hello(e);
             return true;
@@ -181,7 +195,7 @@ bool endpoint_put_off(const struct endpoint *e, const struct probe_facts *f)
     if (f->begun && d->greeting == GREETING_REFUSED)
         return true;
     if (f->begun && d->greeting == GREETING_NONE && f->received == 0 && cut)
-        return !f->tls_begun || e->stage == ENDPOINT_FIRST;
+        return !f->tls_begun || e->stage == ENDPOINT_FIRST || e->doubts;
     return !e->trial && (d->ending == ENDING_LEFT || d->upgrade == ANSWER_LATER);
 }
 
@@ -190,6 +204,7 @@ void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
     struct observation *o = e->observation;
     account(e, f);
     e->trial = NULL;
+    e->doubts = false; /* what was doubted is asked again */
     if (e->hearing == HEARING_NOTHING)
         return;
     text_free(&o->banner);
@@ -524,6 +539,13 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
                         !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
 }
 
+/* An end without a word, on a port where nothing was said before, though it let us in before. */
+static bool may_be_shut_out(const struct endpoint *e, const struct hello_result *r)
+{
+    return e->implicit && e->stage == ENDPOINT_VERSIONS && r->reached && !r->torn &&
+           (r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET) && ladder_has_accepted(&e->ladder);
+}
+
 static void absorb_response(struct endpoint *e, const struct probe_facts *f)
 {
     const struct response *r = f->response;
@@ -545,6 +567,19 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
         result.alert = f->outcome.detail;
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
         result.cause = CAUSE_REFUSED;
+    }
+    if (e->doubts) { /* was the hello before this one refused, or were we? */
+        e->doubts = false;
+        if (result.cause != CAUSE_NONE)
+            e->doubtful = (struct hello_result){.cause = CAUSE_RATE_LIMITED};
+        ladder_absorb(&e->ladder, &e->doubted, &e->doubtful);
+        return;
+    }
+    if (may_be_shut_out(e, &result)) {
+        e->doubts = true;
+        e->doubted = e->request.hello;
+        e->doubtful = result;
+        return;
     }
     ladder_absorb(&e->ladder, &e->request.hello, &result);
 }

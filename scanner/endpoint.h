@@ -59,6 +59,11 @@ struct endpoint {
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;
+    /* An implicit port hung up on a hello: a refusal, or are we not let in any more? A hello that
+       it accepted before tells. */
+    bool doubts;
+    struct hello doubted;
+    struct hello_result doubtful;
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
     bool below_seen;
     enum tri compression;      /* as chosen by the first of them that was offered it         */

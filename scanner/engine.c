@@ -316,7 +316,7 @@ static void on_probe_done(void *context, struct probe *probe)
                patience_setback(&h->patience, t->begun, uv_now(e->loop))) {
         endpoint_postpone(&t->endpoint, &facts);
     } else {
-        if (facts.connected && !put_off)
+        if (facts.received && !put_off)
             patience_success(&h->patience);
         endpoint_absorb(&t->endpoint, &facts);
     }
