@@ -8,6 +8,40 @@
 
 #define MEMBER_NAME_MAX ((size_t)64) /* no name of ours is longer */
 
+/* Valid UTF-8 without control characters: whatever the text says, it can be passed on. */
+static bool is_clean(struct span line)
+{
+    bool lossy = false;
+    char *copy = malloc(line.len + 1);
+    if (!copy)
+        return false;
+    text_clean(line, copy, line.len + 1, &lossy);
+    free(copy);
+    return !lossy;
+}
+
+static bool has_text(const cJSON *record, const char *name, const char *prefix)
+{
+    const cJSON *item = member_of(record, name);
+    return cJSON_IsString(item) && *item->valuestring &&
+           strncmp(item->valuestring, prefix, strlen(prefix)) == 0;
+}
+
+cJSON *members_parse(struct span line, const char **problem)
+{
+    cJSON *record = is_clean(line) ? cJSON_ParseWithLength(line.at, line.len) : NULL;
+    if (!record)
+        *problem = "not JSON, or not clean text";
+    else if (!has_text(record, "type", ""))
+        *problem = "no record: it has no type";
+    else if (!has_text(record, "schema", "1."))
+        *problem = "not of version 1 of the schema";
+    else
+        return record;
+    cJSON_Delete(record);
+    return NULL;
+}
+
 bool members_fail(struct members *m, const char *path, const char *what)
 {
     if (!m->failed)

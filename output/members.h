@@ -22,6 +22,10 @@ struct members {
     bool failed;
 };
 
+/* The line as a record: clean text, JSON, and of a type and version that we know how to read. NULL:
+   none, and *problem says why. */
+cJSON *members_parse(struct span line, const char **problem);
+
 /* Keeps the problem, if it is the first; false. */
 bool members_fail(struct members *, const char *path, const char *what);
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "output/members.h"
+#include "output/record.h"
 #include "output/verdict.h"
 
 /* Puts a member in the place of the one of its name; where there is none, at the end. If there are
@@ -46,6 +48,30 @@ char *revision_endpoint(cJSON *record, const struct policies *policies,
 {
     struct builder b = {.root = cJSON_CreateObject()};
     put_verdicts(&b, policies, opinion);
+    return print(record, &b);
+}
+
+char *revision_merged_start(cJSON *record, int64_t started, const struct list *sources)
+{
+    struct builder b = {.root = cJSON_CreateObject()};
+    const cJSON *vantage = member_of(record, "vantage");
+    char time[RECORD_TIME_SIZE];
+
+    put_text(&b, b.root, "time", record_time(started, true, time));
+    put_text(&b, b.root, "started", time);
+    if (cJSON_IsObject(vantage)) {
+        cJSON *copy = put_item(&b, b.root, "vantage", cJSON_Duplicate(vantage, true));
+        cJSON_DeleteItemFromObjectCaseSensitive(copy, "source_addresses");
+        put_list(&b, copy, "source_addresses", sources);
+    }
+    put_null(&b, b.root, "shard");
+    return print(record, &b);
+}
+
+char *revision_run_id(cJSON *record, const char *run_id)
+{
+    struct builder b = {.root = cJSON_CreateObject()};
+    put_text(&b, b.root, "run_id", run_id);
     return print(record, &b);
 }
 
