@@ -20,26 +20,33 @@ static bool is_clean(struct span line)
     return !lossy;
 }
 
-static bool has_text(const cJSON *record, const char *name, const char *prefix)
+cJSON *members_parse(struct span line)
 {
-    const cJSON *item = member_of(record, name);
-    return cJSON_IsString(item) && *item->valuestring &&
-           strncmp(item->valuestring, prefix, strlen(prefix)) == 0;
+    const char *end = NULL;
+    line = span_trim(line);
+    cJSON *record =
+        is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
+    if (record && end != line.at + line.len) {
+        cJSON_Delete(record);
+        return NULL;
+    }
+    return record;
 }
 
-cJSON *members_parse(struct span line, const char **problem)
+static const char *text_of(const cJSON *record, const char *name)
 {
-    cJSON *record = is_clean(line) ? cJSON_ParseWithLength(line.at, line.len) : NULL;
+    const cJSON *item = member_of(record, name);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+const char *members_fault(const cJSON *record)
+{
     if (!record)
-        *problem = "not JSON, or not clean text";
-    else if (!has_text(record, "type", ""))
-        *problem = "no record: it has no type";
-    else if (!has_text(record, "schema", "1."))
-        *problem = "not of version 1 of the schema";
-    else
-        return record;
-    cJSON_Delete(record);
-    return NULL;
+        return "not JSON, or not clean text";
+    if (!*text_of(record, "type"))
+        return "no record: it has no type";
+    return strncmp(text_of(record, "schema"), "1.", 2) == 0 ? NULL
+                                                            : "not of version 1 of the schema";
 }
 
 bool members_fail(struct members *m, const char *path, const char *what)

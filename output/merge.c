@@ -263,9 +263,9 @@ static bool copy_record(struct merging *g, cJSON *record)
 
 static bool copy_line(struct merging *g, struct span line)
 {
-    const char *problem;
-    cJSON *record = members_parse(line, &problem);
-    bool ok = record ? copy_record(g, record) : stop_at(g, problem);
+    cJSON *record = members_parse(line);
+    const char *fault = members_fault(record);
+    bool ok = fault ? stop_at(g, fault) : copy_record(g, record);
     cJSON_Delete(record);
     return ok;
 }

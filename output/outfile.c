@@ -43,9 +43,15 @@ static bool create_beside(struct outfile *f)
         return fail(f);
     }
     f->fd = mkostemp(f->beside, O_CLOEXEC);
+    if (f->fd < 0) {
+        fail(f);
+        free(f->beside);
+        f->beside = NULL;
+        return false;
+    }
     mode_t mask = umask(0);
     umask(mask);
-    return (f->fd >= 0 && fchmod(f->fd, 0666 & ~mask) == 0) || fail(f);
+    return fchmod(f->fd, 0666 & ~mask) == 0 || fail(f);
 }
 
 bool outfile_open_beside(struct outfile *f, const char *path)

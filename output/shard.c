@@ -258,11 +258,10 @@ static enum shard_state take_record(struct survey *v, const cJSON *record)
 
 static enum shard_state take_line(struct survey *v, struct span line)
 {
-    const char *problem;
-    cJSON *record = members_parse(line, &problem);
-    enum shard_state state = record     ? take_record(v, record)
-                             : v->begun ? complain(v, SHARD_PART, problem)
-                                        : complain(v, SHARD_NONE, problem);
+    cJSON *record = members_parse(line);
+    const char *fault = members_fault(record);
+    enum shard_state state =
+        !fault ? take_record(v, record) : complain(v, v->begun ? SHARD_PART : SHARD_NONE, fault);
     cJSON_Delete(record);
     ledger_note(&v->lines, line.at, line.len);
     return state;

@@ -363,11 +363,11 @@ static bool take_record(struct audit *a, cJSON *record, struct span line)
 
 static bool take_line(struct audit *a, struct span line)
 {
-    const char *problem;
-    cJSON *record = members_parse(line, &problem);
+    cJSON *record = members_parse(line);
+    const char *fault = members_fault(record);
     bool ok = true;
-    if (!record)
-        complain(a, problem);
+    if (fault)
+        complain(a, fault);
     else
         ok = take_record(a, record, line);
     if (a->open)
@@ -379,7 +379,7 @@ static bool take_line(struct audit *a, struct span line)
 /* Without an end it may be a whole record nevertheless. */
 static bool take_torn(struct audit *a, struct span line)
 {
-    cJSON *record = cJSON_ParseWithLength(line.at, line.len);
+    cJSON *record = members_parse(line);
     bool torn = !record;
     cJSON_Delete(record);
     if (!torn)

@@ -94,15 +94,14 @@ static uint64_t survey(const uint8_t *data, size_t size, char run_id[RUN_ID_SIZE
 {
     struct span rest = {(const char *)data, size};
     uint64_t count = 0;
-    const char *problem;
     while (rest.len) {
         const char *end = memchr(rest.at, '\n', rest.len);
         size_t n = end ? (size_t)(end - rest.at) : rest.len;
-        cJSON *record = members_parse(span_until(rest, n), &problem);
+        cJSON *record = members_parse(span_until(rest, n));
         const cJSON *id = member_of(record, "run_id"), *type = member_of(record, "type");
         if (cJSON_IsString(id))
             snprintf(run_id, RUN_ID_SIZE, "%.36s", id->valuestring);
-        count += record && strcmp(type->valuestring, "endpoint") == 0;
+        count += cJSON_IsString(type) && strcmp(type->valuestring, "endpoint") == 0;
         cJSON_Delete(record);
         rest = span_from(rest, n + 1);
     }

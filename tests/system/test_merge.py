@@ -342,7 +342,7 @@ class Broken(Case):
     def test_lines_that_are_no_records(self):
         bad = {b"nonsense": "not JSON", b"[1]": "no type", b"{}": "no type", b'{"type":1}': "no type",
                b"": "not JSON", b'{"type":"endpoint"}': "schema",
-               b'{"type":"endpoint","schema":"2.0"}': "schema",
+               b'{"type":"endpoint","schema":"2.0"}': "schema", self.lines[1][:-1] + b" {}": "JSON",
                self.lines[1][:-1].replace(b'"status"', b'"sta\0tus"', 1): "clean",
                self.lines[1][:-1].replace(b'"status"', b'"sta\xfftus"', 1): "clean",
                b"[" * 100000: "JSON", b"x" * (5 << 20): "longer", b"\0" * (100 << 20): "longer"}
