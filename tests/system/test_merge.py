@@ -71,8 +71,9 @@ class Case(unittest.TestCase):
         farm.add("smtp", greeting="hostile")
         farm.start()
         nobody = [f"{farm.net}.{i}:10143/imap" for i in range(200, 206)]
-        output, _ = run("scan", "--ca-file", farm.ca_file, "--greeting-timeout", "2",
-                        *farm.targets(), *nobody)
+        cls.arguments = ["--ca-file", farm.ca_file, "--greeting-timeout", "2", "--patience", "0",
+                         "--seed", "42", *farm.targets(), *nobody]
+        output, _ = run("scan", *cls.arguments)
         cls.records = records_of(output)
         assert validate.check_run(output) == []
         assert cls.records[-1]["hosts"] == {"scanned": 15, "answered": 9}, cls.records[-1]
@@ -220,6 +221,43 @@ class Whole(Case):
             shard.end["exit_code"] = 3
         output, _ = merge(*self.files(shards), code=3)
         self.assertEqual(records_of(output)[-1]["hosts"], {"scanned": 14, "answered": 0})
+
+
+class Scanned(Case):
+    """Shards that were scanned as such."""
+
+    @staticmethod
+    def lasting(records):
+        return sorted(same_for_all({name: value for name, value in record.items()
+                                    if name not in ("time", "duration_ms")})
+                      for record in records if record["type"] == "endpoint")
+
+    def test_shards_of_a_scan(self):
+        for count in (1, 2, 3, 20):
+            files = [self.directory / f"{count}.{i}" for i in range(count)]
+            for i, file in enumerate(files):
+                done = subprocess.run(scan.command("--shard", f"{i}/{count}", "-o", file,
+                                                   *self.arguments), capture_output=True,
+                                      timeout=scan.WATCHDOG)
+                self.assertIn(done.returncode, (0, 3), done.stderr)  # 3: nobody answered there
+            output, said = merge(*self.shuffled(files))
+            self.assertEqual(said, "")
+            records = records_of(output)
+            self.assertEqual(self.lasting(records), self.lasting(self.records))
+            for name in ("complete", "stopped_by", "endpoints", "hosts", "findings", "exit_code"):
+                self.assertEqual(records[-1][name], self.records[-1][name], name)
+            self.assertEqual({**records[0], **{name: self.records[0][name]
+                                               for name in ("run_id", "time", "started")}},
+                             self.records[0])
+            if count > 1:
+                merge(*files[1:], code=3)
+
+    def test_shards_of_another_order(self):
+        files = [self.directory / f"{seed}" for seed in (1, 2)]
+        for i, file in enumerate(files):
+            run("scan", *self.arguments, "--shard", f"{i}/2", "--seed", i, "-o", file)
+        output, said = merge(*files, code=2)
+        self.assertIn("another seed", said)
 
 
 class Missing(Case):
@@ -434,7 +472,7 @@ class Foreign(Case):
         changes = {
             "options": {"options_sha256": other},
             "scope": {"scope": {**self.records[0]["scope"], "targets_total": 77}},
-            "seed": {"seed": "42"},
+            "seed": {"seed": "7"},
             "policies": {"policies": [{**self.records[0]["policies"][0], "sha256": other}]},
             "policies.": {"policies": self.records[0]["policies"] * 2},
             "version": {"scanner": {**self.records[0]["scanner"], "version": "0.0.1"}},

@@ -184,7 +184,7 @@ class Array(unittest.TestCase):
         self.farm.start()
         self.targets = self.directory / "targets"
         self.targets.write_text("".join(f"{target}\n" for target in self.farm.targets()))
-        self.arguments = ["--seed", "42", "--ca-file", self.farm.ca_file, "-f", self.targets]
+        self.arguments = ["--seed", "42", "--patience", "0", "--ca-file", self.farm.ca_file, "-f", self.targets]
         self.place = self.directory / "run"
         self.single = None
 
