@@ -34,6 +34,9 @@ enum infile_step {
 bool infile_open(struct infile *, const char *path);
 void infile_close(struct infile *);
 
+/* Is it this file that would be opened for this path? */
+bool infile_is(const char *path, const char *other);
+
 /* The line is valid until the next call. */
 enum infile_step infile_next(struct infile *, struct span *line);
 

@@ -8,6 +8,47 @@
 
 #define MEMBER_NAME_MAX ((size_t)64) /* no name of ours is longer */
 
+/* Valid UTF-8 without control characters: whatever the text says, it can be passed on. */
+static bool is_clean(struct span line)
+{
+    bool lossy = false;
+    char *copy = malloc(line.len + 1);
+    if (!copy)
+        return false;
+    text_clean(line, copy, line.len + 1, &lossy);
+    free(copy);
+    return !lossy;
+}
+
+cJSON *members_parse(struct span line)
+{
+    const char *end = NULL;
+    line = span_trim(line);
+    cJSON *record =
+        is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
+    if (record && end != line.at + line.len) {
+        cJSON_Delete(record);
+        return NULL;
+    }
+    return record;
+}
+
+static const char *text_of(const cJSON *record, const char *name)
+{
+    const cJSON *item = member_of(record, name);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+const char *members_fault(const cJSON *record)
+{
+    if (!record)
+        return "not JSON, or not clean text";
+    if (!*text_of(record, "type"))
+        return "no record: it has no type";
+    return strncmp(text_of(record, "schema"), "1.", 2) == 0 ? NULL
+                                                            : "not of version 1 of the schema";
+}
+
 bool members_fail(struct members *m, const char *path, const char *what)
 {
     if (!m->failed)

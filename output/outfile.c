@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +26,41 @@ bool outfile_open(struct outfile *f, const char *path)
     if (!standard)
         f->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     return f->fd >= 0 || fail(f);
+}
+
+/* The file that a link leads to takes what is written, not the link. */
+static char *find_place(const char *path)
+{
+    char *place = realpath(path, NULL);
+    return place || errno != ENOENT ? place : strdup(path);
+}
+
+/* With the permissions of a file that was opened by its own name. */
+static bool create_beside(struct outfile *f)
+{
+    if (asprintf(&f->beside, "%s.XXXXXX", f->place) < 0) {
+        f->beside = NULL;
+        return fail(f);
+    }
+    f->fd = mkostemp(f->beside, O_CLOEXEC);
+    if (f->fd < 0) {
+        fail(f);
+        free(f->beside);
+        f->beside = NULL;
+        return false;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    return fchmod(f->fd, 0666 & ~mask) == 0 || fail(f);
+}
+
+bool outfile_open_beside(struct outfile *f, const char *path)
+{
+    struct stat there;
+    if (!path || strcmp(path, "-") == 0 || (stat(path, &there) == 0 && !S_ISREG(there.st_mode)))
+        return outfile_open(f, path);
+    *f = (struct outfile){.fd = -1, .name = path, .place = find_place(path)};
+    return f->place ? create_beside(f) : fail(f);
 }
 
 static bool wait_for_room(int fd)
@@ -62,16 +100,47 @@ bool outfile_write(struct outfile *f, const char *bytes, size_t len)
     return true;
 }
 
+/* The directory has to reach the disk as well; not every file system has a way to say so. */
+static bool take_place(struct outfile *f)
+{
+    if (rename(f->beside, f->place) < 0)
+        return fail(f);
+    free(f->beside);
+    f->beside = NULL;
+    int directory = open(dirname(f->place), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0) {
+        fsync(directory);
+        close(directory);
+    }
+    return true;
+}
+
+void outfile_drop(struct outfile *f)
+{
+    if (f->beside && f->fd >= 0) {
+        close(f->fd);
+        f->fd = -1;
+    }
+    if (f->beside)
+        unlink(f->beside);
+    free(f->beside);
+    free(f->place);
+    f->beside = f->place = NULL;
+}
+
 bool outfile_close(struct outfile *f)
 {
     struct stat status;
-    if (f->fd < 0)
-        return f->error == 0;
-    bool regular = fstat(f->fd, &status) == 0 && S_ISREG(status.st_mode);
-    if (regular && fsync(f->fd) < 0)
-        fail(f);
-    if (close(f->fd) < 0)
-        fail(f);
-    f->fd = -1;
+    if (f->fd >= 0) {
+        bool regular = fstat(f->fd, &status) == 0 && S_ISREG(status.st_mode);
+        if (regular && fsync(f->fd) < 0)
+            fail(f);
+        if (close(f->fd) < 0)
+            fail(f);
+        f->fd = -1;
+        if (f->beside && !f->error)
+            take_place(f);
+    }
+    outfile_drop(f);
     return f->error == 0;
 }

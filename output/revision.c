@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "output/members.h"
+#include "output/record.h"
 #include "output/verdict.h"
 
 /* Puts a member in the place of the one of its name; where there is none, at the end. If there are
@@ -64,6 +66,47 @@ bool revision_endpoint(struct page *page, cJSON *record, const struct policies *
     struct builder b;
     builder_begin(&b, page);
     put_verdicts(&b, policies, opinion);
+    return end(&b, record);
+}
+
+/* Where it was asked from, by all of its shards. */
+static bool set_sources(cJSON *record, const struct list *sources)
+{
+    static const char name[] = "source_addresses";
+    cJSON *vantage = cJSON_GetObjectItemCaseSensitive(record, "vantage");
+    if (!cJSON_IsObject(vantage))
+        return true;
+    cJSON *array = cJSON_CreateArray();
+    bool ok = array != NULL;
+    for (size_t i = 0; ok && i < sources->count; i++)
+        ok = cJSON_AddItemToArray(array, cJSON_CreateString(sources->items[i]));
+    cJSON_DeleteItemFromObjectCaseSensitive(vantage, name);
+    if (ok && cJSON_AddItemToObject(vantage, name, array))
+        return true;
+    cJSON_Delete(array);
+    return false;
+}
+
+bool revision_merged_start(struct page *page, cJSON *record, int64_t started,
+                           const struct list *sources)
+{
+    struct builder b;
+    char time[RECORD_TIME_SIZE];
+
+    if (!set_sources(record, sources))
+        return false;
+    builder_begin(&b, page);
+    put_text(&b, b.root, "time", record_time(started, true, time));
+    put_text(&b, b.root, "started", time);
+    put_null(&b, b.root, "shard");
+    return end(&b, record);
+}
+
+bool revision_run_id(struct page *page, cJSON *record, const char *run_id)
+{
+    struct builder b;
+    builder_begin(&b, page);
+    put_text(&b, b.root, "run_id", run_id);
     return end(&b, record);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * revision.h: saved records, with what is said of them now in the place of what was said then. What
- * was seen stays as it is, member by member, also what is not known here.
+ * revision.h: saved records, with what is said of them now in the place of what was said then, or
+ * as parts of another whole. What was seen stays as it is, member by member, also what is not known
+ * here.
  *
  * Each function changes the record, and adds its line to the page as record.h does. False: there is
  * no memory.
@@ -17,6 +18,13 @@
 bool revision_run_start(struct page *, cJSON *record, const struct policies *);
 bool revision_endpoint(struct page *, cJSON *record, const struct policies *,
                        const struct opinion *);
+
+/* The run_start of a shard as that of the whole run. */
+bool revision_merged_start(struct page *, cJSON *record, int64_t started,
+                           const struct list *source_addresses);
+
+/* As a record of that run. */
+bool revision_run_id(struct page *, cJSON *record, const char *run_id);
 
 /* hash: of all lines before this one. */
 bool revision_run_end(struct page *, cJSON *record, const struct tally *, const char *hash,

@@ -290,6 +290,8 @@ static const struct argp_option standard_option_rows[] = {
 
 const struct argp standard_argp = {
     standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+const struct argp fail_on_argp = {
+    standard_option_rows + 1, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {

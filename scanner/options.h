@@ -21,6 +21,9 @@ struct standard_options {
 /* Reads them; a child of the parsers of commands that judge, whose input it gets as such. */
 extern const struct argp standard_argp;
 
+/* The same for those that only count what was judged: --fail-on alone. */
+extern const struct argp fail_on_argp;
+
 struct scan_options {
     struct crew_options crew; /* trust is filled in by the caller; strings are argv's */
     struct address source;

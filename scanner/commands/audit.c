@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "output/draft.h"
 #include "output/infile.h"
 #include "output/ledger.h"
+#include "output/members.h"
 #include "output/reader.h"
 #include "output/revision.h"
 #include "scanner/commands/command.h"
@@ -56,13 +56,9 @@ struct audit {
 
 /* --- troubles --------------------------------------------------------------------------------- */
 
-/* Trouble beats incomplete, and that beats findings. */
 static void add_code(struct audit *a, int code)
 {
-    static const int ranks[] = {
-        [EXIT_DONE] = 0, [EXIT_FINDINGS] = 1, [EXIT_INCOMPLETE] = 2, [EXIT_TROUBLE] = 3};
-    if (ranks[code] > ranks[a->code])
-        a->code = code;
+    a->code = worse_code(a->code, code);
 }
 
 /* Of the line that was read last. */
@@ -241,8 +237,8 @@ static uint64_t count_of(const cJSON *parent, const char *name, uint64_t ours)
 
 static const char *stop_of(const cJSON *record)
 {
-    static const char *const words[] = {"signal", "deadline", "input_error", "output_error",
-                                        "error"};
+    static const char *const words[] = {"signal",       "deadline", "input_error",
+                                        "output_error", "error",    "shards_missing"};
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, "stopped_by");
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(record, "complete")))
         return NULL;
@@ -355,28 +351,13 @@ static bool take_record(struct audit *a, cJSON *record, struct span line)
     return ok;
 }
 
-/* Valid UTF-8 without control characters: whatever the text says, it can be passed on. */
-static bool is_clean(struct span line)
-{
-    bool lossy = false;
-    char *copy = malloc(line.len + 1);
-    if (!copy)
-        return false;
-    text_clean(line, copy, line.len + 1, &lossy);
-    free(copy);
-    return !lossy;
-}
-
 static bool take_line(struct audit *a, struct span line)
 {
-    cJSON *record = is_clean(line) ? cJSON_ParseWithLength(line.at, line.len) : NULL;
+    cJSON *record = members_parse(line);
+    const char *fault = members_fault(record);
     bool ok = true;
-    if (!record)
-        complain(a, "not JSON, or not clean text");
-    else if (!*text_of(record, "type"))
-        complain(a, "no record: it has no type");
-    else if (strncmp(text_of(record, "schema"), "1.", 2) != 0)
-        complain(a, "not of version 1 of the schema");
+    if (fault)
+        complain(a, fault);
     else
         ok = take_record(a, record, line);
     if (a->open)
@@ -388,7 +369,7 @@ static bool take_line(struct audit *a, struct span line)
 /* Without an end it may be a whole record nevertheless. */
 static bool take_torn(struct audit *a, struct span line)
 {
-    cJSON *record = cJSON_ParseWithLength(line.at, line.len);
+    cJSON *record = members_parse(line);
     bool torn = !record;
     cJSON_Delete(record);
     if (!torn)
@@ -445,14 +426,8 @@ static bool audit_file(struct audit *a, const char *path)
 /* Opening a file for the records empties it. */
 static bool is_input(const struct audit_options *o)
 {
-    struct stat output, input;
-    if (!o->output || strcmp(o->output, "-") == 0 || stat(o->output, &output) != 0)
-        return false;
-    for (size_t i = 0; i < o->file_count; i++)
-        if ((strcmp(o->files[i], "-") == 0 ? fstat(STDIN_FILENO, &input)
-                                           : stat(o->files[i], &input)) == 0 &&
-            input.st_dev == output.st_dev && input.st_ino == output.st_ino &&
-            S_ISREG(input.st_mode))
+    for (size_t i = 0; o->output && strcmp(o->output, "-") != 0 && i < o->file_count; i++)
+        if (infile_is(o->files[i], o->output))
             return true;
     return false;
 }

@@ -215,8 +215,8 @@ static bool on_host(void *context, unsigned worker, const struct host_view *host
 {
     struct scan *s = context;
     struct draft *draft = run_records(s->options.all, host) ? &s->drafts[worker] : NULL;
-    bool made = !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count,
-                                     host);
+    bool made =
+        !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count, host);
 
     pthread_mutex_lock(&s->lock);
     if (!made)
