@@ -379,9 +379,10 @@ static void learn_below(struct endpoint *e, const struct server_hello *hello,
 static void absorb_certificates(struct endpoint *e, const struct span *ders, size_t count)
 {
     struct observation *o = e->observation;
+    struct chains *chains = e->network->chains;
     if (!count || observation_knows(o, FACT_CERTIFICATE))
         return;
-    if (!chain_read(&o->tls.chain, ders, count)) {
+    if (!chains_read(chains, &o->tls.chain, ders, count)) {
         o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
         return;
     }
@@ -389,9 +390,9 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     observation_learn(o, FACT_CHAIN);
     if (!endpoint_wants(e, FACTS_HANDSHAKE))
         return;
+    time_t now = (time_t)(unix_ms() / 1000);
     o->why[FACT_VERIFY] =
-        e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
-                                          (time_t)(unix_ms() / 1000), &o->tls.verification)
+        chains_verify(chains, &o->tls.chain, ders, e->name, &e->address, now, &o->tls.verification)
             ? CAUSE_NONE
             : CAUSE_LOCAL;
 }

@@ -547,6 +547,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
     e->room = options->concurrency;
     e->network = (struct network){.loop = loop,
                                   .tls = tls_context_new(errors),
+                                  .chains = chains_new(options->endpoint.trust),
                                   .deadlines = options->deadlines,
                                   .source = options->source,
                                   .name = options->name,
@@ -564,8 +565,8 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
         fprintf(errors, "standard input cannot be read\n");
     uv_idle_init(loop, &e->turn);
     e->turn.data = e;
-    if (named && e->network.tls && e->network.input && e->network.plain && e->resolver &&
-        (e->input || !stream))
+    if (named && e->network.tls && e->network.chains && e->network.input && e->network.plain &&
+        e->resolver && (e->input || !stream))
         return e;
     abandon(e);
     return NULL;
@@ -576,6 +577,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     tls_context_free(e->network.tls);
+    chains_free(e->network.chains);
     tried_free(e->tried);
     free(e->network.input);
     free(e->network.plain);

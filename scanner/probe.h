@@ -19,6 +19,7 @@
 #include "protocols/dialogue.h"
 #include "protocols/hello.h"
 #include "scanner/address.h"
+#include "scanner/chains.h"
 #include "scanner/outcome.h"
 #include "scanner/tls.h"
 
@@ -31,6 +32,7 @@ struct deadlines {
 struct network {
     uv_loop_t *loop;
     struct tls_context *tls;
+    struct chains *chains;
     struct deadlines deadlines;
     const struct address *source; /* to connect from, or NULL */
     const char *name;             /* for EHLO; NULL: the address that is connected from */
