@@ -434,9 +434,10 @@ static void learn_below(struct endpoint *e, const struct server_hello *hello,
 static void absorb_certificates(struct endpoint *e, const struct span *ders, size_t count)
 {
     struct observation *o = e->observation;
+    struct chains *chains = e->network->chains;
     if (!count || observation_knows(o, FACT_CERTIFICATE))
         return;
-    if (!chain_read(&o->tls.chain, ders, count)) {
+    if (!chains_read(chains, &o->tls.chain, ders, count)) {
         o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
         return;
     }
@@ -444,9 +445,9 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     observation_learn(o, FACT_CHAIN);
     if (!endpoint_wants(e, FACTS_HANDSHAKE))
         return;
+    time_t now = (time_t)(unix_ms() / 1000);
     o->why[FACT_VERIFY] =
-        e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
-                                          (time_t)(unix_ms() / 1000), &o->tls.verification)
+        chains_verify(chains, &o->tls.chain, ders, e->name, &e->address, now, &o->tls.verification)
             ? CAUSE_NONE
             : CAUSE_LOCAL;
 }
@@ -546,6 +547,15 @@ static bool may_be_shut_out(const struct endpoint *e, const struct hello_result 
            (r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET) && ladder_has_accepted(&e->ladder);
 }
 
+/* Was the hello before this one refused, or were we? Whoever says anything lets us in. */
+static void settle_doubt(struct endpoint *e, const struct probe_facts *f)
+{
+    e->doubts = false;
+    if (!f->received)
+        e->doubtful = (struct hello_result){.cause = CAUSE_RATE_LIMITED};
+    ladder_absorb(&e->ladder, &e->doubted, &e->doubtful);
+}
+
 static void absorb_response(struct endpoint *e, const struct probe_facts *f)
 {
     const struct response *r = f->response;
@@ -568,13 +578,6 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
         result.cause = CAUSE_REFUSED;
     }
-    if (e->doubts) { /* was the hello before this one refused, or were we? */
-        e->doubts = false;
-        if (result.cause != CAUSE_NONE)
-            e->doubtful = (struct hello_result){.cause = CAUSE_RATE_LIMITED};
-        ladder_absorb(&e->ladder, &e->doubted, &e->doubtful);
-        return;
-    }
     if (may_be_shut_out(e, &result)) {
         e->doubts = true;
         e->doubted = e->request.hello;
@@ -592,7 +595,9 @@ static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
     }
     if (f->tls && f->tls_begun)
         absorb_handshake(e, f);
-    if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
+    if (e->doubts)
+        settle_doubt(e, f);
+    else if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
         absorb_response(e, f);
 }
 

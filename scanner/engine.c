@@ -648,6 +648,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
     e->rate = rate_new(options->rate, uv_now(loop));
     e->network = (struct network){.loop = loop,
                                   .tls = tls_context_new(errors),
+                                  .chains = chains_new(options->endpoint.trust),
                                   .deadlines = options->deadlines,
                                   .source = options->source,
                                   .name = options->name,
@@ -656,7 +657,7 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
                                   .nonce = options->made_up.nonce,
                                   .input = malloc(NETWORK_BUFFER),
                                   .plain = malloc(NETWORK_BUFFER)};
-    bool ok = e->network.tls && e->network.input && e->network.plain;
+    bool ok = e->network.tls && e->network.chains && e->network.input && e->network.plain;
     if (options->meets_twice)
         ok = (e->tried = tried_new()) && ok;
     if (!ok) {
@@ -675,6 +676,7 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     tls_context_free(e->network.tls);
+    chains_free(e->network.chains);
     tried_free(e->tried);
     free(e->network.input);
     free(e->network.plain);

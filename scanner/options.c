@@ -97,7 +97,7 @@ static const struct argp_option options[] = {
      "again later and more slowly (default 300; 0: not at all)",
      0},
     {"seed", KEY_SEED, "N", 0,
-     "Scan in the order that belongs to this number (default: chance; see run_start)", 0},
+     "Scan in the order that belongs to this number (default: chance, and 0 for shards)", 0},
     {"ordered", KEY_ORDERED, NULL, 0, "Scan in the order of the addresses, neighbours together", 0},
     {"ehlo-name", KEY_EHLO_NAME, "NAME", 0,
      "Our name for EHLO (default: the address that is connected from)", 0},

@@ -304,6 +304,18 @@ static void obey(struct probe *p, enum want want, struct span rest)
     }
 }
 
+/* The beginning of a line, for when the rest has come. */
+static bool keep(struct probe *p, struct span beginning)
+{
+    char *carry = realloc(p->carry, beginning.len);
+    if (!carry)
+        return false;
+    memcpy(carry, beginning.at, beginning.len);
+    p->carry = carry;
+    p->carry_len = beginning.len;
+    return true;
+}
+
 /* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first
  * line. */
 static void hear(struct probe *p, char *bytes, size_t len)
@@ -316,14 +328,9 @@ static void hear(struct probe *p, char *bytes, size_t len)
     for (;;) {
         enum want want = dialogue_feed(&p->dialogue, &in);
         bool waiting = want == WANT_MORE && !dialogue_output(&p->dialogue).len;
-        if (waiting && in.len && !p->carry && !(p->carry = malloc(NETWORK_CARRY))) {
-            finish_early(p, CAUSE_LOCAL);
-            return;
-        }
         if (waiting) {
-            if (in.len)
-                memcpy(p->carry, in.at, in.len);
-            p->carry_len = in.len;
+            if (in.len && !keep(p, in))
+                finish_early(p, CAUSE_LOCAL);
             return;
         }
         obey(p, want, in);
@@ -345,15 +352,19 @@ static void begin_handshake(struct probe *p)
     flush_tls(p);
 }
 
+/* Most answers have no certificate that is wanted, and few a large one. */
+static uint8_t *room_for_certificates(void *context, size_t len)
+{
+    struct probe *p = context;
+    return len > CERTIFICATES_MAX ? NULL : (p->certificates = malloc(len));
+}
+
 static void begin_hello(struct probe *p)
 {
     uint8_t random[HELLO_RANDOM], hello[HELLO_MAX];
 
     p->response = malloc(sizeof *p->response);
-    if (p->request.certificates)
-        p->certificates = malloc(CERTIFICATES_MAX);
-    if (!p->response || (p->request.certificates && !p->certificates) ||
-        gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
+    if (!p->response || gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
         finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
         return;
     }
@@ -361,7 +372,8 @@ static void begin_hello(struct probe *p)
     p->request.hello.name = p->request.server_name;
     size_t len = hello_build(&p->request.hello, hello);
     p->request.hello.random = NULL;
-    response_init(p->response, &p->request.hello, p->certificates, CERTIFICATES_MAX);
+    response_init(p->response, &p->request.hello,
+                  p->request.certificates ? room_for_certificates : NULL, p);
     send_bytes(p, (struct span){(const char *)hello, len});
 }
 

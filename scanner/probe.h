@@ -19,6 +19,7 @@
 #include "protocols/dialogue.h"
 #include "protocols/hello.h"
 #include "scanner/address.h"
+#include "scanner/chains.h"
 #include "scanner/outcome.h"
 #include "scanner/pace.h"
 #include "scanner/tls.h"
@@ -32,6 +33,7 @@ struct deadlines {
 struct network {
     uv_loop_t *loop;
     struct tls_context *tls;
+    struct chains *chains;
     struct deadlines deadlines;   /* of connecting: the longest                */
     struct round_trip round_trip; /* of the connections that came about        */
     const struct address *source; /* to connect from, or NULL */

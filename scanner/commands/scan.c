@@ -90,10 +90,12 @@ static bool read_targets(struct scan *s)
     return !o->from_stdin || (s->stream = targets_stream_open(s->targets, "-"));
 }
 
+/* Shards that are given no seed have the same: they are one run. */
 static bool choose_seed(struct scan *s)
 {
     uint64_t *seed = &s->options.crew.dealer.seed;
-    return s->options.seeded || gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
+    return s->options.seeded || s->options.crew.dealer.shards ||
+           gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
 }
 
 static void tell_ignored(const struct scan *s)
@@ -455,7 +457,6 @@ static int run_scan(struct scan *s)
     if (!choose_seed(s))
         return EXIT_TROUBLE;
     catch_signals();
-    make_room(&s->options.crew, s->options.quiet);
     s->trust = trust_new(s->options.ca_file, stderr);
     if (!s->trust && s->options.ca_file)
         return EXIT_TROUBLE;
@@ -466,6 +467,7 @@ static int run_scan(struct scan *s)
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
         !open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
+    make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
     if (uv_loop_init(&s->loop) < 0)
         return EXIT_TROUBLE;
     bool started = start(s);
