@@ -138,10 +138,10 @@ static void on_message(void *context, const char *text)
     c->events.on_message(c->events.context, text);
 }
 
-static bool is_done(void *context, const char *name, const struct address *address)
+static bool is_done(void *context, const struct target_host *target, const struct address *address)
 {
     struct crew *c = context;
-    return c->events.is_done(c->events.context, name, address);
+    return c->events.is_done(c->events.context, target, address);
 }
 
 static void on_dealer_closed(void *context)

@@ -29,7 +29,7 @@ struct crew_events {
     /* It is over: no thread is left, and no handle of the crew on the loop. */
     void (*on_end)(void *context);
     /* As in source_options; from the caller's thread. */
-    bool (*is_done)(void *context, const char *name, const struct address *);
+    bool (*is_done)(void *context, const struct target_host *, const struct address *);
     void *context;
 };
 

@@ -94,7 +94,7 @@ static void add_assignment(struct dealer *s, struct dealt *d)
     pthread_mutex_unlock(&s->lock);
 }
 
-void dealer_done(struct dealer *s, struct dealt *d)
+bool dealer_done(struct dealer *s, struct dealt *d)
 {
     pthread_mutex_lock(&s->lock);
     bool over = --d->left == 0;
@@ -105,6 +105,7 @@ void dealer_done(struct dealer *s, struct dealt *d)
     pthread_mutex_unlock(&s->lock);
     if (over)
         free(d);
+    return over;
 }
 
 bool dealer_state(struct dealer *s, struct dealer_state *state)
@@ -134,14 +135,17 @@ static void say(struct dealer *s, const char *name, const char *what, const char
     s->events.on_message(s->events.context, line);
 }
 
-static bool is_done(const struct dealer *s, const char *name, const struct address *address)
+static bool is_done(const struct dealer *s, const struct target_host *target,
+                    const struct address *address)
 {
-    return s->options.is_done && s->options.is_done(s->events.context, name, address);
+    return s->options.is_done && s->options.is_done(s->events.context, target, address);
 }
 
+/* What is not resolved when all ends stays pending. */
 static void lookup_free(struct lookup *l)
 {
-    dealer_done(l->dealer, l->dealt);
+    if (!l->dealer->closing)
+        dealer_done(l->dealer, l->dealt);
     l->dealer->lookups--;
     free(l->addresses);
     free(l);
@@ -179,7 +183,7 @@ static void keep_addresses(struct lookup *l, const struct resolution *r)
     for (size_t i = 0; i < r->count; i++) {
         if (targets_excluded(s->targets, &r->addresses[i]))
             excluded++;
-        else if (!is_done(s, l->target.name, &r->addresses[i]))
+        else if (!is_done(s, &l->target, &r->addresses[i]))
             l->addresses[l->count++] = r->addresses[i];
     }
     if (excluded == r->count)
@@ -196,7 +200,7 @@ static void on_resolved(void *context, const struct resolution *r)
         return;
     }
     if (!r->count) {
-        if (is_done(s, l->target.name, &(struct address){0})) {
+        if (is_done(s, &l->target, &(struct address){0})) {
             drop(l);
             return;
         }
@@ -323,7 +327,7 @@ static bool take(struct dealer *s, const struct target_host *target, uint64_t nu
         look_up(s, target, d);
         return false;
     }
-    if (is_done(s, NULL, &target->address)) {
+    if (is_done(s, target, &target->address)) {
         dealer_done(s, d);
         return false;
     }

@@ -31,8 +31,8 @@ struct dealer_options {
     uint64_t from;
     const uint64_t *again;
     size_t again_count;
-    /* Is this address of this target (NULL: no name) done already? May be NULL. */
-    bool (*is_done)(void *context, const char *name, const struct address *);
+    /* Is this address (family 0: it has none) of this target done already? May be NULL. */
+    bool (*is_done)(void *context, const struct target_host *, const struct address *);
 };
 
 /* A target that was dealt out, until all its assignments are done. */
@@ -72,8 +72,8 @@ enum dealer_step {
 
 enum dealer_step dealer_next(struct dealer *, struct assignment *);
 
-/* This assignment is done. */
-void dealer_done(struct dealer *, struct dealt *);
+/* This assignment is done. True: it was the last of its target, which is no longer pending. */
+bool dealer_done(struct dealer *, struct dealt *);
 
 /* No more will be dealt out: gives up what is being resolved, and closes. Once. */
 void dealer_close(struct dealer *);
