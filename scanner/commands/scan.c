@@ -288,7 +288,7 @@ static void on_stop(uv_async_t *handle)
 
 static void on_deadline(uv_timer_t *timer)
 {
-    stop(timer->data, "max_duration");
+    stop(timer->data, "deadline");
 }
 
 static void on_redraw(uv_timer_t *timer)
