@@ -43,11 +43,11 @@ def command(*arguments):
     return [named_file("STARTTLS_AUDIT"), "scan", *patience, *map(str, arguments)]
 
 
-def run(*arguments, exit_code=0, stdin=None, **options):
+def run(*arguments, exit_code=0, stdin=None, watchdog=WATCHDOG, **options):
     """`starttls-audit scan` with these arguments; the Run, after all checks."""
     line = command(*arguments)
     source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    done = subprocess.run(line, capture_output=True, timeout=WATCHDOG, **source, **options)
+    done = subprocess.run(line, capture_output=True, timeout=watchdog, **source, **options)
     return parsed(done.stdout, done.stderr, done.returncode, exit_code, line)
 
 

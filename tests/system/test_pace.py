@@ -148,7 +148,7 @@ class HadEnough(unittest.TestCase):
                        farm.add("smtp", limit="2/60", address=farm.address())]
             farm.start()
             run = scan.run("--ca-file", farm.ca_file, "--patience", "300", *farm.targets(),
-                           )
+                           watchdog=900)
             stats = farm.stop()
             for server in servers:
                 self.assertEqual([], difference(facts.of(run.endpoints[server.at()]),
