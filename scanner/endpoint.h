@@ -63,6 +63,8 @@ struct endpoint {
     bool below_seen;
     enum tri compression;      /* as chosen by the first of them that was offered it         */
     bool turned_away;          /* the last probe was not let in: no harder questions then */
+    struct tls_ticket ticket;  /* of the full handshake, for the injection                */
+    bool doubted;              /* the injection broke a handshake that offered to resume  */
     const struct trial *trial; /* under way, or NULL                                        */
     size_t next_trial;
     uint64_t begun; /* when this probe was, in the loop's time */
@@ -78,6 +80,9 @@ bool endpoint_next(struct endpoint *, enum course, struct probe_request *);
 
 /* There will be no more: gives every fact that is not known its reason. */
 void endpoint_conclude(struct endpoint *);
+
+/* Frees what it keeps from one probe to another (endpoint_conclude() does so, too). */
+void endpoint_free(struct endpoint *);
 
 /* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
 void endpoint_withdraw(struct endpoint *);

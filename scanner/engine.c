@@ -101,8 +101,10 @@ static void host_free(struct host *h)
 {
     struct engine *e = h->engine;
     host_release(h);
-    for (size_t i = 0; i < h->view.count; i++)
+    for (size_t i = 0; i < h->view.count; i++) {
+        endpoint_free(&h->tasks[i].endpoint);
         observation_free(&h->view.endpoints[i]);
+    }
     if (h->previous)
         h->previous->next = h->next;
     else

@@ -66,6 +66,13 @@ static bool protocol_insist(struct conn *conn)
     return gnutls_alpn_set_protocols(conn->session, &protocol, 1, GNUTLS_ALPN_MANDATORY) == 0;
 }
 
+/* tickets= */
+static bool tickets_give(struct conn *conn)
+{
+    return conn->config->tickets == TICKETS_NO ||
+           gnutls_session_ticket_enable_server(conn->session, &conn->listener->ticket_key) == 0;
+}
+
 static void session_begin(struct conn *conn)
 {
     static const gnutls_certificate_request_t requests[] = {
@@ -77,7 +84,7 @@ static void session_begin(struct conn *conn)
         gnutls_priority_set(conn->session, conn->listener->priority) < 0 ||
         gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
                                conn->listener->cert->credentials) < 0 ||
-        !protocol_insist(conn)) {
+        !protocol_insist(conn) || !tickets_give(conn)) {
         conn_reset(conn);
         return;
     }
@@ -216,7 +223,8 @@ void tls_hello(struct conn *conn)
     }
     bool modern = config->versions & (VERSION_TLS12 | VERSION_TLS13);
     unsigned shared = (modern ? hello.listed : hello.versions) & config->versions;
-    if (config->hello_max > 0 && hello.len > config->hello_max)
+    bool large = config->hello_max > 0 && hello.len > config->hello_max;
+    if (large || (config->tickets == TICKETS_CLOSE && hello.resumes))
         conn_end(conn);
     else if (!name_fits(conn, &hello))
         alert_send(conn, ALERT_NO_NAME, hello.len);
@@ -260,6 +268,7 @@ static void flight_cut(struct conn *conn, size_t start)
 static void handshake_done(struct conn *conn)
 {
     conn->listener->stats.handshakes++;
+    conn->listener->stats.resumed += gnutls_session_is_resumed(conn->session) != 0;
     conn->secure = true;
     conn->greeted_by_name = false;
     conn->phase = PHASE_SECURE;
