@@ -314,50 +314,77 @@ void chain_free(struct chain *chain)
     *chain = (struct chain){0};
 }
 
-/* Without a name there is only the address, and without an address in the certificate nothing to
- * compare it with. */
-static enum tri match_crt(gnutls_x509_crt_t leaf, const char *name, const struct address *address)
+static void read_addressed(gnutls_x509_crt_t leaf, struct trust_path *path)
 {
-    char octets[16];
-    size_t size = sizeof octets;
-
-    if (name)
-        return tri_of(gnutls_x509_crt_check_hostname2(leaf, name, 0) != 0);
-    for (unsigned i = 0; i < SANS_MAX; i++, size = sizeof octets) {
-        int type = gnutls_x509_crt_get_subject_alt_name(leaf, i, octets, &size, NULL);
-        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-            break;
-        if (type == GNUTLS_SAN_IPADDRESS)
-            return tri_of(gnutls_x509_crt_check_ip(leaf, address->bytes,
-                                                   address->family == AF_INET ? 4 : 16, 0) != 0);
+    unsigned i = 0;
+    int type = 0;
+    for (; i < SANS_MAX && type != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE; i++) {
+        char octets[16];
+        size_t size = sizeof octets;
+        type = gnutls_x509_crt_get_subject_alt_name(leaf, i, octets, &size, NULL);
+        path->addressed |= type == GNUTLS_SAN_IPADDRESS;
     }
-    return TRI_UNKNOWN;
+    path->all_listed = i <= LIST_ITEMS_MAX;
 }
 
-/* Is it named by the very name, octet by octet? Anything else is left to the library. */
-static bool is_named(const struct certificate *leaf, const char *name,
-                     const struct address *address)
-{
-    char text[ADDRESS_TEXT_MAX];
-    return name ? list_has(&leaf->names, name)
-                : list_has(&leaf->addresses, address_format(address, text));
-}
-
-static enum tri match_name(struct span der, const struct certificate *leaf, const char *name,
-                           const struct address *address)
+static enum tri match_crt(const struct trust_path *path, struct span der, const char *name,
+                          const struct address *address)
 {
     gnutls_x509_crt_t crt;
     gnutls_datum_t datum = datum_of(der);
     enum tri match = TRI_UNKNOWN;
 
-    if (leaf && is_named(leaf, name, address))
-        return TRI_YES;
     if (gnutls_x509_crt_init(&crt) < 0)
         return TRI_UNKNOWN;
-    if (gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0)
-        match = match_crt(crt, name, address);
+    if (gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) < 0)
+        match = TRI_UNKNOWN;
+    else if (name)
+        match = tri_of(gnutls_x509_crt_check_hostname2(crt, name, 0) != 0);
+    else if (path->addressed)
+        match = tri_of(gnutls_x509_crt_check_ip(crt, address->bytes,
+                                                address->family == AF_INET ? 4 : 16, 0) != 0);
     gnutls_x509_crt_deinit(crt);
     return match;
+}
+
+/* Labels of which the last begins with a letter: no address, no pattern, no dot at the end. */
+static bool is_plain_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    char first = ascii_upper(dot ? dot[1] : *name);
+    return first >= 'A' && first <= 'Z' && !strchr(name, ':') && *name != '.' && *name != '*';
+}
+
+/* Is the very name in the list, or one with a "*" for its first label and two more behind it (RFC
+   6125 section 6.4)? In the same letters: a no proves nothing. */
+static bool is_named(const struct certificate *leaf, const char *name)
+{
+    char wildcard[TEXT_ITEM_MAX];
+    const char *rest = strchr(name, '.');
+    if (!is_plain_name(name))
+        return false;
+    if (list_has(&leaf->names, name))
+        return true;
+    if (!rest || !strchr(rest + 1, '.'))
+        return false;
+    snprintf(wildcard, sizeof wildcard, "*%s", rest);
+    return list_has(&leaf->names, wildcard);
+}
+
+/* Without a name there is only the address, and without an address in the certificate nothing to
+   compare it with. What the lists cannot tell for sure is left to the library. */
+static enum tri match_name(const struct trust_path *path, struct span der,
+                           const struct certificate *leaf, const char *name,
+                           const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (!name && !path->addressed)
+        return TRI_UNKNOWN;
+    if (leaf && name && is_named(leaf, name))
+        return TRI_YES;
+    if (leaf && !name && path->all_listed)
+        return tri_of(list_has(&leaf->addresses, address_format(address, text)));
+    return match_crt(path, der, name, address);
 }
 
 static bool read_errors(struct verification *v, unsigned status, bool self_signed)
@@ -441,6 +468,7 @@ bool chain_trace(const struct trust *trust, const struct span *ders, size_t coun
     *path = (struct trust_path){.readable = read > 0, .own_roots = trust->own};
     if (read && result >= 0) {
         path->self_signed = gnutls_x509_crt_check_issuer(crts[0], crts[0]) != 0;
+        read_addressed(crts[0], path);
         read_dates(path, trust, crts, read);
         result = gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
                                                     GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
@@ -473,7 +501,7 @@ bool chain_conclude(const struct trust_path *path, struct span der, const struct
     v->own_roots = path->own_roots;
     if (!path->readable)
         return list_add(&v->errors, span_of("unreadable"));
-    v->name_match = match_name(der, leaf, name, address);
+    v->name_match = match_name(path, der, leaf, name, address);
     if (!check_dates(v, path, now) || !read_errors(v, path->status, path->self_signed))
         return false;
     v->trusted = path->status == 0 && v->errors.count == 0;

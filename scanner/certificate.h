@@ -67,6 +67,8 @@ void chain_free(struct chain *);
 struct trust_path {
     bool readable;    /* the first certificate is one                                     */
     bool self_signed; /* that one                                                         */
+    bool addressed;   /* it has addresses …                                               */
+    bool all_listed;  /* … and all of them are in the list that is read of it             */
     bool own_roots;
     unsigned status; /* the library's, of everything but dates and name                  */
     size_t links;    /* of the path from the server's certificate to one that is trusted */

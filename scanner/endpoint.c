@@ -53,6 +53,8 @@ static void ask_dialogue(struct endpoint *e, enum offer offer, enum tls_offer ha
     r->offer = offer;
     r->handshake = handshake;
     bool capabilities = endpoint_wants(e, FACTS_CAPABILITIES), inside = offer == OFFER_HANDSHAKE;
+    r->ticket = inside && handshake == TLS_OFFER_DEFAULT && !e->implicit &&
+                endpoint_wants(e, FACTS_INJECTION);
     r->agenda = (struct agenda){.capabilities = capabilities,
                                 .upgrade = !e->implicit && offer != OFFER_NONE,
                                 .protection = capabilities && inside,
@@ -536,6 +538,8 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     if (s.hello_seen && !small)
         observation_learn(o, FACT_LARGE_HELLO);
     absorb_certificates(e, ders, tls_certificates(f->tls, ders, CHAIN_MAX));
+    if (o->tls.established && e->request.ticket)
+        tls_ticket(f->tls, &e->ticket);
     e->handshake_died = !s.hello_seen && cause != CAUSE_LOCAL && cause != CAUSE_PLAINTEXT &&
                         !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
 }
@@ -832,13 +836,19 @@ static void forget_dialogue(struct observation *o)
         o->why[FACT_TLS] = CAUSE_MISMATCH;
 }
 
+void endpoint_free(struct endpoint *e)
+{
+    text_free(&e->first_text);
+    tls_ticket_free(&e->ticket);
+}
+
 void endpoint_conclude(struct endpoint *e)
 {
     struct observation *o = e->observation;
 
     trials_conclude(e, !e->left);
     o->duration = unix_ms() - o->started;
-    text_free(&e->first_text);
+    endpoint_free(e);
     if (o->status == STATUS_MISMATCH)
         forget_dialogue(o);
     if (o->status == STATUS_TIMEOUT && o->error.phase == PHASE_TLS &&

@@ -69,6 +69,8 @@ struct endpoint {
     enum tri compression;      /* as chosen by the first of them that was offered it         */
     bool put_off;              /* the last probe was, though the first was let in            */
     bool turned_away;          /* the last probe was not let in: no harder questions then */
+    struct tls_ticket ticket;  /* of the full handshake, for the injection                */
+    bool broke_resuming;       /* the injection broke a handshake that offered to resume  */
     const struct trial *trial; /* under way, or NULL                                        */
     size_t next_trial;
     uint64_t begun; /* when this probe was, in the loop's time */
@@ -84,6 +86,9 @@ bool endpoint_next(struct endpoint *, enum course, struct probe_request *);
 
 /* There will be no more: gives every fact that is not known its reason. */
 void endpoint_conclude(struct endpoint *);
+
+/* Frees what it keeps from one probe to another (endpoint_conclude() does so, too). */
+void endpoint_free(struct endpoint *);
 
 /* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
 void endpoint_withdraw(struct endpoint *);

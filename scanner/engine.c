@@ -182,8 +182,10 @@ static void host_free(struct host *h)
         pass_on(h);
     if (h->net)
         nets_leave(&e->nets, h->net);
-    for (size_t i = 0; i < h->view.count; i++)
+    for (size_t i = 0; i < h->view.count; i++) {
+        endpoint_free(&h->tasks[i].endpoint);
         observation_free(&h->view.endpoints[i]);
+    }
     *(h->previous ? &h->previous->next : &e->hosts) = h->next;
     if (h->next)
         h->next->previous = h->previous;

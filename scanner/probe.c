@@ -34,6 +34,7 @@ struct probe {
     bool done;
     bool cut;       /* something could not be sent any more */
     bool last_look; /* the deadline has passed; what lies in the socket is read first */
+    bool held;      /* TLS may begin, but the server is listened to first */
 
     enum layer layer;
     struct dialogue dialogue;
@@ -149,6 +150,7 @@ static void finish_early(struct probe *p, enum cause cause)
 }
 
 static void obey(struct probe *p, enum want want, struct span rest);
+static void make_offer(struct probe *p);
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -168,6 +170,10 @@ static void on_timer(uv_timer_t *timer)
     if (p->layer == LAYER_AWAITED && p->request.offer == OFFER_ALERT && !whole) {
         p->layer = LAYER_CLEAR;
         obey(p, dialogue_fall_back(&p->dialogue), (struct span){"", 0});
+        return;
+    }
+    if (p->held && !whole) {
+        make_offer(p);
         return;
     }
     if (!p->facts.begun)
@@ -343,11 +349,13 @@ static void hear(struct probe *p, char *bytes, size_t len)
 
 static void begin_handshake(struct probe *p)
 {
-    p->tls = tls_new(p->network->tls, p->request.handshake, p->request.server_name);
+    const struct probe_request *r = &p->request;
+    p->tls = tls_new(p->network->tls, r->handshake, r->server_name, r->ticket || r->resume);
     if (!p->tls) {
         finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
         return;
     }
+    p->facts.resuming = r->resume && tls_resume(p->tls, r->resume);
     tls_start(p->tls);
     flush_tls(p);
 }
@@ -387,10 +395,9 @@ static void break_off(struct probe *p)
 
 static void on_cipher(struct probe *p, char *bytes, size_t len);
 
-/* TLS may begin; rest is what came too early for it. */
-static void begin_tls(struct probe *p, struct span rest)
+static void make_offer(struct probe *p)
 {
-    p->layer = LAYER_AWAITED;
+    p->held = false;
     p->facts.tls_begun = true;
     set_deadline(p, p->network->deadlines.tls);
     if (p->request.offer == OFFER_HANDSHAKE)
@@ -399,6 +406,17 @@ static void begin_tls(struct probe *p, struct span rest)
         begin_hello(p);
     else
         break_off(p);
+}
+
+/* TLS may begin; rest is what came too early for it. */
+static void begin_tls(struct probe *p, struct span rest)
+{
+    p->layer = LAYER_AWAITED;
+    p->held = p->request.hold > 0;
+    if (p->held)
+        set_deadline(p, p->request.hold);
+    else
+        make_offer(p);
     if (!p->done && rest.len) {
         memmove(p->network->input + NETWORK_CARRY, rest.at, rest.len);
         on_cipher(p, p->network->input + NETWORK_CARRY, rest.len);
@@ -518,6 +536,12 @@ static void on_cipher(struct probe *p, char *bytes, size_t len)
 {
     if (p->request.offer == OFFER_ALERT)
         return; /* its alert, or its words about ours */
+    if (p->held) {
+        p->request.resume = NULL;
+        make_offer(p);
+        if (p->done)
+            return;
+    }
     if (p->layer == LAYER_AWAITED) {
         size_t n = pass_over_text(p, bytes, len);
         if (n && (p->request.tls_first || p->text_octets > PLAINTEXT_MAX)) {

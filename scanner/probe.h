@@ -62,19 +62,27 @@ struct probe_request {
     struct address address;
     uint16_t port;
     const struct protocol *protocol;
-    bool tls_first;       /* an implicit port                                             */
-    struct agenda agenda; /* its name is filled in                                        */
-    enum offer offer;     /* what is offered once TLS may begin                           */
-    enum tls_offer handshake;
-    struct hello hello;      /* its random is filled in                                      */
+    bool tls_first;          /* an implicit port                                             */
+    struct agenda agenda;    /* its name is filled in                                        */
+    enum offer offer;        /* what is offered once TLS may begin                           */
     const char *server_name; /* for server_name, or NULL; outlives the probe              */
-    bool renegotiate;        /* OFFER_HANDSHAKE: once more inside, and no more than that     */
-    bool certificates;       /* OFFER_HELLO: keep the Certificate message                    */
     uint64_t deadline;       /* of the endpoint, in the loop's time                          */
     note_fn note;            /* what the dialogue says, may be NULL                          */
     /* It is connected: may it begin? If not, it is held until probe_begin(), and lost if that is
        long in coming. NULL: it may. */
     bool (*on_connected)(void *context);
+
+    /* OFFER_HELLO */
+    struct hello hello; /* its random is filled in      */
+    bool certificates;  /* keep the Certificate message */
+
+    /* OFFER_HANDSHAKE */
+    enum tls_offer handshake;
+    bool renegotiate;                /* once more inside, and no more than that                 */
+    bool ticket;                     /* ask for one                                             */
+    const struct tls_ticket *resume; /* to be resumed, or NULL; outlives the probe              */
+    unsigned hold; /* ms to listen before the hello; if something comes, nothing is resumed     */
+
     probe_done_fn on_done;
     void *context;
 };
@@ -88,6 +96,7 @@ struct probe_facts {
     uint64_t received;      /* octets in all                                            */
     uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS */
     bool tls_begun;         /* a hello was sent                                         */
+    bool resuming;          /* it offered to resume a session                           */
     bool usable;            /* something was said inside TLS                            */
     struct span first_text; /* text that came where TLS should begin: its beginning     */
     const struct dialogue *dialogue;

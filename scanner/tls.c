@@ -169,12 +169,13 @@ static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, 
     return 0;
 }
 
-struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *name)
+struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *name, bool tickets)
 {
     struct tls *t = calloc(1, sizeof *t);
-    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
-                     GNUTLS_KEY_SHARE_TOP;
+    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP;
 
+    if (!tickets || offer == TLS_OFFER_SMALL)
+        flags |= GNUTLS_NO_TICKETS;
     if (offer == TLS_OFFER_SMALL)
         flags |= GNUTLS_NO_EXTENSIONS;
     if (!t)
@@ -208,6 +209,36 @@ void tls_free(struct tls *t)
     gnutls_deinit(t->session);
     free(t->out);
     free(t);
+}
+
+/* --- resuming --------------------------------------------------------------------------------- */
+
+/* Of TLS 1.3 the library would give something without a ticket too, that nothing can be resumed
+ * with. */
+bool tls_ticket(const struct tls *t, struct tls_ticket *ticket)
+{
+    gnutls_datum_t data;
+    bool modern = gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3;
+    bool given = gnutls_session_get_flags(t->session) & GNUTLS_SFLAGS_SESSION_TICKET;
+
+    if (!t->facts.completed || (modern && !given) ||
+        gnutls_session_get_data2(t->session, &data) < 0)
+        return false;
+    *ticket = (struct tls_ticket){data.data, data.size};
+    return true;
+}
+
+void tls_ticket_free(struct tls_ticket *ticket)
+{
+    if (ticket->data)
+        gnutls_memset(ticket->data, 0, ticket->len);
+    gnutls_free(ticket->data);
+    *ticket = (struct tls_ticket){0};
+}
+
+bool tls_resume(struct tls *t, const struct tls_ticket *ticket)
+{
+    return gnutls_session_set_data(t->session, ticket->data, ticket->len) >= 0;
 }
 
 /* --- stepping --------------------------------------------------------------------------------- */

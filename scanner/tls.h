@@ -45,9 +45,26 @@ void tls_context_free(struct tls_context *);
 /* The versions that an offer really contains, read back from the library: bit 1 << VERSION_x. */
 unsigned tls_context_versions(const struct tls_context *, enum tls_offer);
 
-/* name: for server_name, NULL for none. NULL if there is no memory. */
-struct tls *tls_new(struct tls_context *, enum tls_offer, const char *name);
+/* name: for server_name, NULL for none. tickets: ask the server for one (not with
+   TLS_OFFER_SMALL). NULL if there is no memory. */
+struct tls *tls_new(struct tls_context *, enum tls_offer, const char *name, bool tickets);
 void tls_free(struct tls *);
+
+/* What a session left for a later one with the same server, which then spares both sides most of
+   the handshake. It holds keys. */
+struct tls_ticket {
+    unsigned char *data;
+    size_t len;
+};
+
+/* False if the server gave none: TLS 1.3 servers do so behind the handshake, with what they say
+   first. */
+bool tls_ticket(const struct tls *, struct tls_ticket *);
+void tls_ticket_free(struct tls_ticket *); /* and wipes it */
+
+/* Before tls_start(), of a session that asks for tickets: offers to resume. The server may as well
+   make it a full handshake. False if it cannot be offered. */
+bool tls_resume(struct tls *, const struct tls_ticket *);
 
 enum tls_step tls_start(struct tls *);
 

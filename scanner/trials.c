@@ -7,6 +7,7 @@
 #include "scanner/endpoint.h"
 
 #define ALERT_NO_APPLICATION_PROTOCOL 120
+#define INJECTION_HOLD 100U /* ms in which a server that takes the command for TLS hangs up */
 
 /* What most trials need: a service that spoke its protocol with us, in clear, up to a login. */
 static bool is_open_in_clear(const struct endpoint *e)
@@ -169,6 +170,10 @@ static void ask_injection(struct endpoint *e, struct probe_request *r)
     r->offer = OFFER_HANDSHAKE;
     r->handshake = e->observation->tls.large_hello ? TLS_OFFER_SMALL : TLS_OFFER_DEFAULT;
     r->agenda = (struct agenda){.upgrade = true, .injection = true, .nonce = e->network->nonce};
+    if (e->ticket.len) {
+        r->resume = &e->ticket;
+        r->hold = INJECTION_HOLD;
+    }
 }
 
 static void judge_injection(struct injection_fact *i, enum injection verdict,
@@ -195,14 +200,18 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
     const struct dialogue *d = f->dialogue;
     bool greeted = f->connected && (d->greeting == GREETING_OK || d->greeting == GREETING_PREAUTH);
     bool asked = greeted && d->upgrade != ANSWER_NOT_ASKED;
+    bool broken =
+        asked && d->upgrade == ANSWER_YES && f->outcome.phase == PHASE_TLS && hung_up(f->outcome);
 
-    if (asked && d->injected)
+    e->broke_resuming = broken && f->resuming && !d->injected;
+    if (e->broke_resuming)
+        judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE, CAUSE_TLS);
+    else if (asked && d->injected)
         judge_injection(i, INJECTION_VULNERABLE, SIGN_ANSWERED_INSIDE, CAUSE_NONE);
     else if (asked &&
              (d->upgrade == ANSWER_NO || (d->upgrade == ANSWER_MISSING && hung_up(f->outcome))))
         judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_REFUSED, CAUSE_NONE);
-    else if (asked && d->upgrade == ANSWER_YES && f->outcome.phase == PHASE_TLS &&
-             hung_up(f->outcome))
+    else if (broken)
         judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_HANDSHAKE_BROKEN, CAUSE_NONE);
     else if (asked && d->settled)
         judge_injection(i, INJECTION_NOT_VULNERABLE,
@@ -215,6 +224,35 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
         text_set(&i->reply, first_line_of(f->first_text), TEXT_REPLY_MAX);
     else if (i->sign != SIGN_ANSWERED_INSIDE && i->sign != SIGN_REFUSED)
         text_free(&i->reply);
+}
+
+/* Was it the command that broke the handshake, or that a session was to be resumed? The same
+   without the command tells. */
+static bool resumption_is_worth(const struct endpoint *e)
+{
+    return e->broke_resuming;
+}
+
+static void ask_resumption(struct endpoint *e, struct probe_request *r)
+{
+    r->offer = OFFER_HANDSHAKE;
+    r->agenda = (struct agenda){.upgrade = true};
+    r->resume = &e->ticket;
+}
+
+static void absorb_resumption(struct endpoint *e, const struct probe_facts *f)
+{
+    struct injection_fact *i = &e->observation->injection;
+
+    e->broke_resuming = false;
+    if (f->connected && f->dialogue->secure) {
+        judge_injection(i, INJECTION_NOT_VULNERABLE, SIGN_HANDSHAKE_BROKEN, CAUSE_NONE);
+    } else if (f->resuming && f->outcome.phase == PHASE_TLS && hung_up(f->outcome)) {
+        judge_injection(i, INJECTION_NOT_TESTED, SIGN_NONE, CAUSE_TLS); /* as yet */
+        tls_ticket_free(&e->ticket);
+    } else {
+        judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE, why_unanswered(f));
+    }
 }
 
 /* --- clear text after a handshake that failed ------------------------------------------------- */
@@ -352,6 +390,8 @@ static void absorb_renegotiation(struct endpoint *e, const struct probe_facts *f
 
 const struct trial trials[] = {
     {"login", COURSE_LOGIN, login_is_worth, ask_login, absorb_login},
+    {"injection", COURSE_ABUSE, injection_is_worth, ask_injection, absorb_injection},
+    {"resumption", COURSE_ABUSE, resumption_is_worth, ask_resumption, absorb_resumption},
     {"injection", COURSE_ABUSE, injection_is_worth, ask_injection, absorb_injection},
     {"fallback", COURSE_ABUSE, falling_back_is_worth, ask_falling_back, absorb_falling_back},
     {"alpn", COURSE_ABUSE, hello_is_worth, ask_foreign_alpn, absorb_foreign_alpn},

@@ -5,7 +5,8 @@
  * A server, or whoever reads its log, may take such a connection for an attack and ban us: that
  * must not spoil a fact. So each trial has a course, and a host's endpoints finish one course
  * before any begins the next. A trial is a row: when it is worth a connection, what it asks, and
- * what the answer proves. Each is made at most once in a run.
+ * what the answer proves. Each is made at most once in a run; only an injection that may have
+ * failed because a session was to be resumed is made again, with a full handshake.
  */
 #ifndef SCANNER_TRIALS_H
 #define SCANNER_TRIALS_H

@@ -87,6 +87,8 @@ static void read_extensions(struct reader *reader, struct hello *hello)
             return;
         if (type == 0) {
             read_name(&body, hello);
+        } else if (type == 41 || (type == 35 && len > 0)) { /* pre_shared_key, session_ticket */
+            hello->resumes = true;
         } else if (type == 43) {
             hello->listed = 0;
             for (size_t left = read_8(&body); left >= 2 && body.left >= 2; left -= 2)

@@ -572,7 +572,19 @@ static bool listener_arm(struct listener *listener, struct peer_certs *certs,
     if (!(config->versions & ~(unsigned)(VERSION_SSL2 | VERSION_SSL3)))
         return true;
     listener->priority = tls_priority(config->versions, error);
-    return listener->priority != NULL;
+    if (!listener->priority)
+        return false;
+    int code = gnutls_session_ticket_key_generate(&listener->ticket_key);
+    if (code < 0)
+        snprintf(error->text, sizeof error->text, "no key for tickets: %s", gnutls_strerror(code));
+    return code >= 0;
+}
+
+static void listener_disarm(struct listener *listener)
+{
+    if (listener->priority)
+        gnutls_priority_deinit(listener->priority);
+    gnutls_free(listener->ticket_key.data);
 }
 
 static bool listener_start(struct listener *listener, struct peer_certs *certs,
@@ -616,8 +628,8 @@ struct peer *peer_start(uv_loop_t *loop, const struct peer_config *configs, size
         listener->config = configs[i];
         if (!listener_start(listener, certs, error)) {
             error->line = (unsigned)i + 1;
-            if (listener->priority && peer->count == i)
-                gnutls_priority_deinit(listener->priority);
+            if (peer->count == i)
+                listener_disarm(listener);
             peer_stop(peer);
             return NULL;
         }
@@ -629,8 +641,7 @@ static void on_listener_closed(uv_handle_t *handle)
 {
     struct listener *listener = handle->data;
     struct peer *peer = listener->peer;
-    if (listener->priority)
-        gnutls_priority_deinit(listener->priority);
+    listener_disarm(listener);
     peer->handles--;
     peer_release(peer);
 }
@@ -679,8 +690,9 @@ static void report_listener(const struct listener *listener, FILE *file)
             script_mode(config->mode));
     fprintf(file, "\"accepted\": %ju, \"open\": %ju, \"max_open\": %ju, \"busy\": %ju, ",
             (uintmax_t)s->accepted, (uintmax_t)s->open, (uintmax_t)s->max_open, (uintmax_t)s->busy);
-    fprintf(file, "\"handshakes\": %ju, \"polite\": %ju, ", (uintmax_t)s->handshakes,
-            (uintmax_t)s->polite);
+    fprintf(file, "\"handshakes\": %ju, \"resumed\": %ju, ", (uintmax_t)s->handshakes,
+            (uintmax_t)s->resumed);
+    fprintf(file, "\"polite\": %ju, ", (uintmax_t)s->polite);
     fprintf(file, "\"logins\": %ju, \"injections\": %ju, ", (uintmax_t)s->logins,
             (uintmax_t)s->injections);
     fprintf(file, "\"credentials\": %ju, \"user\": \"%s\"}", (uintmax_t)s->credentials, s->user);

@@ -79,6 +79,8 @@
  *                   mail.demo.test and localhost)
  *     alpn=         ignored | enforced (alert 120 if the protocol is not among those offered)
  *     hello-max=    N: closes when the ClientHello's record has more bytes
+ *     tickets=      yes (sessions are resumed) | no | close (given, but whoever comes with one is
+ *                   hung up on)
  *
  *   The connection
  *     drip=         MS between any two bytes that are sent
@@ -196,6 +198,7 @@ enum peer_cert {
 enum peer_client_cert { CLIENT_CERT_NONE, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
 enum peer_sni { SNI_IGNORED, SNI_REQUIRED, SNI_KNOWN };
 enum peer_alpn { ALPN_IGNORED, ALPN_ENFORCED };
+enum peer_tickets { TICKETS_YES, TICKETS_NO, TICKETS_CLOSE };
 enum peer_cut { CUT_NEVER, CUT_CLOSE, CUT_RESET };
 
 enum { PEER_TEXT_MAX = 512 };
@@ -207,7 +210,7 @@ struct peer_config {
     uint16_t port;
     int protocol, mode;
     int greeting, caps, login, prot, ccc, middlebox, starttls, inject, after_failure, inside,
-        refuse, tls, cert, client_cert, sni, alpn, cut;
+        refuse, tls, cert, client_cert, sni, alpn, tickets, cut;
     int anonymous, required, greet_again; /* 0 or 1 */
     unsigned versions;                    /* set of enum peer_version */
     unsigned refuse_alert;                /* for REFUSE_ALERT */
@@ -234,6 +237,7 @@ struct peer_stats {
     uint64_t max_open;    /* at once */
     uint64_t busy;        /* turned away by limit= or max-open= */
     uint64_t handshakes;  /* finished, by GnuTLS */
+    uint64_t resumed;     /* of these */
     uint64_t polite;      /* ended by LOGOUT or QUIT */
     uint64_t logins;      /* login commands without a password, but for USER anonymous */
     uint64_t injections;  /* connections with something in one segment with the upgrade command */

@@ -101,6 +101,9 @@ static const struct word snis[] = {
     {"ignored", SNI_IGNORED}, {"required", SNI_REQUIRED}, {"known", SNI_KNOWN}, {0}};
 static const struct word alpns[] = {{"ignored", ALPN_IGNORED}, {"enforced", ALPN_ENFORCED}, {0}};
 
+static const struct word ticketss[] = {
+    {"yes", TICKETS_YES}, {"no", TICKETS_NO}, {"close", TICKETS_CLOSE}, {0}};
+
 static bool word_find(const struct word *words, const char *name, int *value)
 {
     for (; words->name; words++) {
@@ -298,6 +301,7 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         {"client-cert", client_certs, &c->client_cert},
         {"sni", snis, &c->sni},
         {"alpn", alpns, &c->alpn},
+        {"tickets", ticketss, &c->tickets},
     };
     const struct {
         const char *key;

@@ -423,7 +423,9 @@ struct tls_client {
     int fd;
 };
 
-static void tls_open(struct farm *farm, struct tls_client *client, int fd, const char *priority)
+/* With a session to be resumed, or NULL. */
+static int tls_try(struct farm *farm, struct tls_client *client, int fd, const char *priority,
+                   const gnutls_datum_t *session)
 {
     int code;
     client->fd = fd;
@@ -432,8 +434,16 @@ static void tls_open(struct farm *farm, struct tls_client *client, int fd, const
     assert_int_equal(gnutls_priority_set_direct(client->session, priority, NULL), 0);
     gnutls_credentials_set(client->session, GNUTLS_CRD_CERTIFICATE, client->credentials);
     gnutls_transport_set_int(client->session, fd);
+    if (session)
+        assert_int_equal(gnutls_session_set_data(client->session, session->data, session->size), 0);
     while ((code = gnutls_handshake(client->session)) == GNUTLS_E_AGAIN)
         farm_turn(farm);
+    return code;
+}
+
+static void tls_open(struct farm *farm, struct tls_client *client, int fd, const char *priority)
+{
+    int code = tls_try(farm, client, fd, priority, NULL);
     if (code < 0)
         fail_msg("%s: %s", priority, gnutls_strerror(code));
 }
@@ -486,6 +496,39 @@ static void test_versions_real(void **state)
         tls_close(&client);
     }
     assert_int_equal(peer_stats(farm.peer, 0)->handshakes, 4);
+    farm_stop(&farm);
+}
+
+/* The second session of a client, at each kind of server: is it resumed? */
+static void test_tickets(void **state)
+{
+    static const char *const priorities[] = {"NORMAL:-VERS-ALL:+VERS-TLS1.2", "NORMAL"};
+    static const char *const lines[] = {"127.77.1.1 0 imap implicit",
+                                        "127.77.1.1 0 imap implicit tickets=no",
+                                        "127.77.1.1 0 imap implicit tickets=close", NULL};
+    struct farm farm;
+    (void)state;
+    farm_start(&farm, lines);
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t v = 0; v < 2; v++) {
+            struct tls_client client;
+            gnutls_datum_t session;
+            tls_open(&farm, &client, client_open(&farm, i, "127.77.1.1"), priorities[v]);
+            tls_expect(&farm, &client, "* OK mail.demo.test IMAP ready\r\n");
+            assert_int_equal(gnutls_session_get_data2(client.session, &session), 0);
+            tls_close(&client);
+            int code = tls_try(&farm, &client, client_open(&farm, i, "127.77.1.1"), priorities[v],
+                               &session);
+            assert_int_equal(code >= 0, i < 2);
+            if (code >= 0)
+                tls_expect(&farm, &client, "* OK mail.demo.test IMAP ready\r\n");
+            assert_int_equal(gnutls_session_is_resumed(client.session) != 0, i == 0);
+            tls_close(&client);
+            gnutls_free(session.data);
+        }
+        assert_int_equal(peer_stats(farm.peer, i)->resumed, i == 0 ? 2 : 0);
+        assert_int_equal(peer_stats(farm.peer, i)->handshakes, i < 2 ? 4 : 2);
+    }
     farm_stop(&farm);
 }
 
@@ -1013,6 +1056,7 @@ int main(void)
         cmocka_unit_test(test_versions_played),
         cmocka_unit_test(test_versions_refused),
         cmocka_unit_test(test_versions_real),
+        cmocka_unit_test(test_tickets),
         cmocka_unit_test(test_injection),
         cmocka_unit_test(test_injection_ends),
         cmocka_unit_test(test_injection_of_nothing),

@@ -66,6 +66,13 @@ static bool protocol_insist(struct conn *conn)
     return gnutls_alpn_set_protocols(conn->session, &protocol, 1, GNUTLS_ALPN_MANDATORY) == 0;
 }
 
+/* tickets= */
+static bool tickets_give(struct conn *conn)
+{
+    return conn->config->tickets == TICKETS_NO ||
+           gnutls_session_ticket_enable_server(conn->session, &conn->listener->ticket_key) == 0;
+}
+
 static void session_begin(struct conn *conn)
 {
     static const gnutls_certificate_request_t requests[] = {
@@ -77,7 +84,7 @@ static void session_begin(struct conn *conn)
         gnutls_priority_set(conn->session, conn->listener->priority) < 0 ||
         gnutls_credentials_set(conn->session, GNUTLS_CRD_CERTIFICATE,
                                conn->listener->cert->credentials) < 0 ||
-        !protocol_insist(conn)) {
+        !protocol_insist(conn) || !tickets_give(conn)) {
         conn_reset(conn);
         return;
     }
@@ -216,7 +223,8 @@ void tls_hello(struct conn *conn)
     }
     bool modern = config->versions & (VERSION_TLS12 | VERSION_TLS13);
     unsigned shared = (modern ? hello.listed : hello.versions) & config->versions;
-    if (config->hello_max > 0 && hello.len > config->hello_max)
+    bool large = config->hello_max > 0 && hello.len > config->hello_max;
+    if (large || (config->tickets == TICKETS_CLOSE && hello.resumes))
         conn_end(conn);
     else if (!name_fits(conn, &hello))
         alert_send(conn, ALERT_NO_NAME, hello.len);
@@ -231,35 +239,29 @@ void tls_hello(struct conn *conn)
 /* ---- the handshake ---- */
 
 /* tls=break: cuts what GnuTLS wrote since `start` behind the Certificate. Up to TLS 1.2 the
- * messages are in clear, a record each; in TLS 1.3 it is the third encrypted record from the end,
- * before CertificateVerify and Finished. */
+ * messages are in clear, a record each; in TLS 1.3 it is the second encrypted record, behind
+ * EncryptedExtensions. */
 static void flight_cut(struct conn *conn, size_t start)
 {
-    size_t ends[3] = {0}; /* of the last three records, the oldest first */
     unsigned encrypted = 0;
     const struct bytes *out = &conn->out;
     for (size_t at = start; at + 6 <= out->len;) {
         size_t end = at + 5 + ((size_t)out->at[at + 3] << 8 | out->at[at + 4]);
         bool certificate = out->at[at] == 22 && out->at[at + 5] == 11;
         encrypted += out->at[at] == 23;
-        memmove(ends, ends + 1, 2 * sizeof *ends);
-        ends[2] = end;
-        if (certificate) {
-            ends[0] = end;
-            encrypted = 3;
-            break;
+        if (certificate || encrypted == 2) {
+            conn->out.len = end;
+            conn_end(conn);
+            return;
         }
         at = end;
-    }
-    if (encrypted >= 3) {
-        conn->out.len = ends[0];
-        conn_end(conn);
     }
 }
 
 static void handshake_done(struct conn *conn)
 {
     conn->listener->stats.handshakes++;
+    conn->listener->stats.resumed += gnutls_session_is_resumed(conn->session) != 0;
     conn->secure = true;
     conn->greeted_by_name = false;
     conn->phase = PHASE_SECURE;

@@ -279,6 +279,49 @@ class Injections(BehaviourCase, unittest.TestCase):
                              ["greeting_after_tls"] if again else [], server.line())
 
 
+class ResumedSessions(BehaviourCase, unittest.TestCase):
+    """The injection resumes the session of the first handshake, where it is given: nothing that is
+    found out depends on it."""
+
+    @classmethod
+    def build(cls):
+        for protocol in PROTOCOLS:
+            for word, changes in Injections.meanings(protocol).items():
+                for versions in ("1.2", "1.3"):
+                    cls.add(protocol, changes=changes, inject=word, versions=versions)
+                    cls.add(protocol, changes=changes, inject=word, versions=versions, tickets="no")
+
+    def test_what_is_resumed(self):
+        for server in self.farm.servers:
+            script, row = dict(server.script), self.stats[server.at()]
+            through = script["inject"] in ("sound", "vulnerable", "delayed")
+            # What is answered in clear comes before our hello: then nothing is resumed.
+            with self.subTest(server=server.line().strip()):
+                self.assertEqual(row["resumed"], int(through and "tickets" not in script))
+                self.assertEqual(row["handshakes"],
+                                 1 + int(through or script["inject"] == "clear"))
+
+
+class BrokenResumption(BehaviourCase, unittest.TestCase):
+    """A handshake that breaks because a session was to be resumed says nothing about injections."""
+
+    @classmethod
+    def build(cls):
+        for protocol in PROTOCOLS:
+            for word, changes in Injections.meanings(protocol).items():
+                for versions in ("1.2", "1.3"):
+                    cls.add(protocol, changes=changes, inject=word, versions=versions,
+                            tickets="close")
+
+    def test_manners(self):
+        for server in self.farm.servers:
+            row = self.stats[server.at()]
+            again = dict(server.script)["inject"] in ("sound", "vulnerable", "delayed")
+            with self.subTest(server=server.line().strip()):
+                self.assertEqual((row["credentials"], row["resumed"]), (0, 0))
+                self.assertEqual(row["injections"], 2 if again else 1)
+
+
 class SlowInjections(BehaviourCase, unittest.TestCase):
     """Byte by byte. Nothing is concluded from the time it takes."""
 

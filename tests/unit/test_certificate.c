@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509-ext.h>
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -219,8 +220,9 @@ static void assert_same(const struct span *ders, size_t count, const char *name,
             assert_same_certificate(&chain.certificates[i], &plain.certificates[i]);
         assert_int_equal(chains_verify(store, &chain, ders, name, address, now, &w), count > 0);
         if (count) {
-            assert_true(w.trusted == v->trusted && w.own_roots == v->own_roots &&
-                        w.name_match == v->name_match);
+            if (w.name_match != v->name_match)
+                fail_msg("%s: %d, not %d", name ? name : "address", w.name_match, v->name_match);
+            assert_true(w.trusted == v->trusted && w.own_roots == v->own_roots);
             assert_same_list(&w.errors, &v->errors);
         }
         verification_free(&w);
@@ -594,6 +596,38 @@ static void test_address_behind_names(void **state)
     forget(ders[0]);
 }
 
+/* More addresses than are listed: the last one counts as well. */
+static void test_many_addresses(void **state)
+{
+    static const unsigned counts[] = {254, 255, 256, 257, 520};
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+        struct plan p = leaf_plan;
+        struct verification v = {0};
+        gnutls_subject_alt_names_t sans;
+        gnutls_datum_t ext;
+        p.names = NULL;
+        MUST(gnutls_subject_alt_names_init(&sans));
+        for (unsigned n = 0; n < counts[i]; n++) {
+            unsigned char octets[4] = {10, 0, (unsigned char)(n >> 8), (unsigned char)n};
+            gnutls_datum_t one = {n + 1 < counts[i] ? octets : address.bytes, 4};
+            MUST(gnutls_subject_alt_names_set(sans, GNUTLS_SAN_IPADDRESS, &one, NULL));
+        }
+        MUST(gnutls_x509_ext_export_subject_alt_names(sans, &ext));
+        gnutls_x509_crt_t crt = draft(&p);
+        MUST(gnutls_x509_crt_set_extension_by_oid(crt, GNUTLS_X509EXT_OID_SAN, ext.data, ext.size,
+                                                  0));
+        struct span ders[] = {sign(crt, &p), middle};
+        verify(ders, 2, NULL, &address, NOW, &v);
+        assert_int_equal(v.name_match, TRI_YES);
+        verification_free(&v);
+        gnutls_subject_alt_names_deinit(sans);
+        gnutls_free(ext.data);
+        forget(ders[0]);
+    }
+}
+
 static void test_long_name(void **state)
 {
     struct plan p = {.subject = "Leaf", .key = KEY_LEAF, .signer = KEY_LEAF};
@@ -690,6 +724,41 @@ static void test_names_match(void **state)
         assert_verdict(ders, 2, cases[i].name, NOW, cases[i].match, "");
 }
 
+/* The lists of the store and the library agree, whatever is in the certificate or asked for. */
+static void test_odd_names(void **state)
+{
+    const char words[] =
+        "*.example.test *.test *.example.test. m*.example.test *.*.test * *. *.a..test "
+        "MAIL.example.test mail.example.test. a..test x.a..test ..test .example.test mail.test "
+        "xn--mgba.example.test 192.0.2.25 2001:db8::1 fe80::1 0x7f.1 b.mail.example.test "
+        "_x.example.test test .";
+    char odd[24][24];
+    size_t count = 0;
+    struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+    unsigned matches = 0;
+    (void)state;
+    for (const char *at = words; *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        assert_true(count < sizeof odd / sizeof *odd);
+        snprintf(odd[count++], sizeof *odd, "%.*s", (int)len, at);
+        at += len;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *const names[] = {odd[i], NULL};
+        struct plan p = leaf_plan;
+        p.names = names;
+        struct span ders[] = {make(p), middle};
+        for (size_t j = 0; j < count; j++) {
+            struct verification v = {0};
+            verify(ders, 2, odd[j], &address, NOW, &v);
+            matches += v.name_match == TRI_YES;
+            verification_free(&v);
+        }
+        forget(ders[0]);
+    }
+    assert_in_range(matches, count / 2, 2 * count);
+}
+
 static void test_addresses_match(void **state)
 {
     static const struct {
@@ -698,6 +767,7 @@ static void test_addresses_match(void **state)
     } cases[] = {{"192.0.2.25", TRI_YES},
                  {"192.0.2.26", TRI_NO},
                  {"2001:db8::1", TRI_NO},
+                 {"::ffff:192.0.2.25", TRI_NO},
                  {NULL, TRI_UNKNOWN}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -996,10 +1066,12 @@ int main(void)
         cmocka_unit_test(test_invalid_utf8),
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_address_behind_names),
+        cmocka_unit_test(test_many_addresses),
         cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_long_serial),
         cmocka_unit_test(test_trusted),
         cmocka_unit_test(test_names_match),
+        cmocka_unit_test(test_odd_names),
         cmocka_unit_test(test_addresses_match),
         cmocka_unit_test(test_dates),
         cmocka_unit_test(test_expired_but_not_needed),

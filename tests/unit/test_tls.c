@@ -163,7 +163,7 @@ static enum tls_step converse(struct tls *t, struct server *s, size_t piece, str
 
 static struct tls *client_new(const char *name)
 {
-    struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, name);
+    struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, name, false);
     assert_non_null(t);
     assert_int_equal(tls_start(t), TLS_MORE);
     assert_true(tls_output(t).len > 0);
@@ -215,7 +215,7 @@ static void server_meet_rehandshake(struct server *s, enum manner manner)
 static void renegotiate(enum manner manner, enum tls_step last, enum tri answer)
 {
     struct server *s = server_new("NORMAL:-VERS-ALL:+VERS-TLS1.2", credentials, false);
-    struct tls *t = tls_new(context, TLS_OFFER_OLDER, "mail.test");
+    struct tls *t = tls_new(context, TLS_OFFER_OLDER, "mail.test", false);
 
     assert_non_null(t);
     tls_start(t);
@@ -311,8 +311,10 @@ static void test_offers(void **state)
         for (size_t i = 0; i < length; i++)
             name[i] = i % 50 == 49 ? '.' : 'n';
         name[length] = 0;
-        for (int offer = 0; offer < TLS_OFFER_COUNT; offer++) {
-            struct tls *t = tls_new(context, (enum tls_offer)offer, length ? name : NULL);
+        for (int n = 0; n < 2 * TLS_OFFER_COUNT; n++) {
+            int offer = n / 2;
+            bool tickets = n % 2;
+            struct tls *t = tls_new(context, (enum tls_offer)offer, length ? name : NULL, tickets);
             assert_non_null(t);
             tls_start(t);
             size_t size = tls_output(t).len;
@@ -346,7 +348,7 @@ static void test_key_share(void **state)
     size_t size;
     (void)state;
     for (int offer = 0; offer < TLS_OFFER_COUNT; offer++) {
-        struct tls *t = tls_new(context, (enum tls_offer)offer, "mail.example.test");
+        struct tls *t = tls_new(context, (enum tls_offer)offer, "mail.example.test", false);
         assert_non_null(t);
         tls_start(t);
         const unsigned char *shares = extension(tls_output(t), 51, &size);
@@ -379,7 +381,7 @@ static void test_small_offer(void **state)
 {
     (void)state;
     for (size_t v = 0; v < VERSIONS; v++) {
-        struct tls *t = tls_new(context, TLS_OFFER_SMALL, "mail.example.test");
+        struct tls *t = tls_new(context, TLS_OFFER_SMALL, "mail.example.test", false);
         struct server *s = server_new(versions[v].priority, credentials, false);
         assert_non_null(t);
         tls_start(t);
@@ -463,6 +465,118 @@ static void test_chain_of_twenty(void **state)
         server_free(s);
         tls_free(t);
     }
+}
+
+/* --- resuming --------------------------------------------------------------------------------- */
+
+static struct server *server_with_tickets(size_t v, const gnutls_datum_t *key)
+{
+    struct server *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    MUST(gnutls_init(&s->session, GNUTLS_SERVER | GNUTLS_NONBLOCK));
+    MUST(gnutls_priority_set_direct(s->session, versions[v].priority, NULL));
+    MUST(gnutls_credentials_set(s->session, GNUTLS_CRD_CERTIFICATE, credentials));
+    MUST(gnutls_session_ticket_enable_server(s->session, key));
+    gnutls_transport_set_ptr(s->session, s);
+    gnutls_transport_set_pull_function(s->session, on_pull);
+    gnutls_transport_set_push_function(s->session, on_push);
+    return s;
+}
+
+/* A session, something said in it, and its ticket. */
+static struct tls_ticket first_session(struct server *s, size_t piece)
+{
+    struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, "mail.example.test", true);
+    struct tls_ticket ticket = {0};
+    assert_non_null(t);
+    tls_start(t);
+    assert_false(tls_ticket(t, &ticket));
+    assert_int_equal(converse(t, s, piece, NULL), TLS_OPEN);
+    MUST(gnutls_record_send(s->session, "220 hello\r\n", 11));
+    assert_int_equal(converse(t, s, piece, NULL), TLS_OPEN);
+    bool given = tls_ticket(t, &ticket);
+    assert_int_equal(given, ticket.len > 0);
+    server_free(s);
+    tls_free(t);
+    return ticket;
+}
+
+/* The next one, which offers to resume it. */
+static void second_session(struct server *s, const struct tls_ticket *ticket, size_t v,
+                           bool resumed)
+{
+    struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, "mail.example.test", true);
+    struct octets said = {0};
+    assert_non_null(t);
+    assert_true(tls_resume(t, ticket));
+    assert_int_equal(tls_start(t), TLS_MORE);
+    assert_true(tls_output(t).len >= 512);
+    assert_int_equal(converse(t, s, 1000, NULL), TLS_OPEN);
+    assert_true(s->open);
+    assert_int_equal(gnutls_session_is_resumed(s->session) != 0, resumed);
+    assert_true(tls_facts(t).completed && tls_facts(t).hello_seen);
+    assert_int_equal(tls_facts(t).hello.version, versions[v].version);
+    MUST(gnutls_record_send(s->session, "220 again\r\n", 11));
+    assert_int_equal(converse(t, s, 1000, &said), TLS_OPEN);
+    assert_int_equal(said.len, 11);
+    free(said.at);
+    server_free(s);
+    tls_free(t);
+}
+
+/* A server that has lost its key makes it a full handshake. */
+static void test_resuming(void **state)
+{
+    static const size_t pieces[] = {1, 1000};
+    gnutls_datum_t key, other;
+    (void)state;
+    MUST(gnutls_session_ticket_key_generate(&key));
+    MUST(gnutls_session_ticket_key_generate(&other));
+    for (size_t v = 0; v < VERSIONS; v++)
+        for (size_t i = 0; i < 2; i++) {
+            struct tls_ticket ticket = first_session(server_with_tickets(v, &key), pieces[i]);
+            assert_true(ticket.len > 0);
+            second_session(server_with_tickets(v, &key), &ticket, v, true);
+            second_session(server_with_tickets(v, &key), &ticket, v, true);
+            second_session(server_with_tickets(v, &other), &ticket, v, false);
+            tls_ticket_free(&ticket);
+            assert_null(ticket.data);
+            tls_ticket_free(&ticket);
+        }
+    gnutls_free(key.data);
+    gnutls_free(other.data);
+}
+
+/* TLS 1.3: there is nothing to be resumed if the server gives no ticket. */
+static void test_no_ticket(void **state)
+{
+    struct server *s = server_new(versions[VERSIONS - 1].priority, credentials, false);
+    (void)state;
+    assert_int_equal(first_session(s, 1000).len, 0);
+}
+
+/* What was kept may be bent, and the session may not ask for tickets. */
+static void test_odd_tickets(void **state)
+{
+    static const unsigned char garbage[64] = {1, 2, 3};
+    gnutls_datum_t key;
+    (void)state;
+    MUST(gnutls_session_ticket_key_generate(&key));
+    struct tls_ticket odd = {gnutls_malloc(sizeof garbage), sizeof garbage};
+    assert_non_null(odd.data);
+    memcpy(odd.data, garbage, sizeof garbage);
+    for (size_t v = 0; v < VERSIONS; v++) {
+        struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, NULL, true);
+        struct server *s = server_with_tickets(v, &key);
+        assert_non_null(t);
+        assert_false(tls_resume(t, &odd));
+        tls_start(t);
+        assert_int_equal(converse(t, s, 1000, NULL), TLS_OPEN); /* a full handshake */
+        server_free(s);
+        tls_free(t);
+    }
+    tls_ticket_free(&odd);
+    gnutls_free(key.data);
 }
 
 /* --- who wants a certificate of ours ---------------------------------------------------------- */
@@ -808,6 +922,9 @@ int main(void)
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_said_with_the_handshake),
         cmocka_unit_test(test_chain_of_twenty),
+        cmocka_unit_test(test_resuming),
+        cmocka_unit_test(test_no_ticket),
+        cmocka_unit_test(test_odd_tickets),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_closed_at_each_octet),
         cmocka_unit_test(test_garbage_at_each_octet),

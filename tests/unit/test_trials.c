@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <gnutls/gnutls.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -435,6 +436,102 @@ static void test_injections(void **state)
     }
 }
 
+/* The n-th trial that is worth it from here on, as endpoint_next() would find it. */
+static const struct trial *next_trial(struct scene *s, size_t *at)
+{
+    for (; *at < trials_count; (*at)++)
+        if (trials[*at].worth(&s->e))
+            return &trials[(*at)++];
+    return NULL;
+}
+
+/* The handshake broke, and a session was to be resumed: that is no verdict. The same without the
+   command tells which of the two it was, and if it was not the command, that is tried once more. */
+static void test_resumption_is_doubted(void **state)
+{
+    static const struct {
+        struct outcome end; /* of the connection without the command */
+        bool connected, secure;
+        enum injection verdict;
+        enum injection_sign sign;
+        enum cause reason;
+        bool again;
+    } rows[] = {
+        {{PHASE_GOODBYE, 0, 0},
+         true,
+         true,
+         INJECTION_NOT_VULNERABLE,
+         SIGN_HANDSHAKE_BROKEN,
+         0,
+         false},
+        {{PHASE_TLS, CAUSE_CLOSED, 0}, true, false, INJECTION_NOT_TESTED, 0, CAUSE_TLS, true},
+        {{PHASE_TLS, CAUSE_ALERT, 51}, true, false, INJECTION_NOT_TESTED, 0, CAUSE_TLS, true},
+        {{PHASE_TLS, CAUSE_TIMEOUT, 0},
+         true,
+         false,
+         INJECTION_INCONCLUSIVE,
+         0,
+         CAUSE_TIMEOUT,
+         false},
+        {{PHASE_CONNECT, CAUSE_CLOSED, 0},
+         false,
+         false,
+         INJECTION_INCONCLUSIVE,
+         0,
+         CAUSE_CLOSED,
+         false},
+    };
+    struct scene s;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct probe_request r = {0};
+        size_t at = 0;
+        set_up(&s, &protocol_smtp);
+        s.options = (struct endpoint_options){.facts = FACTS_INJECTION};
+        s.e.ticket = (struct tls_ticket){gnutls_malloc(4), 4};
+        const struct trial *t = next_trial(&s, &at);
+        assert_string_equal(t->name, "injection");
+        t->ask(&s.e, &r);
+        assert_ptr_equal(r.resume, &s.e.ticket);
+        assert_true(r.hold > 0 && r.agenda.injection);
+
+        s.d.upgrade = ANSWER_YES;
+        s.f.outcome = (struct outcome){PHASE_TLS, CAUSE_CLOSED, 0};
+        s.f.resuming = true;
+        t->absorb(&s.e, &s.f);
+        assert_int_equal(s.o.injection.verdict, INJECTION_INCONCLUSIVE);
+        assert_int_equal(s.o.injection.reason, CAUSE_TLS);
+        t = next_trial(&s, &at);
+        assert_string_equal(t->name, "resumption");
+        r = (struct probe_request){0};
+        t->ask(&s.e, &r);
+        assert_ptr_equal(r.resume, &s.e.ticket);
+        assert_true(r.agenda.upgrade && !r.agenda.injection);
+
+        s.f.outcome = rows[i].end;
+        s.f.connected = rows[i].connected;
+        s.d.secure = rows[i].secure;
+        t->absorb(&s.e, &s.f);
+        assert_int_equal(s.o.injection.verdict, rows[i].verdict);
+        assert_int_equal(s.o.injection.sign, rows[i].sign);
+        assert_int_equal(s.o.injection.reason, rows[i].reason);
+        t = next_trial(&s, &at);
+        assert_int_equal(t != NULL, rows[i].again);
+        if (t) {
+            r = (struct probe_request){0};
+            t->ask(&s.e, &r);
+            assert_true(!r.resume && !r.hold && r.agenda.injection);
+            s.f.resuming = false;
+            s.f.outcome = (struct outcome){PHASE_TLS, CAUSE_CLOSED, 0};
+            t->absorb(&s.e, &s.f);
+            assert_int_equal(s.o.injection.sign, SIGN_HANDSHAKE_BROKEN);
+        }
+        assert_null(next_trial(&s, &at));
+        endpoint_free(&s.e);
+        tear_down(&s);
+    }
+}
+
 /* What came behind the upgrade without any command behind it is no answer to one. */
 static void test_text_that_always_comes(void **state)
 {
@@ -538,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_login_is_worth),
         cmocka_unit_test(test_injection_is_worth),
         cmocka_unit_test(test_injections),
+        cmocka_unit_test(test_resumption_is_doubted),
         cmocka_unit_test(test_text_that_always_comes),
         cmocka_unit_test(test_fallback),
         cmocka_unit_test(test_odd_hellos),
