@@ -466,9 +466,10 @@ static void on_tls_bytes(struct probe *p, char *bytes, size_t len)
     enum tls_step step = tls_feed(p->tls, (struct span){bytes, len});
     size_t n;
 
-    flush_tls(p);
-    if (!p->done && step == TLS_OPEN && !was_open)
-        on_open(p);
+    if (step == TLS_OPEN && !was_open)
+        on_open(p); /* what it says goes out with the end of the handshake */
+    if (!p->done)
+        flush_tls(p);
     while (!p->done && (n = tls_read(p->tls, plain, NETWORK_BUFFER - NETWORK_CARRY)) > 0) {
         p->facts.usable = true;
         if (p->request.renegotiate)
