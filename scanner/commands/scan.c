@@ -135,12 +135,16 @@ static bool count_stream(struct scan *s, uint64_t *hosts, uint64_t *endpoints)
 
 static int dry_run(struct scan *s)
 {
+    const struct dealer_options *part = &s->options.crew.dealer;
     uint64_t hosts = targets_count(s->targets), endpoints = targets_endpoints(s->targets);
     bool ok = targets_describe(s->targets, stdout);
     if (s->stream && !count_stream(s, &hosts, &endpoints))
         ok = false;
     tell_ignored(s);
     printf("%" PRIu64 " hosts, %" PRIu64 " endpoints\n", hosts, endpoints);
+    if (part->shards)
+        printf("shard %u/%u: %" PRIu64 " hosts\n", part->shard, part->shards,
+               shard_size(hosts, part->shard, part->shards));
     if (fflush(stdout) == EOF || ferror(stdout)) {
         fprintf(stderr, PROGRAM ": standard output: %s\n", strerror(errno));
         ok = false;

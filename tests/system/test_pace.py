@@ -115,6 +115,12 @@ class Whole(unittest.TestCase):
         self.assertEqual(sorted(hosts), sorted(map(str, self.net)))
         self.assertEqual([run.end["hosts"]["scanned"] for run in runs], [64] * 4)
 
+    def test_a_dry_run_says_how_much_is_ours(self):
+        done = subprocess.run(scan.command("--dry-run", "--shard", "1/3", "--services", "imap",
+                                           self.target), capture_output=True, text=True)
+        self.assertEqual(done.stdout.splitlines()[-2:],
+                         ["256 hosts, 512 endpoints", "shard 1/3: 85 hosts"])
+
     def test_a_shard_that_is_none(self):
         for text in ("3/3", "1", "a/b", "-1/3", "1/0", "1/3x"):
             self.assertIn("--shard", scan.refused("--shard", text, self.target))
