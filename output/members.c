@@ -8,6 +8,19 @@
 
 #define MEMBER_NAME_MAX ((size_t)64) /* no name of ours is longer */
 
+cJSON *members_parse(struct span line)
+{
+    const char *end = NULL;
+    line = span_trim(line);
+    cJSON *record =
+        text_is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
+    if (record && end != line.at + line.len) {
+        cJSON_Delete(record);
+        return NULL;
+    }
+    return record;
+}
+
 bool members_fail(struct members *m, const char *path, const char *what)
 {
     if (!m->failed)

@@ -616,6 +616,25 @@ static void put_options_hash(struct builder *b, const struct run *run, const cJS
     cJSON_free(text);
 }
 
+/* A number of 64 bits, which many readers of JSON would round. */
+static void put_seed(struct builder *b, const struct run *run)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, run->seed);
+    put_text(b, b->root, "seed", run->seeded ? text : NULL);
+}
+
+static void put_shard(struct builder *b, const struct run *run)
+{
+    if (!run->shards) {
+        put_null(b, b->root, "shard");
+        return;
+    }
+    cJSON *shard = put_object(b, b->root, "shard");
+    put_number(b, shard, "index", run->shard);
+    put_number(b, shard, "count", run->shards);
+}
+
 char *record_run_start(const struct run *run)
 {
     struct builder b = {.root = cJSON_CreateObject()};
@@ -644,9 +663,42 @@ char *record_run_start(const struct run *run)
     for (size_t i = 0; i < run->option_count; i++)
         put_option(&b, options, &run->options[i]);
     put_options_hash(&b, run, options);
-    put_null(&b, b.root, "seed");
-    put_null(&b, b.root, "shard");
+    put_seed(&b, run);
+    put_shard(&b, run);
     put_policies(&b, &run->policies);
+    return print(&b);
+}
+
+/* What is complete: the same in a checkpoint and in the end. */
+static void put_totals(struct builder *b, const struct totals *totals)
+{
+    cJSON *endpoints = put_object(b, b->root, "endpoints");
+    put_number(b, endpoints, "recorded", totals->recorded);
+    cJSON *statuses = put_array(b, endpoints, "by_status");
+    for (int s = 0; s < STATUS_COUNT; s++)
+        if (totals->statuses[s]) {
+            cJSON *item = put_object(b, statuses, NULL);
+            put_text(b, item, "status", status_name((enum status)s));
+            put_number(b, item, "count", totals->statuses[s]);
+        }
+    cJSON *hosts = put_object(b, b->root, "hosts");
+    put_number(b, hosts, "scanned", totals->hosts);
+    put_number(b, hosts, "answered", totals->answered);
+    put_tally(b, &totals->tally);
+}
+
+char *record_checkpoint(const struct run *run, const struct checkpoint *c, const char *hash)
+{
+    struct builder b = {.root = cJSON_CreateObject()};
+
+    put_head(&b, run, "checkpoint", c->time);
+    put_seed(&b, run);
+    put_number(&b, b.root, "cursor", c->cursor);
+    cJSON *pending = put_array(&b, b.root, "pending");
+    for (size_t i = 0; i < c->pending_count; i++)
+        put_number(&b, pending, NULL, c->pending[i]);
+    put_totals(&b, &c->totals);
+    put_text(&b, b.root, "records_sha256", hash);
     return print(&b);
 }
 
@@ -658,19 +710,7 @@ char *record_run_end(const struct run *run, const struct run_end *end, const cha
     put_truth(&b, b.root, "complete", !end->stopped_by);
     put_text(&b, b.root, "stopped_by", end->stopped_by);
     put_number(&b, b.root, "duration_ms", (uint64_t)end->duration);
-    cJSON *endpoints = put_object(&b, b.root, "endpoints");
-    put_number(&b, endpoints, "recorded", end->recorded);
-    cJSON *statuses = put_array(&b, endpoints, "by_status");
-    for (int s = 0; s < STATUS_COUNT; s++)
-        if (end->statuses[s]) {
-            cJSON *item = put_object(&b, statuses, NULL);
-            put_text(&b, item, "status", status_name((enum status)s));
-            put_number(&b, item, "count", end->statuses[s]);
-        }
-    cJSON *hosts = put_object(&b, b.root, "hosts");
-    put_number(&b, hosts, "scanned", end->hosts);
-    put_number(&b, hosts, "answered", end->answered);
-    put_tally(&b, &end->tally);
+    put_totals(&b, &end->totals);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)end->exit_code);
     return print(&b);

@@ -17,6 +17,7 @@ char *record_endpoint(const struct run *, const struct host_view *, const struct
                       const struct opinion *);
 
 /* hash: SHA-256, hex, of all lines before this one. */
+char *record_checkpoint(const struct run *, const struct checkpoint *, const char *hash);
 char *record_run_end(const struct run *, const struct run_end *, const char *hash);
 
 #define RECORD_TIME_SIZE 32

@@ -49,6 +49,14 @@ char *revision_endpoint(cJSON *record, const struct policies *policies,
     return print(record, &b);
 }
 
+char *revision_checkpoint(cJSON *record, const struct tally *tally, const char *hash)
+{
+    struct builder b = {.root = cJSON_CreateObject()};
+    put_tally(&b, tally);
+    put_text(&b, b.root, "records_sha256", hash);
+    return print(record, &b);
+}
+
 char *revision_run_end(cJSON *record, const struct tally *tally, const char *hash, int exit_code)
 {
     struct builder b = {.root = cJSON_CreateObject()};

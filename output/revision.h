@@ -17,6 +17,7 @@ char *revision_run_start(cJSON *record, const struct policies *);
 char *revision_endpoint(cJSON *record, const struct policies *, const struct opinion *);
 
 /* hash: of all lines before this one. */
+char *revision_checkpoint(cJSON *record, const struct tally *, const char *hash);
 char *revision_run_end(cJSON *record, const struct tally *, const char *hash, int exit_code);
 
 #endif

@@ -300,10 +300,10 @@ static bool end(struct writing *w, const struct run_end *e)
     bool ok = print(w,
                     "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64
                     " endpoints shown; of all that were asked:",
-                    e->answered, e->hosts, t->shown);
+                    e->totals.answered, e->totals.hosts, t->shown);
     for (int s = 0; s < STATUS_COUNT && ok; s++)
-        if (e->statuses[s])
-            ok = print(w, " %" PRIu64 " %s", e->statuses[s], status_name((enum status)s));
+        if (e->totals.statuses[s])
+            ok = print(w, " %" PRIu64 " %s", e->totals.statuses[s], status_name((enum status)s));
     ok = ok && print(w, "\naccepted:");
     for (int v = 0; v < VERSION_COUNT && ok; v++)
         ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
@@ -313,7 +313,7 @@ static bool end(struct writing *w, const struct run_end *e)
                      "in clear: %" PRIu64 " take or offer password logins, %" PRIu64
                      " have no working TLS\n",
                      t->login_open, t->without_tls);
-    ok = ok && show_verdicts(w, &e->tally) && show_policies(w, &e->tally);
+    ok = ok && show_verdicts(w, &e->totals.tally) && show_policies(w, &e->totals.tally);
     return ok && (!e->stopped_by ||
                   print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
 }

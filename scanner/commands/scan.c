@@ -328,15 +328,14 @@ static int exit_code(const struct scan *s, const struct engine_counts *c)
 static int end(struct scan *s)
 {
     struct engine_counts c = engine_counts(s->engine);
-    struct run_end e = {.duration = now_ms() - s->description.run.started,
-                        .stopped_by = s->stopped_by,
-                        .recorded = s->recorded,
-                        .hosts = c.hosts,
-                        .answered = c.answered,
-                        .tally = s->tally};
+    struct run_end e = {
+        .duration = now_ms() - s->description.run.started,
+        .stopped_by = s->stopped_by,
+        .totals = {
+            .recorded = s->recorded, .hosts = c.hosts, .answered = c.answered, .tally = s->tally}};
     if (s->progress)
         progress_clear(stderr);
-    memcpy(e.statuses, c.statuses, sizeof e.statuses);
+    memcpy(e.totals.statuses, c.statuses, sizeof e.totals.statuses);
     e.exit_code = exit_code(s, &c);
     for (size_t i = 0; i < s->writer_count; i++) {
         struct writing *w = &s->writings[i];
