@@ -2,7 +2,7 @@
 /* ndjson.c: the records, a line each: what every other output can be made from. */
 #include <stdlib.h>
 
-#include "output/ledger.h"
+#include "output/continuation.h"
 #include "output/record.h"
 #include "output/writer.h"
 
@@ -11,6 +11,13 @@ static bool begin(struct writing *w)
     struct ledger *l = w->state = calloc(1, sizeof *l);
     return l && ledger_init(l) && ledger_take(l, record_run_start(w->run)) &&
            ledger_flush(l, w->file);
+}
+
+static bool resume(struct writing *w, const struct continuation *c)
+{
+    struct ledger *l = w->state = calloc(1, sizeof *l);
+    w->recorded = c->totals.recorded;
+    return l && ledger_copy(l, &c->kept);
 }
 
 /* A host's lines go out in one piece. */
@@ -26,11 +33,26 @@ static bool host(struct writing *w, const struct host_view *view, const struct o
     return ledger_flush(l, w->file);
 }
 
+/* The hash for a line that vouches for all above it. They reach the disk before that line can:
+ * whatever a power cut leaves of it and of what follows, what it stands for is there. */
+static const char *vouch(struct writing *w, char out[LEDGER_HASH_SIZE])
+{
+    return outfile_sync(w->file) ? ledger_hash(w->state, out) : NULL;
+}
+
+static bool checkpoint(struct writing *w, const struct checkpoint *c)
+{
+    struct ledger *l = w->state;
+    char text[LEDGER_HASH_SIZE];
+    const char *hash = vouch(w, text);
+    return hash && ledger_take(l, record_checkpoint(w->run, c, hash)) && ledger_flush(l, w->file);
+}
+
 static bool end(struct writing *w, const struct run_end *run_end)
 {
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
-    const char *hash = ledger_hash(l, text);
+    const char *hash = vouch(w, text);
     return hash && ledger_take(l, record_run_end(w->run, run_end, hash)) &&
            ledger_flush(l, w->file);
 }
@@ -43,4 +65,4 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_ndjson = {"ndjson", begin, host, end, free_state};
+const struct writer writer_ndjson = {"ndjson", begin, host, end, free_state, resume, checkpoint};

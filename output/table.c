@@ -324,4 +324,4 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, host, end, free_state};
+const struct writer writer_table = {"table", begin, host, end, free_state, NULL, NULL};

@@ -6,12 +6,18 @@
  * begin, host and end are called in that order, host once for each host that is recorded. A writer
  * puts whole lines into its outfile and keeps nothing of a host. False: it could not be written;
  * the outfile knows why (no error there: out of memory).
+ *
+ * A writer whose output can be gone on with has resume in the place of begin, for an outfile that
+ * was cut where the continuation says, and checkpoint, for whenever it may be called. Both are NULL
+ * where an output is for once.
  */
 #ifndef OUTPUT_WRITER_H
 #define OUTPUT_WRITER_H
 
 #include "output/outfile.h"
 #include "output/run.h"
+
+struct continuation;
 
 struct writing {
     const struct writer *writer;
@@ -29,6 +35,8 @@ struct writer {
     bool (*host)(struct writing *, const struct host_view *, const struct opinions *);
     bool (*end)(struct writing *, const struct run_end *);
     void (*free)(struct writing *); /* may be NULL */
+    bool (*resume)(struct writing *, const struct continuation *);
+    bool (*checkpoint)(struct writing *, const struct checkpoint *);
 };
 
 extern const struct writer writer_ndjson, writer_table;
