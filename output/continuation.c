@@ -15,7 +15,8 @@
 /* How a line of this program begins. */
 #define HEAD(type) "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"" type "\","
 
-#define HOST_OCTETS_MAX ((size_t)64 << 20) /* of the lines of one host */
+#define COUNT_MAX UINT64_C(1000000000000000) /* JSON's numbers are exact up to here */
+#define HOST_OCTETS_MAX ((size_t)64 << 20)   /* of the lines of one host */
 
 struct reading_file {
     struct continuation *c;
@@ -190,7 +191,7 @@ static bool read_counts(struct members *m, const cJSON *list, const char *name, 
         int i = find_name(names, count, word);
         if (i == count || counts[i])
             return members_fail(m, path, "not one of ours, or there already");
-        if (!need_number(m, item, "count", path, UINT64_MAX, &counts[i]))
+        if (!need_number(m, item, "count", path, COUNT_MAX, &counts[i]))
             return false;
     }
     return true;
@@ -207,9 +208,9 @@ static bool read_totals(struct members *m, struct totals *t)
     for (int i = 0; i < SEVERITY_COUNT; i++)
         severities[i] = severity_name((enum severity)i);
     *t = (struct totals){0};
-    if (!need_number(m, endpoints, "recorded", "/endpoints/recorded", UINT64_MAX, &t->recorded) ||
-        !need_number(m, hosts, "scanned", "/hosts/scanned", UINT64_MAX, &t->hosts) ||
-        !need_number(m, hosts, "answered", "/hosts/answered", UINT64_MAX, &t->answered) ||
+    if (!need_number(m, endpoints, "recorded", "/endpoints/recorded", COUNT_MAX, &t->recorded) ||
+        !need_number(m, hosts, "scanned", "/hosts/scanned", COUNT_MAX, &t->hosts) ||
+        !need_number(m, hosts, "answered", "/hosts/answered", COUNT_MAX, &t->answered) ||
         !read_counts(m, member_of(endpoints, "by_status"), "status", "/endpoints/by_status",
                      statuses, STATUS_COUNT, t->statuses) ||
         !read_counts(m, member_of(m->root, "findings"), "severity", "/findings", severities,
@@ -253,7 +254,7 @@ static bool read_pending(struct members *m, uint64_t cursor, uint64_t **pending,
         uint64_t number;
         if (*count == CHECKPOINT_PENDING_MAX)
             return members_fail(m, "/pending", "more than there can be");
-        if (!member_number(m, item, "/pending", UINT64_MAX, &number))
+        if (!member_number(m, item, "/pending", COUNT_MAX, &number))
             return members_fail(m, "/pending", "not a number");
         if (number >= cursor || (*count && number <= (*pending)[*count - 1]))
             return members_fail(m, "/pending", "not ascending, or not begun");
@@ -275,7 +276,7 @@ static bool read_checkpoint(struct members *m, const struct reading_file *f, uin
         return false;
     if (seeded != c->seeded || seed != c->seed)
         return members_fail(m, "/seed", "not that of the run");
-    if (!need_number(m, m->root, "cursor", "/cursor", UINT64_MAX, cursor))
+    if (!need_number(m, m->root, "cursor", "/cursor", COUNT_MAX, cursor))
         return false;
     if (*cursor < c->cursor)
         return members_fail(m, "/cursor", "before that of the checkpoint above");
