@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE ((size_t)65536)
@@ -47,6 +48,15 @@ void infile_close(struct infile *f)
     if (f->fd > STDIN_FILENO)
         close(f->fd);
     free(f->buffer);
+}
+
+bool infile_is(const char *path, const char *other)
+{
+    struct stat mine, others;
+    if ((strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &mine) : stat(path, &mine)) != 0 ||
+        stat(other, &others) != 0)
+        return false;
+    return S_ISREG(mine.st_mode) && mine.st_dev == others.st_dev && mine.st_ino == others.st_ino;
 }
 
 /* Room for a piece behind what is kept. */

@@ -41,6 +41,9 @@ void infile_close(struct infile *);
 /* Goes on behind the line of that number, which ends at that place. */
 bool infile_seek(struct infile *, uint64_t place, uint64_t number);
 
+/* Is it this file that would be opened for this path? */
+bool infile_is(const char *path, const char *other);
+
 /* The line is valid until the next call. */
 enum infile_step infile_next(struct infile *, struct span *line);
 

@@ -2,7 +2,6 @@
 #include "output/ledger.h"
 
 #include <cjson/cJSON.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "output/hex.h"
@@ -23,32 +22,21 @@ void ledger_free(struct ledger *l)
 {
     if (l->hash)
         gnutls_hash_deinit(l->hash, NULL);
-    free(l->lines);
+    page_free(&l->page);
     *l = (struct ledger){0};
-}
-
-bool ledger_add(struct ledger *l, const char *line)
-{
-    size_t len = strlen(line);
-    if (l->len + len + 1 > l->max) {
-        size_t max = 2 * (l->len + len + 1);
-        char *lines = realloc(l->lines, max);
-        if (!lines)
-            return false;
-        l->lines = lines;
-        l->max = max;
-    }
-    memcpy(l->lines + l->len, line, len);
-    l->lines[l->len + len] = '\n';
-    l->len += len + 1;
-    return true;
 }
 
 bool ledger_take(struct ledger *l, char *line)
 {
-    bool ok = line && ledger_add(l, line);
+    size_t len = line ? strlen(line) : 0;
+    char *at = line ? page_room(&l->page, len + 1) : NULL;
+    if (at) {
+        memcpy(at, line, len);
+        at[len] = '\n';
+        l->page.len += len + 1;
+    }
     cJSON_free(line);
-    return ok;
+    return at != NULL;
 }
 
 void ledger_note(struct ledger *l, const char *line, size_t len)
@@ -57,10 +45,16 @@ void ledger_note(struct ledger *l, const char *line, size_t len)
     gnutls_hash(l->hash, "\n", 1);
 }
 
+bool ledger_write(struct ledger *l, struct outfile *file, const struct page *page)
+{
+    return outfile_write(file, page->bytes, page->len) &&
+           gnutls_hash(l->hash, page->bytes, page->len) >= 0;
+}
+
 bool ledger_flush(struct ledger *l, struct outfile *file)
 {
-    bool ok = outfile_write(file, l->lines, l->len) && gnutls_hash(l->hash, l->lines, l->len) >= 0;
-    l->len = 0;
+    bool ok = ledger_write(l, file, &l->page);
+    page_clear(&l->page);
     return ok;
 }
 

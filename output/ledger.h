@@ -8,11 +8,11 @@
 #include <gnutls/crypto.h>
 
 #include "output/outfile.h"
+#include "output/page.h"
 
 struct ledger {
     gnutls_hash_hd_t hash;
-    char *lines; /* that wait for ledger_flush() */
-    size_t len, max;
+    struct page page; /* lines that wait for ledger_flush() */
 };
 
 #define LEDGER_HASH_SIZE 65 /* SHA-256, hex, with its NUL */
@@ -23,16 +23,17 @@ bool ledger_init(struct ledger *);
 bool ledger_copy(struct ledger *, const struct ledger *from);
 void ledger_free(struct ledger *);
 
-/* Adds a line, which has no end yet. False: out of memory. */
-bool ledger_add(struct ledger *, const char *line);
-
-/* The same with what cJSON printed, which is freed; NULL: there was no memory for it. */
+/* Adds a line that cJSON printed, without an end, and frees it; NULL: there was no memory for it.
+   False: out of memory. */
 bool ledger_take(struct ledger *, char *line);
 
 /* Counts a line as one that went out. */
 void ledger_note(struct ledger *, const char *line, size_t len);
 
-/* Writes what waits, in one piece. */
+/* Writes whole lines, in one piece. */
+bool ledger_write(struct ledger *, struct outfile *, const struct page *);
+
+/* The same with those that wait. */
 bool ledger_flush(struct ledger *, struct outfile *);
 
 /* The hash of what went out so far. */

@@ -21,6 +21,22 @@ cJSON *members_parse(struct span line)
     return record;
 }
 
+static const char *text_of(const cJSON *record, const char *name)
+{
+    const cJSON *item = member_of(record, name);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+const char *members_fault(const cJSON *record)
+{
+    if (!record)
+        return "not JSON, or not clean text";
+    if (!*text_of(record, "type"))
+        return "no record: it has no type";
+    return strncmp(text_of(record, "schema"), "1.", 2) == 0 ? NULL
+                                                            : "not of version 1 of the schema";
+}
+
 bool members_fail(struct members *m, const char *path, const char *what)
 {
     if (!m->failed)

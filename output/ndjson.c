@@ -9,8 +9,18 @@
 static bool begin(struct writing *w)
 {
     struct ledger *l = w->state = calloc(1, sizeof *l);
-    return l && ledger_init(l) && ledger_take(l, record_run_start(w->run)) &&
-           ledger_flush(l, w->file);
+    return l && ledger_init(l) && record_run_start(&l->page, w->run) && ledger_flush(l, w->file);
+}
+
+static bool render(const struct writing *w, const struct host_view *view,
+                   const struct opinions *opinions, struct page *page)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        struct opinion opinion = opinions_at(opinions, i);
+        if (!record_endpoint(page, w->run, view, &view->endpoints[i], &opinion))
+            return false;
+    }
+    return true;
 }
 
 static bool resume(struct writing *w, const struct continuation *c)
@@ -21,16 +31,12 @@ static bool resume(struct writing *w, const struct continuation *c)
 }
 
 /* A host's lines go out in one piece. */
-static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions)
+static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions,
+                 const struct page *page)
 {
-    struct ledger *l = w->state;
-    for (size_t i = 0; i < view->count; i++) {
-        struct opinion opinion = opinions_at(opinions, i);
-        if (!ledger_take(l, record_endpoint(w->run, view, &view->endpoints[i], &opinion)))
-            return false;
-    }
+    (void)opinions;
     w->recorded += view->count;
-    return ledger_flush(l, w->file);
+    return ledger_write(w->state, w->file, page);
 }
 
 /* The hash for a line that vouches for all above it. They reach the disk before that line can:
@@ -45,7 +51,7 @@ static bool checkpoint(struct writing *w, const struct checkpoint *c)
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
     const char *hash = vouch(w, text);
-    return hash && ledger_take(l, record_checkpoint(w->run, c, hash)) && ledger_flush(l, w->file);
+    return hash && record_checkpoint(&l->page, w->run, c, hash) && ledger_flush(l, w->file);
 }
 
 static bool end(struct writing *w, const struct run_end *run_end)
@@ -53,8 +59,7 @@ static bool end(struct writing *w, const struct run_end *run_end)
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
     const char *hash = vouch(w, text);
-    return hash && ledger_take(l, record_run_end(w->run, run_end, hash)) &&
-           ledger_flush(l, w->file);
+    return hash && record_run_end(&l->page, w->run, run_end, hash) && ledger_flush(l, w->file);
 }
 
 static void free_state(struct writing *w)
@@ -65,4 +70,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_ndjson = {"ndjson", begin, host, end, free_state, resume, checkpoint};
+const struct writer writer_ndjson = {"ndjson", begin,      render, host,
+                                     end,      free_state, resume, checkpoint};

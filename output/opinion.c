@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "output/opinion.h"
 
-#include <stdlib.h>
+#include "scanner/grow.h"
 
 static void judge_policies(struct opinions *o, const struct policies *policies,
                            const struct host_view *host)
@@ -14,26 +14,40 @@ static void judge_policies(struct opinions *o, const struct policies *policies,
     }
 }
 
+/* Judgements are zero before they are used for the first time. */
+static bool make_room(struct opinions *o, size_t count)
+{
+    size_t results = count * o->policy_count;
+    while (o->judgement_max < count) {
+        size_t had = o->judgement_max;
+        if (!grow(&o->judgements, had, &o->judgement_max, sizeof *o->judgements))
+            return false;
+        memset(&o->judgements[had], 0, (o->judgement_max - had) * sizeof *o->judgements);
+    }
+    while (o->result_max < results)
+        if (!grow(&o->results, o->result_max, &o->result_max, sizeof *o->results))
+            return false;
+    return true;
+}
+
 bool opinions_form(struct opinions *o, const struct policies *policies,
                    const struct host_view *host)
 {
-    *o = (struct opinions){.policy_count = policies->count};
-    o->judgements = calloc(host->count + 1, sizeof *o->judgements);
-    o->results = calloc(host->count * policies->count + 1, sizeof *o->results);
-    if (!o->judgements || !o->results)
+    o->count = 0;
+    o->policy_count = policies->count;
+    if (!make_room(o, host->count) || !judge_host(host, o->judgements))
         return false;
     o->count = host->count;
-    if (!judge_host(host, o->judgements))
-        return false;
     judge_policies(o, policies, host);
     return true;
 }
 
 void opinions_free(struct opinions *o)
 {
-    judgements_free(o->judgements, o->count);
+    judgements_free(o->judgements, o->judgement_max);
     free(o->judgements);
     free(o->results);
+    *o = (struct opinions){.count = 0};
 }
 
 void tally_add(struct tally *t, const struct opinions *o)

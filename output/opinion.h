@@ -3,7 +3,8 @@
  * opinion.h: what is said of a host's endpoints, beside what was seen of them.
  *
  * Formed once for a host, and handed to every writer with the host's view. The opinions own what
- * the rules said; texts of their evidence are the observations', which must stay as long.
+ * the rules said; texts of their evidence are the observations', which must stay as long. Opinions
+ * are formed again in the same memory, so that host after host costs no allocation.
  */
 #ifndef OUTPUT_OPINION_H
 #define OUTPUT_OPINION_H
@@ -26,12 +27,13 @@ struct opinion {
 
 struct opinions {
     struct judgement *judgements; /* one for each endpoint of the host */
-    size_t count;
+    size_t count, judgement_max;
     struct policy_result *results; /* of each endpoint, under each policy */
-    size_t policy_count;
+    size_t policy_count, result_max;
 };
 
-/* False when there is no memory; to be given to opinions_free() all the same. */
+/* On opinions that are all zero, or were formed of another host. False when there is no memory; to
+   be given to opinions_free() at last, in any case. */
 bool opinions_form(struct opinions *, const struct policies *, const struct host_view *);
 void opinions_free(struct opinions *);
 

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -89,6 +92,41 @@ const char *outfile_problem(const struct outfile *f)
     }
 }
 
+/* The file that a link leads to takes what is written, not the link. */
+static char *find_place(const char *path)
+{
+    char *place = realpath(path, NULL);
+    return place || errno != ENOENT ? place : strdup(path);
+}
+
+/* With the permissions of a file that was opened by its own name. */
+static bool create_beside(struct outfile *f)
+{
+    if (asprintf(&f->beside, "%s.XXXXXX", f->place) < 0) {
+        f->beside = NULL;
+        return fail(f);
+    }
+    f->fd = mkostemp(f->beside, O_CLOEXEC);
+    if (f->fd < 0) {
+        fail(f);
+        free(f->beside);
+        f->beside = NULL;
+        return false;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    return fchmod(f->fd, 0666 & ~mask) == 0 || fail(f);
+}
+
+bool outfile_open_beside(struct outfile *f, const char *path)
+{
+    struct stat there;
+    if (!path || strcmp(path, "-") == 0 || (stat(path, &there) == 0 && !S_ISREG(there.st_mode)))
+        return outfile_open(f, path);
+    *f = (struct outfile){.fd = -1, .name = path, .place = find_place(path)};
+    return f->place ? create_beside(f) : fail(f);
+}
+
 static bool wait_for_room(int fd)
 {
     struct pollfd p = {fd, POLLOUT, 0};
@@ -99,35 +137,72 @@ static bool wait_for_room(int fd)
     return n > 0;
 }
 
+/* Takes back the octets that were written last. */
+static void cut(const struct outfile *f, size_t written)
+{
+    off_t start = lseek(f->fd, 0, SEEK_CUR) - (off_t)written;
+    if (written && start >= 0 && ftruncate(f->fd, start) == 0)
+        lseek(f->fd, start, SEEK_SET);
+}
+
 bool outfile_write(struct outfile *f, const char *bytes, size_t len)
 {
-    off_t start = lseek(f->fd, 0, SEEK_CUR);
+    size_t written = 0;
     if (f->error)
         return false;
-    while (len) {
-        ssize_t n = write(f->fd, bytes, len);
+    while (written < len) {
+        ssize_t n = write(f->fd, bytes + written, len - written);
         if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(f->fd))))
             continue;
         if (n <= 0) {
             fail(f);
-            if (start >= 0 && ftruncate(f->fd, start) == 0)
-                lseek(f->fd, start, SEEK_SET);
+            cut(f, written);
             return false;
         }
-        bytes += n;
-        len -= (size_t)n;
+        written += (size_t)n;
     }
     return true;
 }
 
+/* The directory has to reach the disk as well; not every file system has a way to say so. */
+static bool take_place(struct outfile *f)
+{
+    if (rename(f->beside, f->place) < 0)
+        return fail(f);
+    free(f->beside);
+    f->beside = NULL;
+    int directory = open(dirname(f->place), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0) {
+        fsync(directory);
+        close(directory);
+    }
+    return true;
+}
+
+void outfile_drop(struct outfile *f)
+{
+    if (f->beside && f->fd >= 0) {
+        close(f->fd);
+        f->fd = -1;
+    }
+    if (f->beside)
+        unlink(f->beside);
+    free(f->beside);
+    free(f->place);
+    f->beside = f->place = NULL;
+}
+
 bool outfile_close(struct outfile *f)
 {
-    if (f->fd < 0)
-        return f->error == 0;
-    if (is_regular(f) && fsync(f->fd) < 0)
-        fail(f);
-    if (close(f->fd) < 0)
-        fail(f);
-    f->fd = -1;
+    if (f->fd >= 0) {
+        if (is_regular(f) && fsync(f->fd) < 0)
+            fail(f);
+        if (close(f->fd) < 0)
+            fail(f);
+        f->fd = -1;
+        if (f->beside && !f->error)
+            take_place(f);
+    }
+    outfile_drop(f);
     return f->error == 0;
 }

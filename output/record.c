@@ -5,11 +5,9 @@
 #include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "output/builder.h"
-#include "output/hex.h"
+#include "output/date.h"
 #include "output/verdict.h"
 #include "scanner/targets.h"
 
@@ -17,15 +15,22 @@
 
 static void put_unknown(struct builder *b, const char *path, const char *reason)
 {
-    cJSON *item = put_object(b, b->unknown, NULL);
-    put_text(b, item, "path", path);
-    put_text(b, item, "reason", reason);
+    if (b->unknown_count == BUILDER_PATHS_MAX) {
+        b->failed = true;
+        return;
+    }
+    b->unknown[b->unknown_count].path = path;
+    b->unknown[b->unknown_count++].reason = reason;
 }
 
 static void put_lossy(struct builder *b, const char *path, bool lossy)
 {
-    if (lossy)
-        put_item(b, b->lossy, NULL, cJSON_CreateString(path));
+    if (!lossy)
+        return;
+    if (b->lossy_count < BUILDER_PATHS_MAX)
+        b->lossy[b->lossy_count++] = path;
+    else
+        b->failed = true;
 }
 
 /* Is the fact known? If not, that is said where the record says such things. */
@@ -37,7 +42,7 @@ static bool known(struct builder *b, enum fact fact)
     return why == CAUSE_NONE;
 }
 
-static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+static void put_tri(struct builder *b, struct part parent, const char *name, enum fact fact,
                     enum tri value)
 {
     if (!known(b, fact))
@@ -49,7 +54,7 @@ static void put_tri(struct builder *b, cJSON *parent, const char *name, enum fac
 }
 
 /* A fact that most runs do not ask for: then nothing is said of it. */
-static void put_optional(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+static void put_optional(struct builder *b, struct part parent, const char *name, enum fact fact,
                          enum tri value)
 {
     if (b->o->why[fact] != CAUSE_NOT_ASKED)
@@ -57,7 +62,7 @@ static void put_optional(struct builder *b, cJSON *parent, const char *name, enu
 }
 
 /* What was not tested, or brought no answer, has a reason; what was answered has none. */
-static void put_reason(struct builder *b, cJSON *parent, const char *name, bool open,
+static void put_reason(struct builder *b, struct part parent, const char *name, bool open,
                        enum cause reason)
 {
     put_text(b, parent, name, open ? cause_name(reason) : NULL);
@@ -67,17 +72,23 @@ static void put_reason(struct builder *b, cJSON *parent, const char *name, bool 
 
 const char *record_time(int64_t unix_ms, bool milliseconds, char out[RECORD_TIME_SIZE])
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm utc;
-    if (!gmtime_r(&seconds, &utc) || utc.tm_year + 1900 < 0 || utc.tm_year + 1900 > 9999)
+    int64_t seconds = unix_ms / 1000, days = seconds / DAY_SECONDS - (seconds % DAY_SECONDS < 0);
+    unsigned second = (unsigned)(seconds - days * DAY_SECONDS);
+
+    if (!date_format(days, out))
         return NULL;
-    /* A year has four digits here; strftime() does not say so of those before 1000. */
-    size_t n = (size_t)snprintf(out, RECORD_TIME_SIZE, "%04d", utc.tm_year + 1900);
-    n += strftime(out + n, RECORD_TIME_SIZE - n, "-%m-%dT%H:%M:%S", &utc);
-    if (milliseconds)
-        snprintf(out + n, RECORD_TIME_SIZE - n, ".%03dZ", (int)(unix_ms % 1000));
-    else
-        snprintf(out + n, RECORD_TIME_SIZE - n, "Z");
+    char *at = out + strlen("2026-11-23");
+    *at++ = 'T';
+    at = digits_format(second / 3600, 2, at);
+    *at++ = ':';
+    at = digits_format(second / 60 % 60, 2, at);
+    *at++ = ':';
+    at = digits_format(second % 60, 2, at);
+    if (milliseconds) {
+        *at++ = '.';
+        at = digits_format((unsigned)(unix_ms % 1000), 3, at);
+    }
+    memcpy(at, "Z", 2);
     return out;
 }
 
@@ -108,7 +119,7 @@ static void put_endpoint(struct builder *b, const struct host_view *host)
     const struct target_host *target = host->target;
     const struct service *service = b->o->service;
     char text[ADDRESS_TEXT_MAX], key[512];
-    cJSON *e = put_object(b, b->root, "endpoint");
+    struct part e = put_object(b, b->root, "endpoint");
 
     record_key(host, b->o, key, sizeof key);
     put_text(b, e, "key", key);
@@ -121,10 +132,10 @@ static void put_endpoint(struct builder *b, const struct host_view *host)
     put_text(b, e, "source_ip", b->o->source.family ? address_format(&b->o->source, text) : NULL);
     put_number(b, e, "port", service->port);
     put_text(b, e, "sni", target->name);
-    cJSON *labels = put_object(b, e, "labels");
+    struct part labels = put_object(b, e, "labels");
     for (size_t i = 0; i < target->label_count; i++)
         put_text(b, labels, target->labels[i].key, target->labels[i].value);
-    cJSON *source = put_object(b, e, "source");
+    struct part source = put_object(b, e, "source");
     put_text(b, source, "file", target->file);
     put_number(b, source, "line", target->line);
 }
@@ -151,7 +162,7 @@ static void put_status(struct builder *b)
         put_null(b, b->root, "error");
         return;
     }
-    cJSON *error = put_object(b, b->root, "error");
+    struct part error = put_object(b, b->root, "error");
     put_text(b, error, "stage", phase_name(o->error.phase));
     put_text(b, error, "code", trouble_code(o, number, sizeof number));
     put_text(b, error, "message", outcome_text(o->error));
@@ -167,14 +178,14 @@ static bool was_greeted(const struct observation *o)
 
 static void put_anomalies(struct builder *b)
 {
-    cJSON *array = put_array(b, b->root, "anomalies");
+    struct part array = put_array(b, b->root, "anomalies");
     if (b->o->bare_lf)
         put_text(b, array, NULL, "bare_lf");
     if (b->o->greeted_again)
         put_text(b, array, NULL, "greeting_after_tls");
 }
 
-static void put_injection(struct builder *b, cJSON *starttls)
+static void put_injection(struct builder *b, struct part starttls)
 {
     const struct injection_fact *i = &b->o->injection;
     bool open = i->verdict == INJECTION_NOT_TESTED || i->verdict == INJECTION_INCONCLUSIVE;
@@ -198,7 +209,7 @@ static void put_starttls(struct builder *b)
         put_unknown(b, "/starttls", cause_name(o->why[FACT_PREAUTH]));
         return;
     }
-    cJSON *s = put_object(b, b->root, "starttls");
+    struct part s = put_object(b, b->root, "starttls");
     put_tri(b, s, "advertised", FACT_ADVERTISED, o->advertised);
     put_truth(b, s, "attempted", o->upgrade_command != NULL);
     put_tri(b, s, "accepted", FACT_ACCEPTED, o->accepted);
@@ -220,7 +231,7 @@ static void put_starttls(struct builder *b)
 }
 
 /* A list on one side of TLS: null where that side does not exist. */
-static void put_side(struct builder *b, cJSON *parent, const char *name, enum fact fact,
+static void put_side(struct builder *b, struct part parent, const char *name, enum fact fact,
                      bool exists, const struct list *list)
 {
     if (!known(b, fact))
@@ -232,11 +243,11 @@ static void put_side(struct builder *b, cJSON *parent, const char *name, enum fa
     put_lossy(b, fact_path(fact), list->lossy);
 }
 
-static void put_login(struct builder *b, cJSON *auth)
+static void put_login(struct builder *b, struct part auth)
 {
     const struct login_fact *l = &b->o->login;
     bool open = l->verdict == LOGIN_NOT_TESTED || l->verdict == LOGIN_INCONCLUSIVE;
-    cJSON *login = put_object(b, auth, "cleartext_login");
+    struct part login = put_object(b, auth, "cleartext_login");
 
     put_text(b, login, "verdict", login_verdict_name(l->verdict));
     put_text(b, login, "confidence", confidence_name(l->confidence));
@@ -256,10 +267,10 @@ static void put_auth(struct builder *b)
         put_unknown(b, "/auth", cause_name(o->why[FACT_PREAUTH]));
         return;
     }
-    cJSON *auth = put_object(b, b->root, "auth");
+    struct part auth = put_object(b, b->root, "auth");
     put_truth(b, auth, "preauth", o->preauth);
     if (announces) {
-        cJSON *login = put_object(b, auth, "login_disabled");
+        struct part login = put_object(b, auth, "login_disabled");
         put_tri(b, login, "before_tls", FACT_LOGIN_BEFORE,
                 before ? o->login_disabled[0] : TRI_UNKNOWN);
         put_tri(b, login, "after_tls", FACT_LOGIN_AFTER,
@@ -267,11 +278,11 @@ static void put_auth(struct builder *b)
     } else {
         put_null(b, auth, "login_disabled");
     }
-    cJSON *capabilities = put_object(b, auth, "capabilities");
+    struct part capabilities = put_object(b, auth, "capabilities");
     put_side(b, capabilities, "before_tls", FACT_CAPABILITIES_BEFORE, before, &o->capabilities[0]);
     put_side(b, capabilities, "after_tls", FACT_CAPABILITIES_AFTER, after, &o->capabilities[1]);
     if (announces) {
-        cJSON *mechanisms = put_object(b, auth, "mechanisms");
+        struct part mechanisms = put_object(b, auth, "mechanisms");
         put_side(b, mechanisms, "before_tls", FACT_MECHANISMS_BEFORE, before, &o->mechanisms[0]);
         put_side(b, mechanisms, "after_tls", FACT_MECHANISMS_AFTER, after, &o->mechanisms[1]);
     } else {
@@ -293,7 +304,7 @@ static void put_data_channel(struct builder *b)
         put_null(b, b->root, "data_channel");
         return;
     }
-    cJSON *channel = put_object(b, b->root, "data_channel");
+    struct part channel = put_object(b, b->root, "data_channel");
     put_optional(b, channel, "protection", FACT_PROTECTION, o->protection);
     if (observation_knows(o, FACT_PROTECTION)) {
         put_text(b, channel, "protection_reply", o->protection_reply.data);
@@ -304,7 +315,7 @@ static void put_data_channel(struct builder *b)
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-static void put_suite(struct builder *b, cJSON *parent, uint32_t suite)
+static void put_suite(struct builder *b, struct part parent, uint32_t suite)
 {
     char code[16];
     const char *name = suite_name(suite);
@@ -317,10 +328,10 @@ static const char *version_protocol(int version)
     return version <= VERSION_SSL3 ? "ssl" : "tls";
 }
 
-static void put_version(struct builder *b, cJSON *array, int v)
+static void put_version(struct builder *b, struct part array, int v)
 {
     const struct version_fact *fact = &b->o->tls.versions[v];
-    cJSON *item = put_object(b, array, NULL);
+    struct part item = put_object(b, array, NULL);
 
     put_text(b, item, "protocol", version_protocol(v));
     put_text(b, item, "version", version_number((enum version)v));
@@ -337,29 +348,30 @@ static void put_version(struct builder *b, cJSON *array, int v)
         put_text(b, item, "reason", cause_name(fact->reason));
 }
 
-static void put_versions(struct builder *b, cJSON *tls)
+static void put_versions(struct builder *b, struct part tls)
 {
     char text[16];
-    cJSON *versions = put_array(b, tls, "versions");
+    struct part versions = put_array(b, tls, "versions");
     for (int v = 0; v < VERSION_COUNT; v++)
         put_version(b, versions, v);
-    cJSON *accepted = put_array(b, tls, "versions_accepted");
+    struct part accepted = put_array(b, tls, "versions_accepted");
     for (int v = 0; v < VERSION_COUNT; v++)
         if (b->o->tls.versions[v].status == VERSION_ACCEPTED) {
             snprintf(text, sizeof text, "%s%s", v <= VERSION_SSL3 ? "ssl" : "",
                      version_number((enum version)v));
-            put_item(b, accepted, NULL, cJSON_CreateString(text));
+            put_text(b, accepted, NULL, text);
         }
 }
 
-static void put_date(struct builder *b, cJSON *parent, const char *name, int64_t seconds)
+static void put_date(struct builder *b, struct part parent, const char *name, int64_t seconds)
 {
     char text[RECORD_TIME_SIZE];
     put_text(b, parent, name, record_time(seconds * 1000, false, text));
 }
 
 /* An empty usage list is not in a certificate: the extension is missing. */
-static void put_usage(struct builder *b, cJSON *parent, const char *name, const struct list *list)
+static void put_usage(struct builder *b, struct part parent, const char *name,
+                      const struct list *list)
 {
     if (list->count)
         put_list(b, parent, name, list);
@@ -367,7 +379,7 @@ static void put_usage(struct builder *b, cJSON *parent, const char *name, const 
         put_null(b, parent, name);
 }
 
-static void put_certificate(struct builder *b, cJSON *tls)
+static void put_certificate(struct builder *b, struct part tls)
 {
     const struct chain *chain = &b->o->tls.chain;
     if (!known(b, FACT_CERTIFICATE))
@@ -377,7 +389,7 @@ static void put_certificate(struct builder *b, cJSON *tls)
         return;
     }
     const struct certificate *c = &chain->certificates[0];
-    cJSON *item = put_object(b, tls, "certificate");
+    struct part item = put_object(b, tls, "certificate");
     put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
     put_hex(b, item, "spki_sha256", c->spki_sha256, sizeof c->spki_sha256);
     put_text(b, item, "serial", c->serial);
@@ -403,16 +415,16 @@ static void put_certificate(struct builder *b, cJSON *tls)
     put_lossy(b, "/tls/certificate/san_dns", c->names.lossy || c->names.full);
 }
 
-static void put_chain(struct builder *b, cJSON *tls)
+static void put_chain(struct builder *b, struct part tls)
 {
     const struct chain *chain = &b->o->tls.chain;
     bool lossy = false;
     if (!known(b, FACT_CHAIN))
         return;
-    cJSON *array = put_array(b, tls, "chain");
+    struct part array = put_array(b, tls, "chain");
     for (size_t i = 0; i < chain->count; i++) {
         const struct certificate *c = &chain->certificates[i];
-        cJSON *item = put_object(b, array, NULL);
+        struct part item = put_object(b, array, NULL);
         put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
         put_text(b, item, "subject_dn", c->subject.data);
         put_text(b, item, "issuer_dn", c->issuer.data);
@@ -426,12 +438,12 @@ static void put_chain(struct builder *b, cJSON *tls)
     put_lossy(b, fact_path(FACT_CHAIN), lossy);
 }
 
-static void put_verify(struct builder *b, cJSON *tls)
+static void put_verify(struct builder *b, struct part tls)
 {
     const struct verification *v = &b->o->tls.verification;
     if (!known(b, FACT_VERIFY))
         return;
-    cJSON *verify = put_object(b, tls, "verify");
+    struct part verify = put_object(b, tls, "verify");
     put_truth(b, verify, "trusted", v->trusted);
     put_text(b, verify, "roots", v->own_roots ? "file" : "system");
     if (v->name_match == TRI_UNKNOWN)
@@ -442,14 +454,14 @@ static void put_verify(struct builder *b, cJSON *tls)
 }
 
 /* Why the full handshake failed; null where it did not, or was not made. */
-static void put_failure(struct builder *b, cJSON *tls)
+static void put_failure(struct builder *b, struct part tls)
 {
     const struct tls_facts *t = &b->o->tls;
     if (t->failure.cause == CAUSE_NONE) {
         put_null(b, tls, "failure");
         return;
     }
-    cJSON *failure = put_object(b, tls, "failure");
+    struct part failure = put_object(b, tls, "failure");
     put_text(b, failure, "cause", cause_name(t->failure.cause));
     if (t->failure.detail >= 0)
         put_number(b, failure, "alert", (uint64_t)t->failure.detail);
@@ -469,7 +481,7 @@ static void put_tls(struct builder *b)
         put_null(b, b->root, "tls");
         return;
     }
-    cJSON *tls = put_object(b, b->root, "tls");
+    struct part tls = put_object(b, b->root, "tls");
     if (known(b, FACT_ESTABLISHED))
         put_truth(b, tls, "established", t->established);
     if (known(b, FACT_TLS_VERSION))
@@ -506,46 +518,54 @@ static void put_tls(struct builder *b)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
+static bool is_lossy(const struct transcript *t)
+{
+    bool lossy = t->full;
+    for (size_t i = 0; i < t->count; i++)
+        lossy |= t->lines[i].text.lossy;
+    return lossy;
+}
+
 static void put_transcript(struct builder *b)
 {
     const struct transcript *t = &b->o->transcript;
-    bool lossy = t->full;
 
     if (!t->wanted) {
         put_null(b, b->root, "transcript");
         return;
     }
-    cJSON *array = put_array(b, b->root, "transcript");
+    struct part array = put_array(b, b->root, "transcript");
     for (size_t i = 0; i < t->count; i++) {
         const struct transcript_line *line = &t->lines[i];
-        cJSON *item = put_object(b, array, NULL);
+        struct part item = put_object(b, array, NULL);
         put_number(b, item, "connection", line->connection);
         put_number(b, item, "at_ms", line->at > 0 ? (uint64_t)line->at : 0);
         put_text(b, item, "from", line->client ? "client" : "server");
         put_truth(b, item, "inside_tls", line->secure);
         put_text(b, item, "text", line->text.data);
-        lossy |= line->text.lossy;
     }
-    put_lossy(b, "/transcript", lossy);
 }
 
-static char *print(struct builder *b)
+static void put_gaps(struct builder *b)
 {
-    char *line = b->failed ? NULL : cJSON_PrintUnformatted(b->root);
-    cJSON_Delete(b->root);
-    return line;
+    struct part unknown = put_array(b, b->root, "unknown");
+    for (size_t i = 0; i < b->unknown_count; i++)
+        put_pair(b, unknown, "path", b->unknown[i].path, "reason", b->unknown[i].reason);
+    struct part lossy = put_array(b, b->root, "lossy");
+    for (size_t i = 0; i < b->lossy_count; i++)
+        put_text(b, lossy, NULL, b->lossy[i]);
 }
 
-char *record_endpoint(const struct run *run, const struct host_view *host,
-                      const struct observation *o, const struct opinion *opinion)
+bool record_endpoint(struct page *page, const struct run *run, const struct host_view *host,
+                     const struct observation *o, const struct opinion *opinion)
 {
-    struct builder b = {.root = cJSON_CreateObject(), .o = o};
+    struct builder b;
 
+    builder_begin(&b, page);
+    b.o = o;
     put_head(&b, run, "endpoint", o->started);
     put_number(&b, b.root, "duration_ms", (uint64_t)o->duration);
     put_number(&b, b.root, "connections", o->connections);
-    b.unknown = cJSON_CreateArray();
-    b.lossy = cJSON_CreateArray();
     put_endpoint(&b, host);
     put_status(&b);
     if (known(&b, FACT_BANNER))
@@ -556,14 +576,14 @@ char *record_endpoint(const struct run *run, const struct host_view *host,
     put_auth(&b);
     put_data_channel(&b);
     put_tls(&b);
-    put_item(&b, b.root, "unknown", b.unknown);
-    put_item(&b, b.root, "lossy", b.lossy);
+    put_lossy(&b, "/transcript", is_lossy(&o->transcript));
+    put_gaps(&b);
     put_verdicts(&b, &run->policies, opinion);
     put_transcript(&b);
-    return print(&b);
+    return builder_end(&b);
 }
 
-static void put_option(struct builder *b, cJSON *options, const struct run_option *option)
+static void put_option(struct builder *b, struct part options, const struct run_option *option)
 {
     switch (option->kind) {
     case OPTION_TEXT:
@@ -576,12 +596,12 @@ static void put_option(struct builder *b, cJSON *options, const struct run_optio
         put_truth(b, options, option->name, option->number != 0);
         break;
     case OPTION_LIST: {
-        cJSON *array = put_array(b, options, option->name);
+        struct part array = put_array(b, options, option->name);
         for (const char *at = option->text; at && *at;) {
             size_t n = strcspn(at, ",");
             char item[64];
             snprintf(item, sizeof item, "%.*s", (int)(n < sizeof item ? n : sizeof item - 1), at);
-            put_item(b, array, NULL, cJSON_CreateString(item));
+            put_text(b, array, NULL, item);
             at += n + (at[n] == ',');
         }
         break;
@@ -589,7 +609,7 @@ static void put_option(struct builder *b, cJSON *options, const struct run_optio
     }
 }
 
-static void put_count(struct builder *b, cJSON *parent, const char *name, bool counted,
+static void put_count(struct builder *b, struct part parent, const char *name, bool counted,
                       uint64_t value)
 {
     if (counted && value < (uint64_t)1 << 53)
@@ -600,112 +620,116 @@ static void put_count(struct builder *b, cJSON *parent, const char *name, bool c
 
 /* The hash of all targets and of the options, so that two runs can be told to have asked the same.
  */
-static void put_options_hash(struct builder *b, const struct run *run, const cJSON *options)
+static void put_options_hash(struct builder *b, const struct run *run, struct span options)
 {
     unsigned char digest[32];
     gnutls_hash_hd_t hash;
-    char *text = cJSON_PrintUnformatted(options);
-    if (!text || gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0) {
+    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0) {
         b->failed = true;
-    } else {
-        gnutls_hash(hash, run->scope_hash, strlen(run->scope_hash));
-        gnutls_hash(hash, text, strlen(text));
-        gnutls_hash_deinit(hash, digest);
-        put_hex(b, b->root, "options_sha256", digest, sizeof digest);
+        return;
     }
-    cJSON_free(text);
+    gnutls_hash(hash, run->scope_hash, strlen(run->scope_hash));
+    gnutls_hash(hash, options.at, options.len);
+    gnutls_hash_deinit(hash, digest);
+    put_hex(b, b->root, "options_sha256", digest, sizeof digest);
 }
 
-/* A number of 64 bits, which many readers of JSON would round. */
+/* Of the order of targets. A number of 64 bits, which many readers of JSON would round. */
 static void put_seed(struct builder *b, const struct run *run)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, run->seed);
-    put_text(b, b->root, "seed", run->seeded ? text : NULL);
+    put_text(b, b->root, "seed", run->ordered ? NULL : text);
 }
 
-static void put_shard(struct builder *b, const struct run *run)
+/* The order, and which part of all targets it is. */
+static void put_part(struct builder *b, const struct run *run)
 {
+    put_seed(b, run);
     if (!run->shards) {
         put_null(b, b->root, "shard");
         return;
     }
-    cJSON *shard = put_object(b, b->root, "shard");
+    struct part shard = put_object(b, b->root, "shard");
     put_number(b, shard, "index", run->shard);
     put_number(b, shard, "count", run->shards);
 }
 
-char *record_run_start(const struct run *run)
+bool record_run_start(struct page *page, const struct run *run)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
     char time[RECORD_TIME_SIZE];
 
+    builder_begin(&b, page);
     put_head(&b, run, "run_start", run->started);
     put_text(&b, b.root, "started", record_time(run->started, true, time));
-    cJSON *scanner = put_object(&b, b.root, "scanner");
+    struct part scanner = put_object(&b, b.root, "scanner");
     put_text(&b, scanner, "name", "starttls-audit");
     put_text(&b, scanner, "version", run->version);
-    cJSON *libraries = put_object(&b, scanner, "libraries");
+    struct part libraries = put_object(&b, scanner, "libraries");
     for (size_t i = 0; i < sizeof run->libraries / sizeof *run->libraries; i++)
         put_text(&b, libraries, run->libraries[i].name, run->libraries[i].version);
-    cJSON *vantage = put_object(&b, b.root, "vantage");
-    cJSON *addresses = put_array(&b, vantage, "source_addresses");
+    struct part vantage = put_object(&b, b.root, "vantage");
+    struct part addresses = put_array(&b, vantage, "source_addresses");
     if (run->source_address)
-        put_item(&b, addresses, NULL, cJSON_CreateString(run->source_address));
-    cJSON *scope = put_object(&b, b.root, "scope");
-    cJSON *targets = put_array(&b, scope, "targets");
+        put_text(&b, addresses, NULL, run->source_address);
+    struct part scope = put_object(&b, b.root, "scope");
+    struct part targets = put_array(&b, scope, "targets");
     for (size_t i = 0; i < run->target_count; i++)
-        put_item(&b, targets, NULL, cJSON_CreateString(run->targets[i]));
+        put_text(&b, targets, NULL, run->targets[i]);
     put_count(&b, scope, "targets_total", !run->streamed, run->targets_total);
     put_count(&b, scope, "hosts", !run->streamed, run->hosts);
     put_count(&b, scope, "endpoints", !run->streamed, run->endpoints);
-    cJSON *options = put_object(&b, b.root, "options");
+    struct part options = put_object(&b, b.root, "options");
     for (size_t i = 0; i < run->option_count; i++)
         put_option(&b, options, &run->options[i]);
-    put_options_hash(&b, run, options);
-    put_seed(&b, run);
-    put_shard(&b, run);
+    put_options_hash(&b, run, put_end(&b, options));
+    put_part(&b, run);
     put_policies(&b, &run->policies);
-    return print(&b);
+    return builder_end(&b);
 }
 
 /* What is complete: the same in a checkpoint and in the end. */
 static void put_totals(struct builder *b, const struct totals *totals)
 {
-    cJSON *endpoints = put_object(b, b->root, "endpoints");
+    struct part endpoints = put_object(b, b->root, "endpoints");
     put_number(b, endpoints, "recorded", totals->recorded);
-    cJSON *statuses = put_array(b, endpoints, "by_status");
+    struct part statuses = put_array(b, endpoints, "by_status");
     for (int s = 0; s < STATUS_COUNT; s++)
         if (totals->statuses[s]) {
-            cJSON *item = put_object(b, statuses, NULL);
+            struct part item = put_object(b, statuses, NULL);
             put_text(b, item, "status", status_name((enum status)s));
             put_number(b, item, "count", totals->statuses[s]);
         }
-    cJSON *hosts = put_object(b, b->root, "hosts");
+    struct part hosts = put_object(b, b->root, "hosts");
     put_number(b, hosts, "scanned", totals->hosts);
     put_number(b, hosts, "answered", totals->answered);
     put_tally(b, &totals->tally);
 }
 
-char *record_checkpoint(const struct run *run, const struct checkpoint *c, const char *hash)
+bool record_checkpoint(struct page *page, const struct run *run, const struct checkpoint *c,
+                       const char *hash)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
 
+    builder_begin(&b, page);
     put_head(&b, run, "checkpoint", c->time);
     put_seed(&b, run);
     put_number(&b, b.root, "cursor", c->cursor);
-    cJSON *pending = put_array(&b, b.root, "pending");
+    struct part pending = put_array(&b, b.root, "pending");
     for (size_t i = 0; i < c->pending_count; i++)
         put_number(&b, pending, NULL, c->pending[i]);
     put_totals(&b, &c->totals);
     put_text(&b, b.root, "records_sha256", hash);
-    return print(&b);
+    return builder_end(&b);
 }
 
-char *record_run_end(const struct run *run, const struct run_end *end, const char *hash)
+bool record_run_end(struct page *page, const struct run *run, const struct run_end *end,
+                    const char *hash)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
 
+    builder_begin(&b, page);
     put_head(&b, run, "run_end", run->started + end->duration);
     put_truth(&b, b.root, "complete", !end->stopped_by);
     put_text(&b, b.root, "stopped_by", end->stopped_by);
@@ -713,5 +737,5 @@ char *record_run_end(const struct run *run, const struct run_end *end, const cha
     put_totals(&b, &end->totals);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)end->exit_code);
-    return print(&b);
+    return builder_end(&b);
 }

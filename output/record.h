@@ -2,23 +2,25 @@
 /*
  * record.h: the records (schema/record.schema.json), one JSON object a line.
  *
- * Each function gives a line without its end, in memory of its own that the caller frees, or NULL
- * if there is none.
+ * Each function adds a line to a page. They share nothing, so that threads may write records of one
+ * run side by side. False: there is no memory, and the page is as before.
  */
 #ifndef OUTPUT_RECORD_H
 #define OUTPUT_RECORD_H
 
+#include "output/page.h"
 #include "output/run.h"
 
-char *record_run_start(const struct run *);
+bool record_run_start(struct page *, const struct run *);
 
 /* One of the host's observations, and what is said of it; NULL: nothing is. */
-char *record_endpoint(const struct run *, const struct host_view *, const struct observation *,
-                      const struct opinion *);
+bool record_endpoint(struct page *, const struct run *, const struct host_view *,
+                     const struct observation *, const struct opinion *);
 
 /* hash: SHA-256, hex, of all lines before this one. */
-char *record_checkpoint(const struct run *, const struct checkpoint *, const char *hash);
-char *record_run_end(const struct run *, const struct run_end *, const char *hash);
+bool record_checkpoint(struct page *, const struct run *, const struct checkpoint *,
+                       const char *hash);
+bool record_run_end(struct page *, const struct run *, const struct run_end *, const char *hash);
 
 #define RECORD_TIME_SIZE 32
 

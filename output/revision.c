@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "output/members.h"
+#include "output/record.h"
 #include "output/verdict.h"
 
 /* Puts a member in the place of the one of its name; where there is none, at the end. If there are
@@ -24,44 +26,107 @@ static bool replace(cJSON *record, cJSON *member)
     return true;
 }
 
-/* The record with the members that were built. */
-static char *print(cJSON *record, struct builder *b)
+static bool print(struct page *page, const cJSON *record)
 {
-    bool ok = !b->failed;
-    while (ok && b->root->child)
-        ok = replace(record, cJSON_DetachItemViaPointer(b->root, b->root->child));
-    cJSON_Delete(b->root);
-    return ok ? cJSON_PrintUnformatted(record) : NULL;
+    size_t before = page->len;
+    char *line = cJSON_PrintUnformatted(record);
+    bool ok = line && page_add(page, line, strlen(line)) && page_add(page, "\n", 1);
+    if (!ok)
+        page->len = before;
+    cJSON_free(line);
+    return ok;
 }
 
-char *revision_run_start(cJSON *record, const struct policies *policies)
+/* The members that were built are on the page so far, and make way for the whole record. */
+static bool end(struct builder *b, cJSON *record)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    if (!builder_end(b))
+        return false;
+    struct page *page = b->page;
+    cJSON *built = cJSON_ParseWithLength(page->bytes + b->start, page->len - b->start);
+    bool ok = built != NULL;
+    page->len = b->start;
+    while (ok && built->child)
+        ok = replace(record, cJSON_DetachItemViaPointer(built, built->child));
+    cJSON_Delete(built);
+    return ok && print(page, record);
+}
+
+bool revision_run_start(struct page *page, cJSON *record, const struct policies *policies)
+{
+    struct builder b;
+    builder_begin(&b, page);
     put_policies(&b, policies);
-    return print(record, &b);
+    return end(&b, record);
 }
 
-char *revision_endpoint(cJSON *record, const struct policies *policies,
-                        const struct opinion *opinion)
+bool revision_endpoint(struct page *page, cJSON *record, const struct policies *policies,
+                       const struct opinion *opinion)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
+    builder_begin(&b, page);
     put_verdicts(&b, policies, opinion);
-    return print(record, &b);
+    return end(&b, record);
 }
 
-char *revision_checkpoint(cJSON *record, const struct tally *tally, const char *hash)
+/* Where it was asked from, by all of its shards. */
+static bool set_sources(cJSON *record, const struct list *sources)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    static const char name[] = "source_addresses";
+    cJSON *vantage = cJSON_GetObjectItemCaseSensitive(record, "vantage");
+    if (!cJSON_IsObject(vantage))
+        return true;
+    cJSON *array = cJSON_CreateArray();
+    bool ok = array != NULL;
+    for (size_t i = 0; ok && i < sources->count; i++)
+        ok = cJSON_AddItemToArray(array, cJSON_CreateString(sources->items[i]));
+    cJSON_DeleteItemFromObjectCaseSensitive(vantage, name);
+    if (ok && cJSON_AddItemToObject(vantage, name, array))
+        return true;
+    cJSON_Delete(array);
+    return false;
+}
+
+bool revision_merged_start(struct page *page, cJSON *record, int64_t started,
+                           const struct list *sources)
+{
+    struct builder b;
+    char time[RECORD_TIME_SIZE];
+
+    if (!set_sources(record, sources))
+        return false;
+    builder_begin(&b, page);
+    put_text(&b, b.root, "time", record_time(started, true, time));
+    put_text(&b, b.root, "started", time);
+    put_null(&b, b.root, "shard");
+    return end(&b, record);
+}
+
+bool revision_run_id(struct page *page, cJSON *record, const char *run_id)
+{
+    struct builder b;
+    builder_begin(&b, page);
+    put_text(&b, b.root, "run_id", run_id);
+    return end(&b, record);
+}
+
+bool revision_checkpoint(struct page *page, cJSON *record, const struct tally *tally,
+                         const char *hash)
+{
+    struct builder b;
+    builder_begin(&b, page);
     put_tally(&b, tally);
     put_text(&b, b.root, "records_sha256", hash);
-    return print(record, &b);
+    return end(&b, record);
 }
 
-char *revision_run_end(cJSON *record, const struct tally *tally, const char *hash, int exit_code)
+bool revision_run_end(struct page *page, cJSON *record, const struct tally *tally, const char *hash,
+                      int exit_code)
 {
-    struct builder b = {.root = cJSON_CreateObject()};
+    struct builder b;
+    builder_begin(&b, page);
     put_tally(&b, tally);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)exit_code);
-    return print(record, &b);
+    return end(&b, record);
 }

@@ -32,11 +32,11 @@ struct run {
     uint64_t targets_total, hosts, endpoints;
     bool streamed;          /* the totals are not known */
     const char *scope_hash; /* SHA-256, hex, of all normalised targets */
+    uint64_t seed;          /* of the order of targets */
+    bool ordered;           /* it has none: they come as they were given */
+    unsigned shard, shards; /* 0 shards: it is not one of several */
     const struct run_option *options;
     size_t option_count;
-    bool seeded; /* hosts are taken in the order that the seed makes, and not as given */
-    uint64_t seed;
-    unsigned shard, shards;   /* from 0, of so many; shards 0: the whole */
     struct policies policies; /* in the order given */
 };
 

@@ -15,6 +15,7 @@ struct table {
     uint64_t versions[VERSION_COUNT];
     uint64_t login_open, without_tls, shown;
     uint64_t findings[RULES_MAX][SEVERITY_COUNT]; /* endpoints with one */
+    struct page page;                             /* of begin and end */
 };
 
 enum color { PLAIN, RED, YELLOW, GREEN, DIM };
@@ -30,27 +31,38 @@ static const char *unpaint(const struct writing *w, enum color color)
     return w->color && color != PLAIN ? "\033[0m" : "";
 }
 
-static bool print(struct writing *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool print(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static bool print(struct writing *w, const char *format, ...)
+static bool print(struct page *page, const char *format, ...)
 {
-    char *line = NULL;
-    va_list arguments;
+    va_list arguments, again;
     va_start(arguments, format);
-    int n = vasprintf(&line, format, arguments);
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    char *at = n < 0 ? NULL : page_room(page, (size_t)n + 1);
+    if (at)
+        page->len += (size_t)vsnprintf(at, (size_t)n + 1, format, again);
+    va_end(again);
     va_end(arguments);
-    bool ok = n >= 0 && outfile_write(w->file, line, (size_t)n);
-    if (n >= 0)
-        free(line);
+    return at != NULL;
+}
+
+static bool flush(struct writing *w)
+{
+    struct table *t = w->state;
+    bool ok = outfile_write(w->file, t->page.bytes, t->page.len);
+    page_clear(&t->page);
     return ok;
 }
 
 static bool begin(struct writing *w)
 {
-    w->state = calloc(1, sizeof(struct table));
-    return w->state && print(w, "%s%-34s %-14s %-10s %-11s %-19s %-17s %-8s %s%s\n", paint(w, DIM),
-                             "HOST", "SERVICE", "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR",
-                             "WORST", "REMARKS", unpaint(w, DIM));
+    struct table *t = w->state = calloc(1, sizeof *t);
+    return t &&
+           print(&t->page, "%s%-34s %-14s %-10s %-11s %-19s %-17s %-8s %s%s\n", paint(w, DIM),
+                 "HOST", "SERVICE", "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR", "WORST",
+                 "REMARKS", unpaint(w, DIM)) &&
+           flush(w);
 }
 
 static bool is_clear(const struct observation *o)
@@ -199,14 +211,12 @@ static void count(struct table *t, const struct observation *o)
 
 static void count_findings(struct table *t, const struct judgement *j)
 {
-    size_t rule;
     for (size_t i = 0; i < j->count; i++)
-        if (rules_find(j->findings[i].rule->id, &rule))
-            t->findings[rule][j->findings[i].evidence.severity]++;
+        t->findings[j->findings[i].number][j->findings[i].evidence.severity]++;
 }
 
-static bool show(struct writing *w, const struct host_view *host, const struct observation *o,
-                 const struct opinion *opinion)
+static bool show(const struct writing *w, struct page *page, const struct host_view *host,
+                 const struct observation *o, const struct opinion *opinion)
 {
     char address[ADDRESS_TEXT_MAX] = "", name[96], service[32], versions[64], words[256];
     enum color starttls_color, version_color, login_color;
@@ -225,7 +235,7 @@ static bool show(struct writing *w, const struct host_view *host, const struct o
     const char *starttls = upgrade_word(o, &starttls_color);
     const char *version = version_words(o, versions, sizeof versions, &version_color);
     const char *login = login_word(o, &login_color);
-    return print(w, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s%-8s%s %s\n", name,
+    return print(page, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s%-8s%s %s\n", name,
                  service, paint(w, status_color), status_name(o->status), unpaint(w, status_color),
                  paint(w, starttls_color), starttls, unpaint(w, starttls_color),
                  paint(w, version_color), version, unpaint(w, version_color), paint(w, login_color),
@@ -234,94 +244,116 @@ static bool show(struct writing *w, const struct host_view *host, const struct o
                  remarks(o, words, sizeof words));
 }
 
-static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions)
+static bool is_shown(const struct writing *w, const struct observation *o)
+{
+    return o->status != STATUS_CLOSED || w->all;
+}
+
+static bool render(const struct writing *w, const struct host_view *view,
+                   const struct opinions *opinions, struct page *page)
 {
     for (size_t i = 0; i < view->count; i++) {
         struct opinion opinion = opinions_at(opinions, i);
-        count_findings(w->state, opinion.judgement);
-        if (view->endpoints[i].status == STATUS_CLOSED && !w->all)
-            continue;
-        count(w->state, &view->endpoints[i]);
-        if (!show(w, view, &view->endpoints[i], &opinion))
+        const struct observation *o = &view->endpoints[i];
+        if (is_shown(w, o) && !show(w, page, view, o, &opinion))
             return false;
     }
-    w->recorded += view->count;
     return true;
 }
 
-/* A line for each rule that found something, the worst first. */
-static bool show_findings(struct writing *w, enum severity least)
+static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions,
+                 const struct page *page)
 {
-    const struct table *t = w->state;
+    for (size_t i = 0; i < view->count; i++) {
+        count_findings(w->state, opinions_at(opinions, i).judgement);
+        if (is_shown(w, &view->endpoints[i]))
+            count(w->state, &view->endpoints[i]);
+    }
+    w->recorded += view->count;
+    return outfile_write(w->file, page->bytes, page->len);
+}
+
+/* A line for each rule that found something, the worst first. */
+static bool show_findings(const struct writing *w, enum severity least)
+{
+    struct table *t = w->state;
     for (int s = SEVERITY_COUNT - 1; s >= (int)least; s--) {
         const char *name = severity_name((enum severity)s);
         enum color color = severity_color((enum severity)s);
+        struct rules_walk walk = {0};
         const struct rule *rule;
-        for (size_t i = 0; (rule = rules_at(i)); i++)
+        for (size_t i = 0; (rule = rules_next(&walk)); i++)
             if (t->findings[i][s] &&
-                !print(w, "%s%-8s%s %-33s %5" PRIu64 "  %s\n", paint(w, color), name,
+                !print(&t->page, "%s%-8s%s %-33s %5" PRIu64 "  %s\n", paint(w, color), name,
                        unpaint(w, color), rule->id, t->findings[i][s], rule->title))
                 return false;
     }
     return true;
 }
 
-static bool show_policies(struct writing *w, const struct tally *tally)
+static bool show_policies(const struct writing *w, const struct tally *tally)
 {
+    struct table *t = w->state;
     const struct policies *policies = &w->run->policies;
     bool ok = true;
     for (size_t p = 0; p < policies->count && ok; p++) {
-        ok = print(w, "policy %s:", policy_name(policies->items[p]));
+        ok = print(&t->page, "policy %s:", policy_name(policies->items[p]));
         for (int v = POLICY_VERDICT_COUNT - 1, shown = 0; v >= 0 && ok; v--)
             if (tally->policies[p][v])
-                ok = print(w, "%s %" PRIu64 " %s", shown++ ? "," : "", tally->policies[p][v],
+                ok = print(&t->page, "%s %" PRIu64 " %s", shown++ ? "," : "", tally->policies[p][v],
                            policy_verdict_name((enum policy_verdict)v));
-        ok = ok && print(w, "\n");
+        ok = ok && print(&t->page, "\n");
     }
     return ok;
 }
 
 /* What is merely of interest is only told where nothing is wrong. */
-static bool show_verdicts(struct writing *w, const struct tally *tally)
+static bool show_verdicts(const struct writing *w, const struct tally *tally)
 {
+    struct table *t = w->state;
     bool any = tally_reaches(tally, SEVERITY_INFO), bad = tally_reaches(tally, SEVERITY_LOW);
     if (!any)
-        return print(w, "no findings\n");
-    return print(w, "\n%s%-8s %-33s %5s  %s%s\n", paint(w, DIM), "FINDING", "RULE", "ON",
+        return print(&t->page, "no findings\n");
+    return print(&t->page, "\n%s%-8s %-33s %5s  %s%s\n", paint(w, DIM), "FINDING", "RULE", "ON",
                  "WHAT IS WRONG", unpaint(w, DIM)) &&
            show_findings(w, bad ? SEVERITY_LOW : SEVERITY_INFO) &&
            (!bad || !tally->findings[SEVERITY_INFO] ||
-            print(w, "info: %" PRIu64 " more\n", tally->findings[SEVERITY_INFO]));
+            print(&t->page, "info: %" PRIu64 " more\n", tally->findings[SEVERITY_INFO]));
 }
 
 static bool end(struct writing *w, const struct run_end *e)
 {
-    const struct table *t = w->state;
-    bool ok = print(w,
+    struct table *t = w->state;
+    bool ok = print(&t->page,
                     "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64
                     " endpoints shown; of all that were asked:",
                     e->totals.answered, e->totals.hosts, t->shown);
     for (int s = 0; s < STATUS_COUNT && ok; s++)
         if (e->totals.statuses[s])
-            ok = print(w, " %" PRIu64 " %s", e->totals.statuses[s], status_name((enum status)s));
-    ok = ok && print(w, "\naccepted:");
+            ok = print(&t->page, " %" PRIu64 " %s", e->totals.statuses[s],
+                       status_name((enum status)s));
+    ok = ok && print(&t->page, "\naccepted:");
     for (int v = 0; v < VERSION_COUNT && ok; v++)
-        ok = print(w, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
+        ok = print(&t->page, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
                    version_number((enum version)v), t->versions[v],
                    v + 1 < VERSION_COUNT ? "," : "\n");
-    ok = ok && print(w,
+    ok = ok && print(&t->page,
                      "in clear: %" PRIu64 " take or offer password logins, %" PRIu64
                      " have no working TLS\n",
                      t->login_open, t->without_tls);
     ok = ok && show_verdicts(w, &e->totals.tally) && show_policies(w, &e->totals.tally);
-    return ok && (!e->stopped_by ||
-                  print(w, "This run is not complete: stopped by %s.\n", e->stopped_by));
+    ok = ok && (!e->stopped_by ||
+                print(&t->page, "This run is not complete: stopped by %s.\n", e->stopped_by));
+    return ok && flush(w);
 }
 
 static void free_state(struct writing *w)
 {
-    free(w->state);
+    struct table *t = w->state;
+    if (t)
+        page_free(&t->page);
+    free(t);
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, host, end, free_state, NULL, NULL};
+const struct writer writer_table = {"table", begin, render, host, end, free_state, NULL, NULL};

@@ -9,32 +9,28 @@
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static void put_reason(struct builder *b, cJSON *reasons, const struct rule *rule,
-                       const struct check *check)
-{
-    cJSON *item = put_object(b, reasons, NULL);
-    put_text(b, item, "rule", rule->id);
-    put_text(b, item, "reason", check->reason);
-}
-
 static void put_checks(struct builder *b, const struct judgement *j)
 {
-    cJSON *checks = put_object(b, b->root, "checks"), *lists[VERDICT_COUNT];
-    const struct rule *rule;
+    const struct check *lists[VERDICT_COUNT][RULES_MAX];
+    size_t counts[VERDICT_COUNT] = {0}, count = j ? j->check_count : 0;
 
-    for (int v = 0; v < VERDICT_COUNT; v++)
-        lists[v] = put_array(b, checks, verdict_name((enum verdict)v));
-    cJSON *reasons = put_array(b, checks, "reasons");
-    for (size_t i = 0; j && (rule = rules_at(i)); i++) {
-        put_text(b, lists[j->checks[i].verdict], NULL, rule->id);
-        if (j->checks[i].reason)
-            put_reason(b, reasons, rule, &j->checks[i]);
+    for (size_t i = 0; i < count; i++)
+        lists[j->checks[i].verdict][counts[j->checks[i].verdict]++] = &j->checks[i];
+    struct part checks = put_object(b, b->root, "checks");
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        struct part array = put_array(b, checks, verdict_name((enum verdict)v));
+        for (size_t i = 0; i < counts[v]; i++)
+            put_text(b, array, NULL, lists[v][i]->rule->id);
     }
+    struct part reasons = put_array(b, checks, "reasons");
+    for (size_t i = 0; i < count; i++)
+        if (j->checks[i].reason)
+            put_pair(b, reasons, "rule", j->checks[i].rule->id, "reason", j->checks[i].reason);
 }
 
 /* --- findings --------------------------------------------------------------------------------- */
 
-static void put_cut(struct builder *b, cJSON *parent, const char *name, const char *text)
+static void put_cut(struct builder *b, struct part parent, const char *name, const char *text)
 {
     char cut[EVIDENCE_TEXT_MAX + 1];
     bool lossy = false;
@@ -43,9 +39,10 @@ static void put_cut(struct builder *b, cJSON *parent, const char *name, const ch
     put_text(b, parent, name, text ? cut : NULL);
 }
 
-static void put_some(struct builder *b, cJSON *parent, const char *name, const struct list *list)
+static void put_some(struct builder *b, struct part parent, const char *name,
+                     const struct list *list)
 {
-    cJSON *array = put_array(b, parent, name);
+    struct part array = put_array(b, parent, name);
     char more[64];
     for (size_t i = 0; i < list->count && i < EVIDENCE_ITEMS_MAX; i++)
         put_cut(b, array, NULL, list->items[i]);
@@ -55,9 +52,9 @@ static void put_some(struct builder *b, cJSON *parent, const char *name, const s
     }
 }
 
-static void put_evidence(struct builder *b, cJSON *finding, const struct evidence *e)
+static void put_evidence(struct builder *b, struct part finding, const struct evidence *e)
 {
-    cJSON *evidence = put_object(b, finding, "evidence");
+    struct part evidence = put_object(b, finding, "evidence");
     for (size_t i = 0; i < e->count; i++) {
         const struct evidence_item *item = &e->items[i];
         switch (item->kind) {
@@ -66,7 +63,7 @@ static void put_evidence(struct builder *b, cJSON *finding, const struct evidenc
             put_cut(b, evidence, item->name, evidence_words(e, item));
             break;
         case EVIDENCE_NUMBER:
-            put_item(b, evidence, item->name, cJSON_CreateNumber((double)item->number));
+            put_integer(b, evidence, item->name, item->number);
             break;
         case EVIDENCE_TRUTH:
             put_truth(b, evidence, item->name, item->number != 0);
@@ -78,9 +75,9 @@ static void put_evidence(struct builder *b, cJSON *finding, const struct evidenc
     }
 }
 
-static void put_references(struct builder *b, cJSON *finding, const struct rule *rule)
+static void put_references(struct builder *b, struct part finding, const struct rule *rule)
 {
-    cJSON *references = put_array(b, finding, "references");
+    struct part references = put_array(b, finding, "references");
     char text[256];
     for (size_t i = 0; i < REFERENCES_MAX && rule->references[i].text; i++) {
         const struct reference *r = &rule->references[i];
@@ -92,10 +89,10 @@ static void put_references(struct builder *b, cJSON *finding, const struct rule 
 
 static void put_findings(struct builder *b, const struct judgement *j)
 {
-    cJSON *findings = put_array(b, b->root, "findings");
+    struct part findings = put_array(b, b->root, "findings");
     for (size_t i = 0; j && i < j->count; i++) {
         const struct finding *f = &j->findings[i];
-        cJSON *item = put_object(b, findings, NULL);
+        struct part item = put_object(b, findings, NULL);
         put_text(b, item, "rule", f->rule->id);
         put_text(b, item, "severity", severity_name(f->evidence.severity));
         put_text(b, item, "confidence", confidence_name(f->evidence.confidence));
@@ -112,28 +109,28 @@ static void put_findings(struct builder *b, const struct judgement *j)
 
 /* --- policies --------------------------------------------------------------------------------- */
 
-static void put_ids(struct builder *b, cJSON *parent, const char *name, const char *const *ids,
+static void put_ids(struct builder *b, struct part parent, const char *name, const char *const *ids,
                     size_t count)
 {
-    cJSON *array = put_array(b, parent, name);
+    struct part array = put_array(b, parent, name);
     for (size_t i = 0; i < count; i++)
         put_text(b, array, NULL, ids[i]);
 }
 
-static void put_clauses(struct builder *b, cJSON *item, const struct policy *policy,
+static void put_clauses(struct builder *b, struct part item, const struct policy *policy,
                         const struct policy_result *r)
 {
     static const enum policy_verdict order[] = {POLICY_PASS,       POLICY_WARN,
                                                 POLICY_FAIL,       POLICY_NOT_APPLICABLE,
                                                 POLICY_NOT_TESTED, POLICY_INCONCLUSIVE};
-    cJSON *clauses = put_object(b, item, "clauses");
+    struct part clauses = put_object(b, item, "clauses");
     for (size_t v = 0; v < sizeof order / sizeof *order; v++) {
-        cJSON *array = put_array(b, clauses, policy_verdict_name(order[v]));
+        struct part array = put_array(b, clauses, policy_verdict_name(order[v]));
         for (size_t i = 0; i < r->clause_count; i++)
             if (r->clauses[i] == order[v])
                 put_text(b, array, NULL, policy_clause_at(policy, i));
     }
-    cJSON *unverified = put_array(b, item, "unverified");
+    struct part unverified = put_array(b, item, "unverified");
     for (size_t i = 0; i < r->clause_count; i++)
         if (policy_clause_unverified(policy, i))
             put_text(b, unverified, NULL, policy_clause_at(policy, i));
@@ -142,11 +139,11 @@ static void put_clauses(struct builder *b, cJSON *item, const struct policy *pol
 static void put_results(struct builder *b, const struct policies *policies,
                         const struct policy_result *results)
 {
-    cJSON *array = put_array(b, b->root, "policies");
+    struct part array = put_array(b, b->root, "policies");
     for (size_t p = 0; results && p < policies->count; p++) {
         const struct policy *policy = policies->items[p];
         const struct policy_result *r = &results[p];
-        cJSON *item = put_object(b, array, NULL);
+        struct part item = put_object(b, array, NULL);
         put_text(b, item, "name", policy_name(policy));
         put_text(b, item, "version", policy_version(policy));
         put_text(b, item, "as_of", policy_as_of(policy));
@@ -159,10 +156,10 @@ static void put_results(struct builder *b, const struct policies *policies,
 
 void put_policies(struct builder *b, const struct policies *policies)
 {
-    cJSON *array = put_array(b, b->root, "policies");
+    struct part array = put_array(b, b->root, "policies");
     for (size_t p = 0; p < policies->count; p++) {
         const struct policy *policy = policies->items[p];
-        cJSON *item = put_object(b, array, NULL);
+        struct part item = put_object(b, array, NULL);
         put_text(b, item, "name", policy_name(policy));
         put_text(b, item, "version", policy_version(policy));
         put_text(b, item, "as_of", policy_as_of(policy));
@@ -184,10 +181,10 @@ void put_verdicts(struct builder *b, const struct policies *policies, const stru
 
 void put_tally(struct builder *b, const struct tally *tally)
 {
-    cJSON *findings = put_array(b, b->root, "findings");
+    struct part findings = put_array(b, b->root, "findings");
     for (int s = SEVERITY_COUNT - 1; s >= 0; s--)
         if (tally->findings[s]) {
-            cJSON *item = put_object(b, findings, NULL);
+            struct part item = put_object(b, findings, NULL);
             put_text(b, item, "severity", severity_name((enum severity)s));
             put_number(b, item, "count", tally->findings[s]);
         }

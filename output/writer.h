@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writer.h: one way to say what a run saw. A format is a file with such a row, and a line in
- * writers[].
+ * writer.h: one way to say what a run saw. A format is a file with such a row.
  *
- * begin, host and end are called in that order, host once for each host that is recorded. A writer
- * puts whole lines into its outfile and keeps nothing of a host. False: it could not be written;
- * the outfile knows why (no error there: out of memory).
+ *   begin ──> (render ──> host)… ──> end
+ *
+ * render and host are called once for each host that is recorded. render may be called by many
+ * threads at a time, each with a host and a page of its own; it changes nothing but the page. All
+ * else is for one thread at a time. A writer puts whole lines into its outfile, those of a host in
+ * one piece, and keeps nothing of a host. False: it could not be written; the outfile knows why (no
+ * error there: out of memory).
  *
  * A writer whose output can be gone on with has resume in the place of begin, for an outfile that
  * was cut where the continuation says, and checkpoint, for whenever it may be called. Both are NULL
@@ -15,7 +18,10 @@
 #define OUTPUT_WRITER_H
 
 #include "output/outfile.h"
+#include "output/page.h"
 #include "output/run.h"
+
+#define WRITERS_MAX ((size_t)2) /* of one run */
 
 struct continuation;
 
@@ -32,7 +38,10 @@ struct writing {
 struct writer {
     const char *name;
     bool (*begin)(struct writing *);
-    bool (*host)(struct writing *, const struct host_view *, const struct opinions *);
+    bool (*render)(const struct writing *, const struct host_view *, const struct opinions *,
+                   struct page *); /* puts the host's lines behind what is on the page */
+    bool (*host)(struct writing *, const struct host_view *, const struct opinions *,
+                 const struct page *); /* counts it, and writes the page */
     bool (*end)(struct writing *, const struct run_end *);
     void (*free)(struct writing *); /* may be NULL */
     bool (*resume)(struct writing *, const struct continuation *);

@@ -351,13 +351,14 @@ bool server_hello_parse(struct span body, struct server_hello *h)
     return !r.bad && !extensions.bad && !(h->retry && h->version != VERSION_TLS13);
 }
 
-void response_init(struct response *r, const struct hello *hello, uint8_t *certificates, size_t max)
+void response_init(struct response *r, const struct hello *hello, response_room_fn room,
+                   void *context)
 {
     memset(r, 0, offsetof(struct response, body));
     r->alert = r->warning = -1;
     r->highest = hello->highest;
-    r->certificates = certificates;
-    r->certificates_max = max;
+    r->room = room;
+    r->context = context;
 }
 
 static enum response_state read_alert(struct response *r)
@@ -397,7 +398,7 @@ static enum response_state read_ssl2(struct response *r, struct span body)
         r->hello.suite = get8(&kind) << 16;
     r->hello.suite |= kinds >= 3 ? get16(&kind) : 0;
     r->greeted = true;
-    if (r->certificates && der.len && der.len <= r->certificates_max) {
+    if (r->room && der.len && (r->certificates = r->room(r->context, der.len))) {
         memcpy(r->certificates, der.at, der.len);
         r->certificates_len = der.len;
         r->certified = true;
@@ -405,22 +406,20 @@ static enum response_state read_ssl2(struct response *r, struct span body)
     return RESPONSE_DONE;
 }
 
+/* Types of handshake messages. */
+enum { SERVER_HELLO = 2, CERTIFICATE = 11 };
+
 /* A handshake message is complete. */
 static enum response_state end_message(struct response *r)
 {
-    enum { SERVER_HELLO = 2, CERTIFICATE = 11 };
-    if (r->message_type == SERVER_HELLO && !r->greeted) {
+    if (!r->greeted) {
         struct span body = {(const char *)r->body, r->message_len};
-        if (!server_hello_parse(body, &r->hello))
+        if (r->message_type != SERVER_HELLO || !server_hello_parse(body, &r->hello))
             return RESPONSE_MALFORMED;
         r->greeted = true;
         bool visible = r->hello.version != VERSION_TLS13; /* from 1.3 on, it comes encrypted */
-        return r->certificates && visible ? RESPONSE_MORE : RESPONSE_DONE;
+        return r->room && visible ? RESPONSE_MORE : RESPONSE_DONE;
     }
-    if (!r->greeted)
-        return RESPONSE_MALFORMED;
-    if (r->message_type != CERTIFICATE)
-        return RESPONSE_DONE; /* its place has gone by: an anonymous server */
     r->certificates_len = r->message_len;
     r->certified = true;
     return RESPONSE_DONE;
@@ -431,8 +430,11 @@ static enum response_state begin_message(struct response *r)
     r->message_type = r->piece[0];
     r->message_len = (size_t)r->piece[1] << 16 | (size_t)r->piece[2] << 8 | r->piece[3];
     r->message_left = r->message_len;
-    size_t room = r->greeted ? r->certificates_max : sizeof r->body;
-    if (r->message_len > room)
+    if (r->greeted && r->message_type != CERTIFICATE)
+        return RESPONSE_DONE; /* its place has gone by: an anonymous server */
+    if (r->greeted && r->message_len)
+        r->certificates = r->room(r->context, r->message_len);
+    if (r->greeted ? r->message_len && !r->certificates : r->message_len > sizeof r->body)
         return RESPONSE_LIMIT;
     return r->message_left ? RESPONSE_MORE : end_message(r);
 }

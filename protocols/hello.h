@@ -42,6 +42,9 @@ const char *suite_name(uint32_t code);
 /* The codes of our table, in ascending order, from at = 0; false behind the last. */
 bool suite_at(size_t at, uint32_t *code);
 
+/* Where it is in our table; false if it is not there. */
+bool suite_find(uint32_t code, size_t *at);
+
 /* The suite of that name; false if it is not in our table. */
 bool suite_parse(const char *name, uint32_t *code);
 
@@ -91,6 +94,10 @@ enum response_state {
 #define RESPONSE_WARNINGS_MAX 16
 #define RESPONSE_HELLO_MAX ((size_t)4096)
 
+/* Gives room for a Certificate message of so many octets, which is asked for once at the most and
+   stays the caller's; NULL if that is more than the caller takes. */
+typedef uint8_t *(*response_room_fn)(void *context, size_t len);
+
 /* The reader of one answer. */
 struct response {
     /* Facts. */
@@ -102,9 +109,10 @@ struct response {
     bool certified;          /* the Certificate message (SSLv2: the certificate) is whole   */
 
     /* Machinery. */
-    enum version highest;  /* what was offered                                            */
-    uint8_t *certificates; /* the caller's, or NULL if the certificates are not wanted    */
-    size_t certificates_max;
+    enum version highest; /* what was offered                                            */
+    response_room_fn room;
+    void *context;
+    uint8_t *certificates; /* the caller's                                                */
     bool started;
     bool ssl2; /* the records are SSLv2's */
     unsigned warnings;
@@ -117,9 +125,8 @@ struct response {
     uint8_t body[RESPONSE_HELLO_MAX];
 };
 
-/* Begins to read the answer to a hello. The Certificate message is put into certificates (at most
-   max octets; the buffer stays the caller's), or passed over if that is NULL. */
-void response_init(struct response *, const struct hello *, uint8_t *certificates, size_t max);
+/* Begins to read the answer to a hello. The Certificate message is passed over if room is NULL. */
+void response_init(struct response *, const struct hello *, response_room_fn room, void *context);
 
 enum response_state response_feed(struct response *, struct span bytes);
 

@@ -160,19 +160,25 @@ static const struct {
     {0x700c0, "SSL_CK_DES_192_EDE3_CBC_WITH_MD5"},
 };
 
-const char *suite_name(uint32_t code)
+bool suite_find(uint32_t code, size_t *at)
 {
     size_t low = 0, high = sizeof suites / sizeof *suites;
     while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (suites[middle].code == code)
-            return suites[middle].name;
-        if (suites[middle].code < code)
-            low = middle + 1;
+        *at = low + (high - low) / 2;
+        if (suites[*at].code == code)
+            return true;
+        if (suites[*at].code < code)
+            low = *at + 1;
         else
-            high = middle;
+            high = *at;
     }
-    return NULL;
+    return false;
+}
+
+const char *suite_name(uint32_t code)
+{
+    size_t at;
+    return suite_find(code, &at) ? suites[at].name : NULL;
 }
 
 bool suite_at(size_t at, uint32_t *code)

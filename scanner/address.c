@@ -33,8 +33,26 @@ bool address_parse(struct span text, struct address *out)
     return true;
 }
 
+static char *put_octet(unsigned octet, char *at)
+{
+    if (octet >= 100)
+        *at++ = (char)('0' + octet / 100);
+    if (octet >= 10)
+        *at++ = (char)('0' + octet / 10 % 10);
+    *at++ = (char)('0' + octet % 10);
+    return at;
+}
+
 const char *address_format(const struct address *a, char out[ADDRESS_TEXT_MAX])
 {
+    if (a->family == AF_INET) { /* each record has some: not through a printf */
+        char *at = out;
+        for (int i = 0; i < 4; i++) {
+            at = put_octet(a->bytes[i], at);
+            *at++ = i < 3 ? '.' : '\0';
+        }
+        return out;
+    }
     return inet_ntop(a->family, a->bytes, out, ADDRESS_TEXT_MAX);
 }
 

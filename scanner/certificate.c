@@ -252,22 +252,44 @@ static bool read_crt(gnutls_x509_crt_t crt, struct certificate *c)
            read_names(crt, c) && read_usage(crt, c);
 }
 
-static bool read_der(struct span der, struct certificate *c)
+bool certificate_read(struct certificate *c, struct span der)
 {
     gnutls_x509_crt_t crt;
     gnutls_datum_t datum = datum_of(der);
     bool ok = true;
 
+    *c = (struct certificate){.key_algorithm = "unknown", .signature_algorithm = "unknown"};
     gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, c->sha256);
     if (gnutls_x509_crt_init(&crt) < 0)
         return false;
-    snprintf(c->key_algorithm, sizeof c->key_algorithm, "unknown");
-    snprintf(c->signature_algorithm, sizeof c->signature_algorithm, "unknown");
     if (gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0)
         ok = read_crt(crt, c);
     gnutls_x509_crt_deinit(crt);
     return ok && (c->subject.data || text_set(&c->subject, span_of(""), TEXT_REPLY_MAX)) &&
            (c->issuer.data || text_set(&c->issuer, span_of(""), TEXT_REPLY_MAX));
+}
+
+bool certificate_copy(struct certificate *to, const struct certificate *from)
+{
+    static const struct text no_text;
+    static const struct list no_list;
+
+    *to = *from;
+    to->subject = to->issuer = no_text;
+    to->names = to->addresses = to->key_usage = to->purposes = no_list;
+    return text_copy(&to->subject, &from->subject) && text_copy(&to->issuer, &from->issuer) &&
+           list_copy(&to->names, &from->names) && list_copy(&to->addresses, &from->addresses) &&
+           list_copy(&to->key_usage, &from->key_usage) && list_copy(&to->purposes, &from->purposes);
+}
+
+void certificate_free(struct certificate *c)
+{
+    text_free(&c->subject);
+    text_free(&c->issuer);
+    list_clear(&c->names);
+    list_clear(&c->addresses);
+    list_clear(&c->key_usage);
+    list_clear(&c->purposes);
 }
 
 bool chain_read(struct chain *chain, const struct span *ders, size_t count)
@@ -279,29 +301,22 @@ bool chain_read(struct chain *chain, const struct span *ders, size_t count)
         return false;
     chain->count = count;
     for (size_t i = 0; i < count; i++)
-        if (!read_der(ders[i], &chain->certificates[i]))
+        if (!certificate_read(&chain->certificates[i], ders[i]))
             return false;
     return true;
 }
 
 void chain_free(struct chain *chain)
 {
-    for (size_t i = 0; i < chain->count; i++) {
-        struct certificate *c = &chain->certificates[i];
-        text_free(&c->subject);
-        text_free(&c->issuer);
-        list_clear(&c->names);
-        list_clear(&c->addresses);
-        list_clear(&c->key_usage);
-        list_clear(&c->purposes);
-    }
+    for (size_t i = 0; i < chain->count; i++)
+        certificate_free(&chain->certificates[i]);
     free(chain->certificates);
     *chain = (struct chain){0};
 }
 
 /* Without a name there is only the address, and without an address in the certificate nothing to
  * compare it with. */
-static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struct address *address)
+static enum tri match_crt(gnutls_x509_crt_t leaf, const char *name, const struct address *address)
 {
     char octets[16];
     size_t size = sizeof octets;
@@ -317,6 +332,32 @@ static enum tri match_name(gnutls_x509_crt_t leaf, const char *name, const struc
                                                    address->family == AF_INET ? 4 : 16, 0) != 0);
     }
     return TRI_UNKNOWN;
+}
+
+/* Is it named by the very name, octet by octet? Anything else is left to the library. */
+static bool is_named(const struct certificate *leaf, const char *name,
+                     const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return name ? list_has(&leaf->names, name)
+                : list_has(&leaf->addresses, address_format(address, text));
+}
+
+static enum tri match_name(struct span der, const struct certificate *leaf, const char *name,
+                           const struct address *address)
+{
+    gnutls_x509_crt_t crt;
+    gnutls_datum_t datum = datum_of(der);
+    enum tri match = TRI_UNKNOWN;
+
+    if (leaf && is_named(leaf, name, address))
+        return TRI_YES;
+    if (gnutls_x509_crt_init(&crt) < 0)
+        return TRI_UNKNOWN;
+    if (gnutls_x509_crt_import(crt, &datum, GNUTLS_X509_FMT_DER) >= 0)
+        match = match_crt(crt, name, address);
+    gnutls_x509_crt_deinit(crt);
+    return match;
 }
 
 static bool read_errors(struct verification *v, unsigned status, bool self_signed)
@@ -360,60 +401,93 @@ static gnutls_x509_crt_t issuer_sent(const struct trust *trust, const gnutls_x50
     return NULL;
 }
 
-/* The dates are compared here, because the library has one clock for the whole process. Those of
-   the path count: what a server sends besides may be as old as it likes. */
-static bool check_dates(struct verification *v, const struct trust *trust,
-                        const gnutls_x509_crt_t *crts, unsigned count, time_t now)
+/* The dates of the path count: what a server sends besides may be as old as it likes. */
+static void read_dates(struct trust_path *path, const struct trust *trust,
+                       const gnutls_x509_crt_t *crts, unsigned count)
 {
     gnutls_x509_crt_t crt = crts[0];
-    bool ok = true;
-    for (unsigned i = 0; i < count && crt && ok; i++) {
-        time_t from = gnutls_x509_crt_get_activation_time(crt);
-        time_t until = gnutls_x509_crt_get_expiration_time(crt);
-        if (from == (time_t)-1 || now < from)
-            ok = list_add(&v->errors, span_of("not_yet_valid"));
-        if (ok && (until == (time_t)-1 || now > until))
-            ok = list_add(&v->errors, span_of("expired"));
+    for (; path->links < count && crt; path->links++) {
+        path->from[path->links] = gnutls_x509_crt_get_activation_time(crt);
+        path->until[path->links] = gnutls_x509_crt_get_expiration_time(crt);
         crt = issuer_sent(trust, crts, count, crt);
     }
+}
+
+/* Reads as many as can be read; the library's error if there is no memory. */
+static int import_chain(gnutls_x509_crt_t *crts, unsigned *read, const struct span *ders,
+                        size_t count)
+{
+    for (*read = 0; *read < count && *read < CHAIN_MAX; (*read)++) {
+        gnutls_datum_t datum = datum_of(ders[*read]);
+        int result = gnutls_x509_crt_init(&crts[*read]);
+        if (result < 0)
+            return result;
+        result = gnutls_x509_crt_import(crts[*read], &datum, GNUTLS_X509_FMT_DER);
+        if (result < 0) {
+            gnutls_x509_crt_deinit(crts[*read]);
+            return result == GNUTLS_E_MEMORY_ERROR ? result : 0;
+        }
+    }
+    return 0;
+}
+
+bool chain_trace(const struct trust *trust, const struct span *ders, size_t count,
+                 struct trust_path *path)
+{
+    gnutls_x509_crt_t crts[CHAIN_MAX];
+    unsigned read = 0;
+    int result = import_chain(crts, &read, ders, count);
+
+    *path = (struct trust_path){.readable = read > 0, .own_roots = trust->own};
+    if (read && result >= 0) {
+        path->self_signed = gnutls_x509_crt_check_issuer(crts[0], crts[0]) != 0;
+        read_dates(path, trust, crts, read);
+        result = gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
+                                                    GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
+                                                    &path->status, NULL);
+        if (result < 0)
+            path->status = GNUTLS_CERT_INVALID;
+    }
+    while (read)
+        gnutls_x509_crt_deinit(crts[--read]);
+    return result != GNUTLS_E_MEMORY_ERROR;
+}
+
+/* The dates are compared here, because the library has one clock for the whole process. */
+static bool check_dates(struct verification *v, const struct trust_path *path, time_t now)
+{
+    bool ok = true;
+    for (size_t i = 0; i < path->links && ok; i++) {
+        if (path->from[i] == -1 || now < path->from[i])
+            ok = list_add(&v->errors, span_of("not_yet_valid"));
+        if (ok && (path->until[i] == -1 || now > path->until[i]))
+            ok = list_add(&v->errors, span_of("expired"));
+    }
     return ok;
+}
+
+bool chain_conclude(const struct trust_path *path, struct span der, const struct certificate *leaf,
+                    const char *name, const struct address *address, time_t now,
+                    struct verification *v)
+{
+    v->own_roots = path->own_roots;
+    if (!path->readable)
+        return list_add(&v->errors, span_of("unreadable"));
+    v->name_match = match_name(der, leaf, name, address);
+    if (!check_dates(v, path, now) || !read_errors(v, path->status, path->self_signed))
+        return false;
+    v->trusted = path->status == 0 && v->errors.count == 0;
+    return path->status == 0 || v->errors.count || list_add(&v->errors, span_of("invalid"));
 }
 
 bool chain_verify(const struct trust *trust, const struct span *ders, size_t count,
                   const char *name, const struct address *address, time_t now,
                   struct verification *v)
 {
-    gnutls_x509_crt_t crts[CHAIN_MAX];
-    unsigned read = 0, status = 0;
-    bool ok = true;
-
-    v->own_roots = trust->own;
-    for (size_t i = 0; i < count && i < CHAIN_MAX; i++) {
-        gnutls_datum_t datum = datum_of(ders[i]);
-        if (gnutls_x509_crt_init(&crts[read]) < 0)
-            break;
-        if (gnutls_x509_crt_import(crts[read++], &datum, GNUTLS_X509_FMT_DER) < 0) {
-            gnutls_x509_crt_deinit(crts[--read]);
-            break;
-        }
-    }
-    if (read == 0) {
-        ok = list_add(&v->errors, span_of("unreadable"));
-    } else {
-        v->name_match = match_name(crts[0], name, address);
-        ok = check_dates(v, trust, crts, read, now);
-        if (gnutls_x509_trust_list_verify_crt2(trust->roots, crts, read, NULL, 0,
-                                               GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status,
-                                               NULL) < 0)
-            status = GNUTLS_CERT_INVALID;
-        ok = ok && read_errors(v, status, gnutls_x509_crt_check_issuer(crts[0], crts[0]) != 0);
-        v->trusted = status == 0 && v->errors.count == 0;
-        if (status != 0 && v->errors.count == 0)
-            ok = ok && list_add(&v->errors, span_of("invalid"));
-    }
-    while (read)
-        gnutls_x509_crt_deinit(crts[--read]);
-    return ok;
+    struct trust_path path;
+    struct span leaf = count ? ders[0] : span_of("");
+    return chain_trace(trust, ders, count, &path) &&
+           chain_conclude(&path, leaf, NULL, name, address, now, v);
 }
 
 void verification_free(struct verification *v)

@@ -3,7 +3,9 @@
  * certificate.h: what a certificate says, and whether the chain that came with it can be trusted.
  *
  * Facts are copied out of the DER at once; nothing here keeps a library object. Verification never
- * happens inside a handshake: a scanner wants to see the chain that a client would refuse.
+ * happens inside a handshake: a scanner wants to see the chain that a client would refuse. What is
+ * found out about a chain by its signatures holds for ever (struct trust_path); name and dates are
+ * looked at each time. chains.h keeps both for the next server with the same chain.
  */
 #ifndef SCANNER_CERTIFICATE_H
 #define SCANNER_CERTIFICATE_H
@@ -52,9 +54,31 @@ struct chain {
 struct trust *trust_new(const char *ca_file, FILE *errors);
 void trust_free(struct trust *);
 
+/* False when there is no memory; what was read is to be freed then, too. */
+bool certificate_read(struct certificate *, struct span der);
+bool certificate_copy(struct certificate *to, const struct certificate *from);
+void certificate_free(struct certificate *);
+
 /* Reads up to CHAIN_MAX certificates, the server's own first. False when there is no memory. */
 bool chain_read(struct chain *, const struct span *ders, size_t count);
 void chain_free(struct chain *);
+
+/* What is true of a chain for every name and at any time. */
+struct trust_path {
+    bool readable;    /* the first certificate is one                                     */
+    bool self_signed; /* that one                                                         */
+    bool own_roots;
+    unsigned status; /* the library's, of everything but dates and name                  */
+    size_t links;    /* of the path from the server's certificate to one that is trusted */
+    int64_t from[CHAIN_MAX], until[CHAIN_MAX]; /* their dates; -1: unreadable */
+};
+
+/* False when there is no memory. */
+bool chain_trace(const struct trust *, const struct span *ders, size_t count, struct trust_path *);
+
+/* der is the first certificate; leaf is what was read of it, or NULL. */
+bool chain_conclude(const struct trust_path *, struct span der, const struct certificate *leaf,
+                    const char *name, const struct address *, time_t now, struct verification *);
 
 /* Is the chain good for this name, or for this address where there is no name, at this time (Unix
  * time)? */

@@ -75,6 +75,16 @@ static bool worth_a_small_hello(const struct endpoint *e)
            ladder_has_accepted(&e->ladder);
 }
 
+/* A hello that was accepted before. */
+static void ask_known_hello(struct endpoint *e)
+{
+    int v = VERSION_TLS13;
+    while (v > VERSION_SSL2 && e->observation->tls.versions[v].status != VERSION_ACCEPTED)
+        v--;
+    e->request.hello = (struct hello){.highest = (enum version)v, .with_share = v == VERSION_TLS13};
+    ask_hello(e);
+}
+
 /* Fills in what this probe asks; false when there is nothing left. */
 static bool choose(struct endpoint *e)
 {
@@ -86,6 +96,10 @@ static bool choose(struct endpoint *e)
             ladder_next(&e->ladder, &e->request.hello);
         return true;
     case ENDPOINT_VERSIONS:
+        if (e->doubts) {
+            ask_known_hello(e);
+            return true;
+        }
         if (ladder_next(&e->ladder, &e->request.hello)) {
             ask_hello(e);
             return true;
@@ -158,6 +172,47 @@ bool endpoint_next(struct endpoint *e, enum course course, struct probe_request 
 void endpoint_withdraw(struct endpoint *e)
 {
     e->observation->connections--;
+}
+
+/* What every probe costs and shows, whatever else comes of it. */
+static void account(struct endpoint *e, const struct probe_facts *f)
+{
+    uint64_t spent = uv_now(e->network->loop) - e->begun;
+    e->left -= spent < e->left ? spent : e->left;
+    e->connected |= f->connected;
+    if (f->connected)
+        e->observation->source = f->source;
+}
+
+bool endpoint_put_off(const struct endpoint *e, const struct probe_facts *f)
+{
+    const struct dialogue *d = f->dialogue;
+    enum cause cause = f->outcome.cause;
+    bool cut = cause == CAUSE_RESET || (cause == CAUSE_CLOSED && e->connected);
+
+    if (!f->connected)
+        return e->connected && cut;
+    if (f->begun && d->greeting == GREETING_REFUSED)
+        return true;
+    if (f->begun && d->greeting == GREETING_NONE && f->received == 0 && cut)
+        return !f->tls_begun || e->stage == ENDPOINT_FIRST || e->doubts;
+    return !e->trial && (d->ending == ENDING_LEFT || d->upgrade == ANSWER_LATER);
+}
+
+void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    account(e, f);
+    e->trial = NULL;
+    e->doubts = false; /* what was doubted is asked again */
+    if (e->hearing == HEARING_NOTHING)
+        return;
+    text_free(&o->banner);
+    text_free(&o->upgrade_reply);
+    for (int side = 0; side < 2; side++) {
+        list_clear(&o->capabilities[side]);
+        list_clear(&o->mechanisms[side]);
+    }
 }
 
 void endpoint_unresolved(struct endpoint *e, enum cause cause, const char *word)
@@ -379,9 +434,10 @@ static void learn_below(struct endpoint *e, const struct server_hello *hello,
 static void absorb_certificates(struct endpoint *e, const struct span *ders, size_t count)
 {
     struct observation *o = e->observation;
+    struct chains *chains = e->network->chains;
     if (!count || observation_knows(o, FACT_CERTIFICATE))
         return;
-    if (!chain_read(&o->tls.chain, ders, count)) {
+    if (!chains_read(chains, &o->tls.chain, ders, count)) {
         o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
         return;
     }
@@ -389,9 +445,9 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     observation_learn(o, FACT_CHAIN);
     if (!endpoint_wants(e, FACTS_HANDSHAKE))
         return;
+    time_t now = (time_t)(unix_ms() / 1000);
     o->why[FACT_VERIFY] =
-        e->options->trust && chain_verify(e->options->trust, ders, count, e->name, &e->address,
-                                          (time_t)(unix_ms() / 1000), &o->tls.verification)
+        chains_verify(chains, &o->tls.chain, ders, e->name, &e->address, now, &o->tls.verification)
             ? CAUSE_NONE
             : CAUSE_LOCAL;
 }
@@ -484,6 +540,22 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
                         !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
 }
 
+/* An end without a word, on a port where nothing was said before, though it let us in before. */
+static bool may_be_shut_out(const struct endpoint *e, const struct hello_result *r)
+{
+    return e->implicit && e->stage == ENDPOINT_VERSIONS && r->reached && !r->torn &&
+           (r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET) && ladder_has_accepted(&e->ladder);
+}
+
+/* Was the hello before this one refused, or were we? Whoever says anything lets us in. */
+static void settle_doubt(struct endpoint *e, const struct probe_facts *f)
+{
+    e->doubts = false;
+    if (!f->received)
+        e->doubtful = (struct hello_result){.cause = CAUSE_RATE_LIMITED};
+    ladder_absorb(&e->ladder, &e->doubted, &e->doubtful);
+}
+
 static void absorb_response(struct endpoint *e, const struct probe_facts *f)
 {
     const struct response *r = f->response;
@@ -499,10 +571,18 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
         while (count < CHAIN_MAX && response_certificate(r, &at, &ders[count]))
             count++;
         absorb_certificates(e, ders, count);
+    } else if (e->put_off) {
+        result.cause = CAUSE_RATE_LIMITED; /* it let us in before */
     } else if (result.cause == CAUSE_ALERT) {
         result.alert = f->outcome.detail;
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
         result.cause = CAUSE_REFUSED;
+    }
+    if (may_be_shut_out(e, &result)) {
+        e->doubts = true;
+        e->doubted = e->request.hello;
+        e->doubtful = result;
+        return;
     }
     ladder_absorb(&e->ladder, &e->request.hello, &result);
 }
@@ -515,7 +595,9 @@ static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
     }
     if (f->tls && f->tls_begun)
         absorb_handshake(e, f);
-    if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
+    if (e->doubts)
+        settle_doubt(e, f);
+    else if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
         absorb_response(e, f);
 }
 
@@ -657,11 +739,8 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
 
-    uint64_t spent = uv_now(e->network->loop) - e->begun;
-    e->left -= spent < e->left ? spent : e->left;
-    e->connected |= f->connected;
-    if (f->connected)
-        o->source = f->source;
+    e->put_off = e->connected && endpoint_put_off(e, f);
+    account(e, f);
     e->turned_away = !f->connected || (!e->implicit && (f->dialogue->greeting == GREETING_NONE ||
                                                         f->dialogue->greeting == GREETING_REFUSED));
     if (e->trial) {

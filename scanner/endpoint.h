@@ -59,9 +59,15 @@ struct endpoint {
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;
+    /* An implicit port hung up on a hello: a refusal, or are we not let in any more? A hello that
+       it accepted before tells. */
+    bool doubts;
+    struct hello doubted;
+    struct hello_result doubtful;
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
     bool below_seen;
     enum tri compression;      /* as chosen by the first of them that was offered it         */
+    bool put_off;              /* the last probe was, though the first was let in            */
     bool turned_away;          /* the last probe was not let in: no harder questions then */
     const struct trial *trial; /* under way, or NULL                                        */
     size_t next_trial;
@@ -81,6 +87,13 @@ void endpoint_conclude(struct endpoint *);
 
 /* The probe that endpoint_next() asked for could not be begun yet: it will be asked for again. */
 void endpoint_withdraw(struct endpoint *);
+
+/* Does this end of it say "not now", so that the same is worth asking later: 421 and its like, 454
+   to the upgrade, a cut before anything was said, a door that is shut and was open before? */
+bool endpoint_put_off(const struct endpoint *, const struct probe_facts *);
+
+/* It ended, but brought nothing: it will be asked for again. */
+void endpoint_postpone(struct endpoint *, const struct probe_facts *);
 
 /* The name has no address (word says why): there is nothing to probe, and the observation is
  * complete. */

@@ -5,13 +5,17 @@
 #include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <search.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "scanner/input.h"
-#include "scanner/resolver.h"
+#include "scanner/nets.h"
+#include "scanner/pace.h"
 #include "scanner/tried.h"
 
-#define LOOKUPS_MAX 256 /* names that are being resolved at once */
+#define HOSTS_BESIDE 256  /* hosts that have no connection now, but wait for one         */
+#define STARVED_WAIT 100  /* ms between two looks for a descriptor, if there is not even one */
+#define STARVED_MAX 300   /* looks in a row                                                   */
+#define SLEEPERS_MAX 512U /* hosts that turned us away and wait; more of them are let go */
 
 struct host;
 
@@ -20,53 +24,126 @@ struct task {
     struct host *host;
     struct endpoint endpoint;
     struct probe *probe; /* under way, or NULL */
+    uint64_t begun;      /* when it was       */
+    bool talking;        /* it is one of the host's dialogues */
+    bool held;           /* it is connected, and waits to become one */
     bool complete;
 };
+
+/* What a host waits for; never for two things. */
+enum waiting { WAITING_NOT, WAITING_ROOM, WAITING_NET, WAITING_TIME };
 
 struct host {
     struct engine *engine;
     struct host *next, *previous; /* among all that are under way               */
-    struct host *next_waiting;    /* for a connection                           */
+    struct host *next_waiting;    /* for the same                               */
     struct host *parked;          /* of the same address: begun when this one is done */
-    bool waiting, registered;
+    enum waiting waiting;
+    bool registered;
     struct target_host target;
+    struct dealt *dealt;
     struct host_view view;
+    struct net *net; /* NULL: nobody counts */
+    struct patience patience;
     enum course course;
-    unsigned active, complete; /* endpoints that are asked now; that have no more to ask in it */
-    struct task *tasks;        /* [view.count] */
-};
-
-struct lookup {
-    struct engine *engine;
-    struct target_host target;
+    unsigned talking, held; /* of its endpoints */
+    size_t complete;        /* endpoints that have no more to ask in this course */
+    struct task *tasks;     /* [view.count] */
 };
 
 struct engine {
     uv_loop_t *loop;
     struct engine_options options;
     struct engine_events events;
-    const struct targets *targets;
-    uint64_t next_target;
-    struct targets_stream *stream;
-    struct input *input;
-    bool stream_open, input_wanted;
     struct network network;
-    struct resolver *resolver;
-    unsigned lookups;
-    unsigned room; /* connections that may be open; less than asked for if descriptors ran out */
+    bool feed_open, feed_dry; /* there is more; but not now */
+    unsigned room;    /* connections that may be open; less than asked for if descriptors ran out */
+    unsigned starved; /* times in a row that there was no descriptor for anything */
+    bool starving;    /* and now there is none */
+    unsigned active;
+    atomic_uint shown; /* the same, for other threads */
+    struct rate rate;
     struct host *hosts;
     size_t host_count;
+    struct queue waiting;  /* for room */
+    struct host *sleepers; /* those that wait for a time, the earliest first */
+    unsigned sleeper_count;
+    struct nets nets;    /* empty, if there is no limit */
     struct tried *tried; /* NULL: no service can be met twice */
     void *addresses;     /* tsearch: the host that each address is being scanned as */
-    struct host *waiting_first, *waiting_last;
-    struct engine_counts counts;
     bool stopping, ended;
-    uv_idle_t turn; /* pumps from the loop, never from inside a callback of ours */
+    uv_idle_t turn;   /* pumps from the loop, never from inside a callback of ours */
+    uv_timer_t alarm; /* when a sleeper wakes, or the rate allows more             */
+    unsigned open_handles;
 };
 
-/* --- hosts ------------------------------------------------------------------------------------ */
+static void wake(struct engine *e);
+static void on_alarm(uv_timer_t *);
 
-static void host_wait(struct host *);
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static void queue_add(struct queue *q, struct host *h)
+{
+    h->next_waiting = NULL;
+    *(q->last ? &q->last->next_waiting : &q->first) = h;
+    q->last = h;
+}
+
+static struct host *queue_take(struct queue *q)
+{
+    struct host *h = q->first;
+    if (h && !(q->first = h->next_waiting))
+        q->last = NULL;
+    return h;
+}
+
+static void host_wait(struct host *h)
+{
+    if (h->waiting != WAITING_NOT)
+        return;
+    h->waiting = WAITING_ROOM;
+    queue_add(&h->engine->waiting, h);
+}
+
+/* The network has room: the next host may try. Whoever does not use it passes it on. */
+static void pass_on(struct host *h)
+{
+    struct net *net = h->net;
+    if (!net || net->active >= h->engine->options.per_net || !net->waiting.first)
+        return;
+    h = queue_take(&net->waiting);
+    h->waiting = WAITING_NOT;
+    host_wait(h);
+}
+
+/* Until patience.not_before. Delays are few and alike: most sleepers go to the end. */
+static void host_sleep(struct host *h)
+{
+    struct engine *e = h->engine;
+    struct host **at = &e->sleepers;
+    if (h->waiting == WAITING_TIME)
+        return;
+    while (*at && (*at)->patience.not_before <= h->patience.not_before)
+        at = &(*at)->next_waiting;
+    h->waiting = WAITING_TIME;
+    h->next_waiting = *at;
+    *at = h;
+    e->sleeper_count++;
+}
+
+static void wake_sleepers(struct engine *e)
+{
+    uint64_t now = uv_now(e->loop);
+    while (e->sleepers && e->sleepers->patience.not_before <= now) {
+        struct host *h = e->sleepers;
+        e->sleepers = h->next_waiting;
+        e->sleeper_count--;
+        h->waiting = WAITING_NOT;
+        host_wait(h);
+    }
+}
+
+/* --- hosts ------------------------------------------------------------------------------------ */
 
 static int compare_hosts(const void *a, const void *b)
 {
@@ -101,46 +178,40 @@ static void host_free(struct host *h)
 {
     struct engine *e = h->engine;
     host_release(h);
+    if (!e->stopping)
+        pass_on(h);
+    if (h->net)
+        nets_leave(&e->nets, h->net);
     for (size_t i = 0; i < h->view.count; i++)
         observation_free(&h->view.endpoints[i]);
-    if (h->previous)
-        h->previous->next = h->next;
-    else
-        e->hosts = h->next;
+    *(h->previous ? &h->previous->next : &e->hosts) = h->next;
     if (h->next)
         h->next->previous = h->previous;
     e->host_count--;
-    free(h->view.endpoints);
-    free(h->tasks);
     free(h);
 }
 
-static struct host *host_new(struct engine *e, const struct target_host *target,
-                             const struct address *address)
+/* A host with its observations and tasks is one piece of memory. */
+static struct host *host_new(struct engine *e, const struct assignment *a)
 {
-    struct host *h = calloc(1, sizeof *h);
-    size_t count = target->service_count;
+    size_t count = a->target.service_count;
+    struct host *h = calloc(1, sizeof *h + count * (sizeof *h->view.endpoints + sizeof *h->tasks));
     if (!h)
         return NULL;
-    h->view.endpoints = calloc(count ? count : 1, sizeof *h->view.endpoints);
-    h->tasks = calloc(count ? count : 1, sizeof *h->tasks);
-    if (!h->view.endpoints || !h->tasks) {
-        free(h->view.endpoints);
-        free(h->tasks);
-        free(h);
-        return NULL;
-    }
     h->engine = e;
-    h->target = *target;
+    h->target = a->target;
+    h->dealt = a->dealt;
     h->view.target = &h->target;
     h->view.count = count;
-    if (address)
-        h->view.address = *address;
+    h->view.address = a->address;
+    h->view.endpoints = (struct observation *)(h + 1);
+    h->tasks = (struct task *)(h->view.endpoints + count);
+    h->patience = patience_new(e->options.patience_ms);
     for (size_t i = 0; i < count; i++) {
-        observation_init(&h->view.endpoints[i], target->services[i]);
+        observation_init(&h->view.endpoints[i], a->target.services[i]);
         h->tasks[i].host = h;
         endpoint_init(&h->tasks[i].endpoint, &h->view.endpoints[i], &e->options.endpoint,
-                      &e->network, &h->view.address, target->name);
+                      &e->network, &h->view.address, a->target.name);
     }
     h->next = e->hosts;
     if (e->hosts)
@@ -150,39 +221,24 @@ static struct host *host_new(struct engine *e, const struct target_host *target,
     return h;
 }
 
-static void wake(struct engine *e);
-
 static void host_tell(struct host *h)
 {
     struct engine *e = h->engine;
 
-    e->counts.hosts++;
     e->room += e->room < e->options.concurrency; /* descriptors may have come back */
-    e->counts.answered += h->view.answered;
-    for (size_t i = 0; i < h->view.count; i++) {
-        e->counts.endpoints++;
-        e->counts.connections += h->view.endpoints[i].connections;
-        e->counts.statuses[h->view.endpoints[i].status]++;
-    }
-    bool going_on = e->events.on_host(e->events.context, &h->view);
+    bool going_on = e->events.on_host(e->events.context, &h->view, h->dealt);
     host_free(h);
     if (!going_on)
         engine_stop(e);
     wake(e);
 }
 
-static void host_wait(struct host *h)
+/* --- probes ----------------------------------------------------------------------------------- */
+
+static void count_active(struct engine *e, int change)
 {
-    struct engine *e = h->engine;
-    if (h->waiting)
-        return;
-    h->waiting = true;
-    h->next_waiting = NULL;
-    if (e->waiting_last)
-        e->waiting_last->next_waiting = h;
-    else
-        e->waiting_first = h;
-    e->waiting_last = h;
+    e->active += (unsigned)change;
+    atomic_store_explicit(&e->shown, e->active, memory_order_relaxed);
 }
 
 static void on_note(void *context, bool secure, enum note note, struct span text)
@@ -191,43 +247,113 @@ static void on_note(void *context, bool secure, enum note note, struct span text
     endpoint_note(&t->endpoint, secure, note, text);
 }
 
+/* A host that is to be spared is asked one thing at a time, and not at all before its time. */
+static bool must_rest(const struct host *h)
+{
+    return h->patience.space && uv_now(h->engine->loop) < h->patience.not_before;
+}
+
+static unsigned dialogues_max(const struct host *h)
+{
+    return h->patience.space ? 1 : h->engine->options.per_host;
+}
+
+static void set_talking(struct task *t, bool talking)
+{
+    t->host->talking += talking;
+    t->host->talking -= t->talking;
+    t->talking = talking;
+}
+
+static void set_held(struct task *t, bool held)
+{
+    t->host->held += held;
+    t->host->held -= t->held;
+    t->held = held;
+}
+
+/* It is connected: may it begin to talk? */
+static bool on_connected(void *context)
+{
+    struct task *t = context;
+    struct host *h = t->host;
+
+    h->view.answered = true;
+    if (!t->talking && (must_rest(h) || h->talking >= dialogues_max(h))) {
+        set_held(t, true);
+        return false;
+    }
+    set_talking(t, true);
+    return true;
+}
+
+/* Lost while it was made to wait for its turn: that says nothing of the peer. */
+static bool tired_of_waiting(const struct probe_facts *f)
+{
+    enum cause cause = f->outcome.cause;
+    return f->held &&
+           (!f->begun || (f->received == 0 && (cause == CAUSE_CLOSED || cause == CAUSE_RESET)));
+}
+
 static void on_probe_done(void *context, struct probe *probe)
 {
     struct task *t = context;
     struct host *h = t->host;
+    struct engine *e = h->engine;
     struct probe_facts facts = probe_facts(probe);
+    bool put_off = endpoint_put_off(&t->endpoint, &facts);
 
     t->probe = NULL;
-    h->active--;
-    h->engine->counts.active--;
-    h->view.answered |= facts.connected;
-    endpoint_absorb(&t->endpoint, &facts);
+    set_talking(t, false);
+    set_held(t, false);
+    count_active(e, -1);
+    if (h->net)
+        h->net->active--;
+    pass_on(h);
+    if (tired_of_waiting(&facts)) {
+        endpoint_postpone(&t->endpoint, &facts);
+    } else if (put_off && e->sleeper_count < SLEEPERS_MAX &&
+               patience_setback(&h->patience, t->begun, uv_now(e->loop))) {
+        endpoint_postpone(&t->endpoint, &facts);
+    } else {
+        if (facts.received && !put_off)
+            patience_success(&h->patience);
+        endpoint_absorb(&t->endpoint, &facts);
+    }
     host_wait(h); /* behind those that wait already */
-    wake(h->engine);
+    wake(e);
 }
 
 enum started { STARTED, COMPLETE, NO_ROOM };
 
 static enum started task_start(struct task *t)
 {
-    struct engine *e = t->host->engine;
+    struct host *h = t->host;
+    struct engine *e = h->engine;
     struct probe_request request;
 
-    if (!endpoint_next(&t->endpoint, t->host->course, &request)) {
+    if (!endpoint_next(&t->endpoint, h->course, &request)) {
         t->complete = true;
-        t->host->complete++;
+        h->complete++;
         return COMPLETE;
     }
     request.note = on_note;
+    request.on_connected = on_connected;
     request.on_done = on_probe_done;
     request.context = t;
     if (probe_start(&e->network, &request, &t->probe)) {
-        t->host->active++;
-        e->counts.active++;
+        e->starved = 0;
+        t->begun = uv_now(e->loop);
+        count_active(e, 1);
+        rate_take(&e->rate);
+        patience_begin(&h->patience, t->begun);
+        if (h->net)
+            h->net->active++;
         return STARTED;
     }
-    if (e->counts.active > 0) { /* no descriptor: as many as there are now is all there can be */
-        e->room = e->counts.active;
+    if (e->active > 0 || e->starved++ < STARVED_MAX) {
+        e->room = e->active ? e->active : 1; /* as many as there are now is all there can be */
+        e->starving = e->active == 0;        /* others have them all */
         endpoint_withdraw(&t->endpoint);
         return NO_ROOM;
     }
@@ -235,6 +361,8 @@ static enum started task_start(struct task *t)
                     &(struct probe_facts){.outcome = {PHASE_CONNECT, CAUSE_LOCAL, 0}});
     return task_start(t);
 }
+
+/* --- what is asked of a host ------------------------------------------------------------------ */
 
 /* Two protocols may be asked at one port; that is still one port. */
 static bool port_is_busy(const struct host *h, const struct task *t)
@@ -274,184 +402,175 @@ static void host_complete(struct host *h)
     host_tell(h);
 }
 
-/* Opens what may be opened; an endpoint that was begun goes on before another is begun. */
-static void host_pump(struct host *h)
+static bool has_room(struct engine *e)
+{
+    return !e->starving && e->active < e->room && rate_wait(&e->rate, uv_now(e->loop)) == 0;
+}
+
+/* May a connection to this host begin? If not, the host waits for what it takes. */
+static bool may_connect(struct host *h)
 {
     struct engine *e = h->engine;
-    for (int begun = 1; begun >= 0; begun--) {
+    if (must_rest(h)) {
+        host_sleep(h);
+        return false;
+    }
+    if (!has_room(e)) {
+        host_wait(h);
+        return false;
+    }
+    if (h->net && h->net->active >= e->options.per_net) {
+        h->waiting = WAITING_NET;
+        queue_add(&h->net->waiting, h);
+        return false;
+    }
+    return true;
+}
+
+/* Those that are connected come first: they are kept waiting no longer than must be. */
+static void begin_held(struct host *h)
+{
+    if (must_rest(h))
+        return;
+    for (size_t i = 0; h->held && i < h->view.count && h->talking < dialogues_max(h); i++) {
+        struct task *t = &h->tasks[i];
+        if (!t->held)
+            continue;
+        set_held(t, false);
+        set_talking(t, true);
+        probe_begin(t->probe);
+    }
+}
+
+/* May this endpoint be asked something now? The first connection needs no dialogue to spare. */
+static bool is_due(const struct host *h, const struct task *t, bool first)
+{
+    bool begun = t->endpoint.observation->connections > 0;
+    return !t->complete && begun != first && !port_is_busy(h, t) &&
+           (first && !h->patience.space ? true : h->talking + h->held < dialogues_max(h));
+}
+
+/* Opens what may be opened; an endpoint that was begun goes on before another is begun. False: it
+   waits for something now. */
+static bool connect_more(struct host *h)
+{
+    for (int first = 0; first <= 1; first++)
         for (size_t i = 0; i < h->view.count; i++) {
             struct task *t = &h->tasks[i];
-            if (t->complete || port_is_busy(h, t) ||
-                (h->view.endpoints[i].connections > 0) != (begun == 1))
+            if (!is_due(h, t, first == 1))
                 continue;
-            if (h->active >= e->options.per_host)
-                return;
-            if (e->counts.active >= e->room || task_start(t) == NO_ROOM) {
+            if (!may_connect(h))
+                return false;
+            enum started how = task_start(t);
+            if (how == NO_ROOM) {
                 host_wait(h);
-                return;
+                return false;
             }
+            if (how == STARTED && first == 0)
+                set_talking(t, true);
         }
-    }
-    if (h->complete < h->view.count)
-        return;
-    if (h->course + 1 == COURSE_COUNT) {
-        host_complete(h);
-        return;
-    }
-    begin_course(h, h->course + 1);
-    host_pump(h);
+    return true;
 }
 
-/* --- names ------------------------------------------------------------------------------------ */
-
-static void say(struct engine *e, const char *name, const char *what, const char *word)
+static void host_pump(struct host *h)
 {
-    char line[512];
-    snprintf(line, sizeof line, "%s: %s: %s", name, what, word);
-    e->events.on_message(e->events.context, line);
-}
-
-static void tell_unresolved(struct engine *e, const struct target_host *target, enum resolved how)
-{
-    struct host *h = host_new(e, target, NULL);
-    if (!h) {
-        say(e, target->name, "left out", "no memory");
-        return;
+    for (;;) {
+        begin_held(h);
+        bool served = connect_more(h);
+        if (!served || h->complete < h->view.count) {
+            if (h->waiting != WAITING_NET)
+                pass_on(h);
+            return;
+        }
+        if (h->course + 1 == COURSE_COUNT) {
+            host_complete(h);
+            return;
+        }
+        begin_course(h, h->course + 1);
     }
-    for (size_t i = 0; i < h->view.count; i++)
-        endpoint_unresolved(&h->tasks[i].endpoint, CAUSE_DNS, resolved_name(how));
-    say(e, target->name, "no address", resolved_name(how));
-    host_tell(h);
-}
-
-/* A lost answer is worth more of a word than a plain "has none". */
-static enum resolved worse(const struct resolution *r)
-{
-    bool plain = r->ipv4 == RESOLVED_NO_ADDRESS || r->ipv4 == RESOLVED_NO_NAME;
-    return plain ? r->ipv6 : r->ipv4;
-}
-
-static void on_resolved(void *context, const struct resolution *r)
-{
-    struct lookup *l = context;
-    struct engine *e = l->engine;
-    struct target_host target = l->target;
-    size_t begun = 0;
-
-    free(l);
-    e->lookups--;
-    wake(e);
-    if (e->stopping)
-        return;
-    if (!r->count) {
-        tell_unresolved(e, &target, worse(r));
-        return;
-    }
-    if (r->ipv4 > RESOLVED_NO_NAME || r->ipv6 > RESOLVED_NO_NAME)
-        say(e, target.name,
-            r->ipv4 > RESOLVED_NO_NAME ? "IPv4 addresses not known" : "IPv6 addresses not known",
-            resolved_name(r->ipv4 > RESOLVED_NO_NAME ? r->ipv4 : r->ipv6));
-    for (size_t i = 0; i < r->count; i++) {
-        if (targets_excluded(e->targets, &r->addresses[i]))
-            continue;
-        struct host *h = host_new(e, &target, &r->addresses[i]);
-        if (!h)
-            say(e, target.name, "left out", "no memory");
-        else
-            host_register(h);
-        begun++;
-    }
-    if (!begun)
-        say(e, target.name, "left out", "all its addresses are excluded");
 }
 
 /* --- what comes next -------------------------------------------------------------------------- */
 
-static void on_input(void *context, struct span bytes, int error)
+static void tell_unresolved(struct host *h, const char *word)
 {
-    struct engine *e = context;
-    e->input_wanted = false;
-    if (error)
-        say(e, "standard input", "cannot be read", uv_strerror(error));
-    if (bytes.len)
-        targets_stream_feed(e->stream, bytes);
-    else
-        targets_stream_end(e->stream);
-    wake(e);
+    for (size_t i = 0; i < h->view.count; i++)
+        endpoint_unresolved(&h->tasks[i].endpoint, CAUSE_DNS, word);
+    host_tell(h);
+}
+
+static void begin(struct engine *e, const struct assignment *a)
+{
+    struct host *h = host_new(e, a);
+    if (!h) {
+        e->events.on_message(e->events.context, "a host is left out: no memory");
+        return;
+    }
+    if (a->word) {
+        tell_unresolved(h, a->word);
+        return;
+    }
+    if (e->options.per_net && !(h->net = nets_enter(&e->nets, &a->address)))
+        e->events.on_message(e->events.context, "--per-net is not kept for a host: no memory");
+    host_register(h);
 }
 
 /* The next host to be begun; false if there is none now. */
-static bool next_target(struct engine *e, struct target_host *target)
+static bool next_assignment(struct engine *e, struct assignment *a)
 {
-    if (targets_host(e->targets, e->next_target, target)) {
-        e->next_target++;
-        return true;
-    }
-    if (!e->stream_open || e->input_wanted)
+    if (!e->feed_open || e->feed_dry)
         return false;
-    switch (targets_stream_next(e->stream, target)) {
-    case TARGETS_HOST:
+    switch (e->events.next(e->events.context, a)) {
+    case DEALER_HOST:
         return true;
-    case TARGETS_NEED_MORE:
-        e->input_wanted = true;
-        input_want(e->input);
+    case DEALER_WAIT:
+        e->feed_dry = true;
         return false;
-    case TARGETS_END:
-    case TARGETS_FAILED:
+    case DEALER_END:
         break;
     }
-    e->stream_open = false;
+    e->feed_open = false;
     return false;
 }
 
-static void begin(struct engine *e, const struct target_host *target)
+static void serve_waiting(struct engine *e)
 {
-    if (!target->name) {
-        struct host *h = host_new(e, target, &target->address);
-        if (h)
-            host_register(h);
-        else
-            say(e, target->file ? target->file : "argument", "a host is left out", "no memory");
-        return;
-    }
-    struct lookup *l = malloc(sizeof *l);
-    if (l) {
-        *l = (struct lookup){e, *target};
-        e->lookups++;
-    }
-    if (!l || !resolver_lookup(e->resolver, target->name, on_resolved, l)) {
-        e->lookups -= l != NULL;
-        free(l);
-        tell_unresolved(e, target, RESOLVED_LOCAL);
+    while (!e->stopping && e->waiting.first && has_room(e)) {
+        struct host *h = queue_take(&e->waiting);
+        h->waiting = WAITING_NOT;
+        host_pump(h);
     }
 }
 
-static void on_abandoned(uv_handle_t *turn)
+/* Hosts wait for an address that is taken, for a network that is full, or for a time: that must not
+   cost memory without end. */
+static bool may_begin(const struct engine *e)
 {
-    struct engine *e = turn->data;
-    engine_free(e);
+    return e->host_count - e->sleeper_count < (size_t)e->options.concurrency + HOSTS_BESIDE;
 }
 
-/* What engine_new() could not complete: its handles close as the loop is run to its end. */
-static void abandon(struct engine *e)
+static void set_alarm(struct engine *e)
 {
-    if (e->input)
-        input_close(e->input);
-    if (e->resolver)
-        resolver_close(e->resolver, NULL, NULL);
-    uv_close((uv_handle_t *)&e->turn, on_abandoned);
+    uint64_t now = uv_now(e->loop), wait = UINT64_MAX;
+    if (e->sleepers)
+        wait = e->sleepers->patience.not_before > now ? e->sleepers->patience.not_before - now : 0;
+    if (e->starving && wait > STARVED_WAIT)
+        wait = STARVED_WAIT;
+    bool limited = e->active < e->room && (e->waiting.first || (e->feed_open && !e->feed_dry));
+    uint64_t next = limited ? rate_wait(&e->rate, now) : 0;
+    if (next && next < wait)
+        wait = next;
+    if (wait == UINT64_MAX)
+        uv_timer_stop(&e->alarm);
+    else
+        uv_timer_start(&e->alarm, on_alarm, wait, 0);
 }
 
-static void on_turn_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct engine *e = handle->data;
-    e->events.on_end(e->events.context);
-}
-
-static void on_resolver_closed(void *context)
-{
-    struct engine *e = context;
-    uv_close((uv_handle_t *)&e->turn, on_turn_closed);
+    if (--e->open_handles == 0)
+        e->events.on_end(e->events.context);
 }
 
 static void end(struct engine *e)
@@ -459,43 +578,32 @@ static void end(struct engine *e)
     if (e->ended)
         return;
     e->ended = true;
-    uv_idle_stop(&e->turn);
-    if (e->input)
-        input_close(e->input);
-    resolver_close(e->resolver, on_resolver_closed, e);
-}
-
-static void serve_waiting(struct engine *e)
-{
-    while (!e->stopping && e->waiting_first && e->counts.active < e->room) {
-        struct host *h = e->waiting_first;
-        e->waiting_first = h->next_waiting;
-        if (!e->waiting_first)
-            e->waiting_last = NULL;
-        h->waiting = false;
-        host_pump(h);
-    }
-}
-
-/* Many names may wait for one address: that must not cost memory without end. */
-static size_t hosts_max(const struct engine *e)
-{
-    return (size_t)e->options.concurrency + LOOKUPS_MAX;
+    uv_close((uv_handle_t *)&e->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&e->alarm, on_handle_closed);
 }
 
 static void on_turn(uv_idle_t *turn)
 {
     struct engine *e = turn->data;
-    struct target_host target;
+    struct assignment a;
 
     uv_idle_stop(turn);
+    wake_sleepers(e);
     do
         serve_waiting(e);
-    while (!e->stopping && e->counts.active < e->room && e->lookups < LOOKUPS_MAX &&
-           e->host_count < hosts_max(e) && next_target(e, &target) && (begin(e, &target), true));
-    bool more = e->next_target < targets_count(e->targets) || e->stream_open;
-    if (e->stopping || (!more && !e->hosts && !e->lookups))
+    while (!e->stopping && has_room(e) && may_begin(e) && next_assignment(e, &a) &&
+           (begin(e, &a), true));
+    if (e->stopping || (!e->feed_open && !e->hosts))
         end(e);
+    else
+        set_alarm(e);
+}
+
+static void on_alarm(uv_timer_t *alarm)
+{
+    struct engine *e = alarm->data;
+    e->starving = false;
+    wake(e);
 }
 
 static void wake(struct engine *e)
@@ -504,9 +612,13 @@ static void wake(struct engine *e)
         uv_idle_start(&e->turn, on_turn);
 }
 
-/* A name and a password that nobody has; that they are ours can be read in any log (RFC 2606 keeps
-   .invalid free). */
-static bool make_up_login(struct network *n)
+void engine_wake(struct engine *e)
+{
+    e->feed_dry = false;
+    wake(e);
+}
+
+bool made_up_new(struct made_up *m)
 {
     unsigned char octets[20];
     uint64_t user, password;
@@ -514,26 +626,16 @@ static bool make_up_login(struct network *n)
         return false;
     memcpy(&user, octets, sizeof user);
     memcpy(&password, octets + 8, sizeof password);
-    memcpy(&n->nonce, octets + 16, sizeof n->nonce);
-    snprintf(n->user, sizeof n->user, "%016" PRIx64 "@starttls-audit.invalid", user);
-    snprintf(n->password, sizeof n->password, "starttls-audit-%016" PRIx64, password);
+    memcpy(&m->nonce, octets + 16, sizeof m->nonce);
+    snprintf(m->user, sizeof m->user, "%016" PRIx64 "@starttls-audit.invalid", user);
+    snprintf(m->password, sizeof m->password, "starttls-audit-%016" PRIx64, password);
     return true;
-}
-
-/* Two names may lead to one service, and a name to an address that is a target itself. Names are the
-   last of the targets. */
-static bool may_meet_twice(const struct targets *targets, const struct targets_stream *stream)
-{
-    uint64_t count = targets_count(targets);
-    struct target_host last;
-    return stream || (count && targets_host(targets, count - 1, &last) && last.name);
 }
 
 /* --- the engine ------------------------------------------------------------------------------- */
 
 struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
-                          const struct targets *targets, struct targets_stream *stream,
-                          int stream_fd, struct engine_events events, FILE *errors)
+                          struct engine_events events, FILE *errors)
 {
     struct engine *e = calloc(1, sizeof *e);
     if (!e)
@@ -541,34 +643,32 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
     e->loop = loop;
     e->options = *options;
     e->events = events;
-    e->targets = targets;
-    e->stream = stream;
-    e->stream_open = stream != NULL;
+    e->feed_open = true;
     e->room = options->concurrency;
+    e->rate = rate_new(options->rate, uv_now(loop));
     e->network = (struct network){.loop = loop,
                                   .tls = tls_context_new(errors),
+                                  .chains = chains_new(options->endpoint.trust),
                                   .deadlines = options->deadlines,
                                   .source = options->source,
                                   .name = options->name,
+                                  .user = e->options.made_up.user,
+                                  .password = e->options.made_up.password,
+                                  .nonce = options->made_up.nonce,
                                   .input = malloc(NETWORK_BUFFER),
                                   .plain = malloc(NETWORK_BUFFER)};
-    bool named = make_up_login(&e->network);
-    if (may_meet_twice(targets, stream))
-        e->tried = tried_new();
-    e->resolver = resolver_new(loop, &(struct resolver_options){.server = options->resolver});
-    if (!e->resolver)
-        fprintf(errors, "names cannot be resolved: bad server address, or no memory\n");
-    if (stream)
-        e->input = input_new(loop, stream_fd, on_input, e);
-    if (stream && !e->input)
-        fprintf(errors, "standard input cannot be read\n");
+    bool ok = e->network.tls && e->network.chains && e->network.input && e->network.plain;
+    if (options->meets_twice)
+        ok = (e->tried = tried_new()) && ok;
+    if (!ok) {
+        engine_free(e);
+        return NULL;
+    }
     uv_idle_init(loop, &e->turn);
-    e->turn.data = e;
-    if (named && e->network.tls && e->network.input && e->network.plain && e->resolver &&
-        (e->input || !stream))
-        return e;
-    abandon(e);
-    return NULL;
+    uv_timer_init(loop, &e->alarm);
+    e->turn.data = e->alarm.data = e;
+    e->open_handles = 2;
+    return e;
 }
 
 void engine_free(struct engine *e)
@@ -576,15 +676,11 @@ void engine_free(struct engine *e)
     if (!e)
         return;
     tls_context_free(e->network.tls);
+    chains_free(e->network.chains);
     tried_free(e->tried);
     free(e->network.input);
     free(e->network.plain);
     free(e);
-}
-
-void engine_start(struct engine *e)
-{
-    wake(e);
 }
 
 void engine_stop(struct engine *e)
@@ -599,11 +695,13 @@ void engine_stop(struct engine *e)
                 probe_cancel(h->tasks[i].probe);
         host_free(h);
     }
-    e->waiting_first = e->waiting_last = NULL;
+    e->waiting = (struct queue){0};
+    e->sleepers = NULL;
+    count_active(e, -(int)e->active);
     wake(e);
 }
 
-struct engine_counts engine_counts(const struct engine *e)
+unsigned engine_active(const struct engine *e)
 {
-    return e->counts;
+    return atomic_load_explicit(&e->shown, memory_order_relaxed);
 }

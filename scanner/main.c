@@ -42,6 +42,13 @@ bool use_color(void)
     return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
 }
 
+int worse_code(int a, int b)
+{
+    static const int ranks[] = {
+        [EXIT_DONE] = 0, [EXIT_FINDINGS] = 1, [EXIT_INCOMPLETE] = 2, [EXIT_TROUBLE] = 3};
+    return ranks[a] > ranks[b] ? a : b;
+}
+
 int finish_stdout(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
@@ -64,6 +71,7 @@ static const struct command {
 } commands[] = {
     {"scan", "scan targets and write records", command_scan},
     {"audit", "judge saved records again", command_audit},
+    {"merge", "shards into one run, or say what is missing", command_merge},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},
 };

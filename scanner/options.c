@@ -3,6 +3,8 @@
 #include "scanner/options.h"
 
 #include <argp.h>
+#include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "scanner/resolver.h"
@@ -23,6 +25,14 @@ enum key {
     KEY_CA_FILE,
     KEY_CONCURRENCY,
     KEY_PER_HOST,
+    KEY_PER_NET,
+    KEY_RATE,
+    KEY_PATIENCE,
+    KEY_SEED,
+    KEY_ORDERED,
+    KEY_WORKERS,
+    KEY_SHARD,
+    KEY_MAX_DURATION,
     KEY_RESOLVER,
     KEY_SOURCE,
     KEY_EHLO_NAME,
@@ -39,6 +49,7 @@ enum key {
 
 #define DEFAULT_CONCURRENCY 500
 #define DEFAULT_PER_HOST 3
+#define DEFAULT_PATIENCE 300000 /* ms */
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
@@ -76,15 +87,34 @@ static const struct argp_option options[] = {
     {"quiet", KEY_QUIET, NULL, 0, "No progress line, no notes", 0},
     {NULL, 0, NULL, 0, "Manners:", 5},
     {"concurrency", KEY_CONCURRENCY, "N", 0, "Connections at once (default 500)", 0},
-    {"per-host", KEY_PER_HOST, "N", 0, "Of them to one address, never two to a port (default 3)",
+    {"per-host", KEY_PER_HOST, "N", 0,
+     "Dialogues with one address at once, never two on a port (default 3)", 0},
+    {"per-net", KEY_PER_NET, "N", 0,
+     "Connections at once to one /24 (IPv6: /64) (default: no limit)", 0},
+    {"rate", KEY_RATE, "N", 0, "Connections begun in a second, over all (default: no limit)", 0},
+    {"patience", KEY_PATIENCE, "S", 0,
+     "How long a host that turns us away (421, BYE, 454, resets) is waited for in all, to be asked "
+     "again later and more slowly (default 300; 0: not at all)",
      0},
+    {"seed", KEY_SEED, "N", 0,
+     "Scan in the order that belongs to this number (default: chance, and 0 for shards)", 0},
+    {"ordered", KEY_ORDERED, NULL, 0, "Scan in the order of the addresses, neighbours together", 0},
     {"ehlo-name", KEY_EHLO_NAME, "NAME", 0,
      "Our name for EHLO (default: the address that is connected from)", 0},
     {"source-address", KEY_SOURCE, "ADDRESS", 0, "Connect from this address", 0},
     {"resolver", KEY_RESOLVER, "ADDRESS[:PORT]", 0, "Ask this DNS server (default: the system's)",
      0},
-    {NULL, 0, NULL, 0, "Patience, in seconds:", 6},
-    {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0, "For the connection (default 5)", 0},
+    {NULL, 0, NULL, 0, "Large runs:", 6},
+    {"workers", KEY_WORKERS, "N", 0, "Threads (default: the cores there are)", 0},
+    {"shard", KEY_SHARD, "I/N", 0,
+     "Only every Nth target, beginning with the Ith (from 0): N such runs are one", 0},
+    {"max-duration", KEY_MAX_DURATION, "S", 0, "End in good order after this time (exit 3)", 0},
+    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 7},
+    {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0,
+     "For the connection at the most; less, but never under 1.5, where it shows that hosts are "
+     "near "
+     "(default 5)",
+     0},
     {"greeting-timeout", KEY_GREETING_TIMEOUT, "S", 0,
      "For the greeting; some servers wait on purpose (default 30)", 0},
     {"reply-timeout", KEY_REPLY_TIMEOUT, "S", 0, "For the reply to a command (default 15)", 0},
@@ -148,20 +178,62 @@ static unsigned parse_number(struct argp_state *state, const char *name, const c
 }
 
 /* Seconds, with a fraction if need be, as milliseconds. */
-static unsigned parse_seconds(struct argp_state *state, const char *name, const char *text)
+static unsigned parse_seconds(struct argp_state *state, const char *name, const char *text,
+                              double min)
 {
     char *end;
     double value = ascii_digit(*text) ? strtod(text, &end) : -1;
-    if (value < 0.001 || value > 86400 || *end)
-        argp_error(state, "--%s: '%s' is not a number of seconds from 0.001 to 86400", name, text);
+    if (value < min || value > 1e6 || *end)
+        argp_error(state, "--%s: '%s' is not a number of seconds from %g to 1000000", name, text,
+                   min);
     return (unsigned)(value * 1000);
+}
+
+static double parse_rate(struct argp_state *state, const char *text)
+{
+    char *end;
+    double value = ascii_digit(*text) ? strtod(text, &end) : -1;
+    if (value < 0.001 || value > 1e7 || *end)
+        argp_error(state, "--rate: '%s' is not a number from 0.001 to 10000000", text);
+    return value;
+}
+
+static uint64_t parse_seed(struct argp_state *state, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (!ascii_digit(*text) || *end || errno)
+        argp_error(state, "--seed: '%s' is not a number from 0 to 18446744073709551615", text);
+    return value;
+}
+
+static void parse_shard(struct argp_state *state, const char *text, struct dealer_options *o)
+{
+    char *end = NULL;
+    unsigned long shard = ascii_digit(*text) ? strtoul(text, &end, 10) : 0, shards = 0;
+    if (end && *end == '/' && ascii_digit(end[1]))
+        shards = strtoul(end + 1, &end, 10);
+    if (!end || *end || shards < 1 || shards > 1000000 || shard >= shards)
+        argp_error(state, "--shard: '%s' is not I/N, with I from 0 to N-1 and N up to 1000000",
+                   text);
+    o->shard = (unsigned)shard;
+    o->shards = (unsigned)shards;
+}
+
+/* The cores that we may use. */
+static unsigned count_cores(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > 0 ? (unsigned)count : 1;
 }
 
 static void parse_source(struct argp_state *state, struct scan_options *o, const char *text)
 {
     if (!address_parse(span_of(text), &o->source))
         argp_error(state, "--source-address: '%s' is no address", text);
-    o->engine.source = &o->source;
+    o->crew.engine.source = &o->source;
 }
 
 static void check_resolver(struct argp_state *state, const char *text)
@@ -218,11 +290,14 @@ static const struct argp_option standard_option_rows[] = {
 
 const struct argp standard_argp = {
     standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+const struct argp fail_on_argp = {
+    standard_option_rows + 1, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
     struct scan_options *o = state->input;
-    struct engine_options *e = &o->engine;
+    struct engine_options *e = &o->crew.engine;
+    struct dealer_options *dealer = &o->crew.dealer;
 
     switch (key) {
     case KEY_FILE:
@@ -285,6 +360,31 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_PER_HOST:
         e->per_host = parse_number(state, "per-host", argument, 1, 1000);
         break;
+    case KEY_PER_NET:
+        e->per_net = parse_number(state, "per-net", argument, 1, 1000000);
+        break;
+    case KEY_RATE:
+        e->rate = parse_rate(state, argument);
+        break;
+    case KEY_PATIENCE:
+        e->patience_ms = parse_seconds(state, "patience", argument, 0);
+        break;
+    case KEY_SEED:
+        dealer->seed = parse_seed(state, argument);
+        o->seeded = true;
+        break;
+    case KEY_ORDERED:
+        dealer->ordered = true;
+        break;
+    case KEY_WORKERS:
+        o->crew.workers = parse_number(state, "workers", argument, 1, 1024);
+        break;
+    case KEY_SHARD:
+        parse_shard(state, argument, dealer);
+        break;
+    case KEY_MAX_DURATION:
+        o->max_duration = parse_seconds(state, "max-duration", argument, 0.001);
+        break;
     case KEY_EHLO_NAME:
         check_name(state, argument);
         e->name = argument;
@@ -294,22 +394,22 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_RESOLVER:
         check_resolver(state, argument);
-        e->resolver = argument;
+        dealer->resolver = argument;
         break;
     case KEY_CONNECT_TIMEOUT:
-        e->deadlines.connect = parse_seconds(state, "connect-timeout", argument);
+        e->deadlines.connect = parse_seconds(state, "connect-timeout", argument, 0.001);
         break;
     case KEY_GREETING_TIMEOUT:
-        e->deadlines.greeting = parse_seconds(state, "greeting-timeout", argument);
+        e->deadlines.greeting = parse_seconds(state, "greeting-timeout", argument, 0.001);
         break;
     case KEY_REPLY_TIMEOUT:
-        e->deadlines.reply = parse_seconds(state, "reply-timeout", argument);
+        e->deadlines.reply = parse_seconds(state, "reply-timeout", argument, 0.001);
         break;
     case KEY_TLS_TIMEOUT:
-        e->deadlines.tls = parse_seconds(state, "tls-timeout", argument);
+        e->deadlines.tls = parse_seconds(state, "tls-timeout", argument, 0.001);
         break;
     case KEY_ENDPOINT_TIMEOUT:
-        e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument);
+        e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument, 0.001);
         break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
@@ -347,10 +447,13 @@ void options_parse(struct scan_options *o, int argc, char **argv)
         NULL};
 
     *o = (struct scan_options){
-        .engine = {.endpoint = {.facts = FACTS_ALL, .deadline_ms = 300000},
-                   .deadlines = {.connect = 5000, .greeting = 30000, .reply = 15000, .tls = 15000},
-                   .concurrency = DEFAULT_CONCURRENCY,
-                   .per_host = DEFAULT_PER_HOST}};
+        .crew = {.engine = {.endpoint = {.facts = FACTS_ALL, .deadline_ms = 300000},
+                            .deadlines =
+                                {.connect = 5000, .greeting = 30000, .reply = 15000, .tls = 15000},
+                            .concurrency = DEFAULT_CONCURRENCY,
+                            .per_host = DEFAULT_PER_HOST,
+                            .patience_ms = DEFAULT_PATIENCE},
+                 .workers = count_cores()}};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, o);
 }

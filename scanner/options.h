@@ -9,7 +9,7 @@
 #include <argp.h>
 #include <stddef.h>
 
-#include "scanner/engine.h"
+#include "scanner/crew.h"
 
 /* What a run is held to, in the words of the command line. */
 struct standard_options {
@@ -21,9 +21,14 @@ struct standard_options {
 /* Reads them; a child of the parsers of commands that judge, whose input it gets as such. */
 extern const struct argp standard_argp;
 
+/* The same for those that only count what was judged: --fail-on alone. */
+extern const struct argp fail_on_argp;
+
 struct scan_options {
-    struct engine_options engine; /* trust is filled in by the caller; strings are argv's */
+    struct crew_options crew; /* trust is filled in by the caller; strings are argv's */
     struct address source;
+    bool seeded;           /* --seed was given                  */
+    unsigned max_duration; /* ms; 0: no end                     */
     const char *ca_file;
     const char *output; /* -o, or NULL */
     bool all, dry_run;

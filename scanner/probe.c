@@ -12,6 +12,7 @@
 #define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U   /* ms to wait for the answer to QUIT                       */
 #define BREAK_WAIT 1000U     /* ms for the peer to hang up when TLS was broken off      */
+#define HOLD_MAX 5000U       /* ms that a connection is kept waiting for its turn       */
 #define FIRST_TEXT_MAX ((size_t)512)
 #define CERTIFICATES_MAX ((size_t)64 * 1024)
 
@@ -28,6 +29,7 @@ struct probe {
     uv_connect_t connect;
     struct network *network;
     struct probe_request request;
+    uint64_t started; /* in the loop's time */
     unsigned open_handles;
     bool done;
     bool cut;       /* something could not be sent any more */
@@ -168,7 +170,7 @@ static void on_timer(uv_timer_t *timer)
         obey(p, dialogue_fall_back(&p->dialogue), (struct span){"", 0});
         return;
     }
-    if (!p->facts.connected)
+    if (!p->facts.begun)
         finish(p, PHASE_CONNECT, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT, 0);
     else
         finish_early(p, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT);
@@ -302,6 +304,18 @@ static void obey(struct probe *p, enum want want, struct span rest)
     }
 }
 
+/* The beginning of a line, for when the rest has come. */
+static bool keep(struct probe *p, struct span beginning)
+{
+    char *carry = realloc(p->carry, beginning.len);
+    if (!carry)
+        return false;
+    memcpy(carry, beginning.at, beginning.len);
+    p->carry = carry;
+    p->carry_len = beginning.len;
+    return true;
+}
+
 /* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first
  * line. */
 static void hear(struct probe *p, char *bytes, size_t len)
@@ -314,14 +328,9 @@ static void hear(struct probe *p, char *bytes, size_t len)
     for (;;) {
         enum want want = dialogue_feed(&p->dialogue, &in);
         bool waiting = want == WANT_MORE && !dialogue_output(&p->dialogue).len;
-        if (waiting && in.len && !p->carry && !(p->carry = malloc(NETWORK_CARRY))) {
-            finish_early(p, CAUSE_LOCAL);
-            return;
-        }
         if (waiting) {
-            if (in.len)
-                memcpy(p->carry, in.at, in.len);
-            p->carry_len = in.len;
+            if (in.len && !keep(p, in))
+                finish_early(p, CAUSE_LOCAL);
             return;
         }
         obey(p, want, in);
@@ -343,15 +352,19 @@ static void begin_handshake(struct probe *p)
     flush_tls(p);
 }
 
+/* Most answers have no certificate that is wanted, and few a large one. */
+static uint8_t *room_for_certificates(void *context, size_t len)
+{
+    struct probe *p = context;
+    return len > CERTIFICATES_MAX ? NULL : (p->certificates = malloc(len));
+}
+
 static void begin_hello(struct probe *p)
 {
     uint8_t random[HELLO_RANDOM], hello[HELLO_MAX];
 
     p->response = malloc(sizeof *p->response);
-    if (p->request.certificates)
-        p->certificates = malloc(CERTIFICATES_MAX);
-    if (!p->response || (p->request.certificates && !p->certificates) ||
-        gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
+    if (!p->response || gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
         finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
         return;
     }
@@ -359,7 +372,8 @@ static void begin_hello(struct probe *p)
     p->request.hello.name = p->request.server_name;
     size_t len = hello_build(&p->request.hello, hello);
     p->request.hello.random = NULL;
-    response_init(p->response, &p->request.hello, p->certificates, CERTIFICATES_MAX);
+    response_init(p->response, &p->request.hello,
+                  p->request.certificates ? room_for_certificates : NULL, p);
     send_bytes(p, (struct span){(const char *)hello, len});
 }
 
@@ -615,11 +629,28 @@ static void name_ourselves(struct probe *p)
     }
 }
 
+void probe_begin(struct probe *p)
+{
+    int result = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
+
+    p->facts.begun = true;
+    dialogue_init(&p->dialogue, p->request.protocol, p->request.agenda, p->request.tls_first,
+                  p->request.note, p->request.context);
+    if (result < 0)
+        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
+    else if (p->request.tls_first)
+        begin_tls(p, (struct span){"", 0});
+    else
+        set_reply_deadline(p);
+}
+
 static void on_connected(uv_connect_t *connect, int result)
 {
     struct probe *p = connect->data;
     if (p->done || result == UV_ECANCELED)
         return;
+    if (result == 0 || result == UV_ECONNREFUSED)
+        round_trip_add(&p->network->round_trip, uv_now(p->network->loop) - p->started);
     if (result < 0) {
         finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
         return;
@@ -628,14 +659,12 @@ static void on_connected(uv_connect_t *connect, int result)
     uv_tcp_nodelay(&p->tcp, 1);
     name_ourselves(p);
     p->request.agenda.name = p->name;
-    dialogue_init(&p->dialogue, p->request.protocol, p->request.agenda, p->request.tls_first,
-                  p->request.note, p->request.context);
-    if ((result = uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read)) < 0)
-        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
-    else if (p->request.tls_first)
-        begin_tls(p, (struct span){"", 0});
-    else
-        set_reply_deadline(p);
+    if (p->request.on_connected && !p->request.on_connected(p->request.context)) {
+        p->facts.held = true;
+        set_deadline(p, HOLD_MAX);
+        return;
+    }
+    probe_begin(p);
 }
 
 /* An address to connect from takes no port before it is known where to: ports are then only used up
@@ -671,6 +700,7 @@ bool probe_start(struct network *network, const struct probe_request *request, s
         return false;
     p->network = network;
     p->request = *request;
+    p->started = uv_now(network->loop);
     p->tcp.data = p->timer.data = p->connect.data = p;
     if (uv_tcp_init_ex(network->loop, &p->tcp, (unsigned)request->address.family) < 0) {
         free(p); /* no descriptor: no handle was made */
@@ -687,7 +717,7 @@ bool probe_start(struct network *network, const struct probe_request *request, s
     if (result < 0) /* told from the loop */
         uv_timer_start(&p->timer, on_failed_at_once, 0, 0);
     else
-        set_deadline(p, network->deadlines.connect);
+        set_deadline(p, round_trip_timeout(&network->round_trip, network->deadlines.connect));
     *out = p;
     return true;
 }

@@ -19,7 +19,9 @@
 #include "protocols/dialogue.h"
 #include "protocols/hello.h"
 #include "scanner/address.h"
+#include "scanner/chains.h"
 #include "scanner/outcome.h"
+#include "scanner/pace.h"
 #include "scanner/tls.h"
 
 /* Milliseconds that a stage may take. */
@@ -31,10 +33,12 @@ struct deadlines {
 struct network {
     uv_loop_t *loop;
     struct tls_context *tls;
-    struct deadlines deadlines;
+    struct chains *chains;
+    struct deadlines deadlines;   /* of connecting: the longest                */
+    struct round_trip round_trip; /* of the connections that came about        */
     const struct address *source; /* to connect from, or NULL */
     const char *name;             /* for EHLO; NULL: the address that is connected from */
-    char user[48], password[40];  /* made up for this run: nobody's */
+    const char *user, *password;  /* made up for this run: nobody's */
     unsigned nonce;               /* likewise */
     /* For whatever is read now, cipher and plain: each has room in front for the beginning of a
      * line. */
@@ -68,6 +72,9 @@ struct probe_request {
     bool certificates;       /* OFFER_HELLO: keep the Certificate message                    */
     uint64_t deadline;       /* of the endpoint, in the loop's time                          */
     note_fn note;            /* what the dialogue says, may be NULL                          */
+    /* It is connected: may it begin? If not, it is held until probe_begin(), and lost if that is
+       long in coming. NULL: it may. */
+    bool (*on_connected)(void *context);
     probe_done_fn on_done;
     void *context;
 };
@@ -76,6 +83,7 @@ struct probe_request {
 struct probe_facts {
     struct outcome outcome;
     bool connected;
+    bool held, begun;       /* it had to wait for its turn; it had it           */
     struct address source;  /* of our side, once connected                         */
     uint64_t received;      /* octets in all                                            */
     uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS */
@@ -89,6 +97,9 @@ struct probe_facts {
 
 /* False if there is no memory or descriptor for it now: on_done is not called. */
 bool probe_start(struct network *, const struct probe_request *, struct probe **);
+
+/* A probe that is held may begin now. */
+void probe_begin(struct probe *);
 
 /* Ends it at once, without on_done. */
 void probe_cancel(struct probe *);

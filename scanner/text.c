@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "scanner/text.h"
 
 #include <stdint.h>
@@ -124,6 +125,12 @@ bool text_add_line(struct text *t, struct span in, size_t max)
     return true;
 }
 
+bool text_copy(struct text *to, const struct text *from)
+{
+    *to = (struct text){from->data ? strdup(from->data) : NULL, from->lossy};
+    return to->data || !from->data;
+}
+
 void text_free(struct text *t)
 {
     free(t->data);
@@ -198,6 +205,20 @@ bool list_add_upper(struct list *l, struct span in, const char *until)
     for (char *c = item; *c && !strchr(until, *c); c++)
         *c = ascii_upper(*c);
     return list_put(l, item, lossy);
+}
+
+bool list_copy(struct list *to, const struct list *from)
+{
+    size_t room = 1; /* as list_put() would have made it */
+    *to = (struct list){.octets = from->octets, .lossy = from->lossy, .full = from->full};
+    while (room < from->count)
+        room *= 2;
+    if (from->count && !(to->items = malloc(room * sizeof *to->items)))
+        return false;
+    for (; to->count < from->count; to->count++)
+        if (!(to->items[to->count] = strdup(from->items[to->count])))
+            return false;
+    return true;
 }
 
 void list_clear(struct list *l)

@@ -37,6 +37,8 @@ bool text_set(struct text *, struct span, size_t max);
 
 /* Adds a line, behind a newline if there is text already. */
 bool text_add_line(struct text *, struct span, size_t max);
+/* Into one that holds nothing. False when there is no memory. */
+bool text_copy(struct text *to, const struct text *from);
 void text_free(struct text *);
 
 /* A sorted set of texts. */
@@ -52,6 +54,9 @@ bool list_add(struct list *, struct span);
 /* The same, in upper case up to the first character that is in until ("": all of it). */
 bool list_add_upper(struct list *, struct span, const char *until);
 bool list_has(const struct list *, const char *);
+
+/* Into one that holds nothing. False when there is no memory; what there is is to be cleared. */
+bool list_copy(struct list *to, const struct list *from);
 void list_clear(struct list *);
 
 #endif

@@ -10,25 +10,25 @@
 #define WARNINGS_MAX 16 /* and other things that are not fatal but lead nowhere */
 
 /* Old suites, groups and signatures are wanted: seeing them is the point. %DUMBFW pads the hello to
-   512 octets; %COMPAT would do so too, but leaves extended_master_secret out. */
+   512 octets; %COMPAT would do so too, but leaves extended_master_secret out. A key share is sent of
+   the first group alone, since every key costs as much as a tenth of a handshake; a server that does
+   not have X25519 asks for another group by a HelloRetryRequest. */
+#define ALL_THERE_IS                                                                               \
+    "+CIPHER-ALL:+ARCFOUR-128:+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:"            \
+    "+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:"          \
+    "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1"
+
 static const char *const priorities[TLS_OFFER_COUNT] = {
-    [TLS_OFFER_DEFAULT] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+"
-                          "CIPHER-ALL:+ARCFOUR-128:"
-                          "+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+SIGN-RSA-SHA1:+"
-                          "SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:"
-                          "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
-    [TLS_OFFER_OLDER] = "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+CIPHER-ALL:+"
-                        "ARCFOUR-128:+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:+"
-                        "SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+GROUP-ALL:+DHE-DSS:%"
-                        "DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
-    [TLS_OFFER_SMALL] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:+"
-                        "AES-128-GCM:+AES-256-CBC:"
-                        "+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-"
-                        "X25519:+GROUP-SECP256R1:"
-                        "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:+"
-                        "SIGN-ECDSA-SHA256:"
-                        "+SIGN-RSA-SHA1:+CTYPE-X509:%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_"
-                        "RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_DEFAULT] =
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:" ALL_THERE_IS,
+    [TLS_OFFER_OLDER] = "NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:" ALL_THERE_IS,
+    [TLS_OFFER_SMALL] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:+AES-256-GCM:"
+                        "+AES-128-GCM:+AES-256-CBC:+AES-128-CBC:+AEAD:+SHA1:+ECDHE-ECDSA:"
+                        "+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-X25519:+GROUP-SECP256R1:"
+                        "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:"
+                        "+SIGN-ECDSA-SHA256:+SIGN-RSA-SHA1:+CTYPE-X509:"
+                        "%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_RENEGOTIATION:"
+                        "%VERIFY_ALLOW_SIGN_WITH_SHA1",
 };
 
 struct tls_context {
@@ -172,10 +172,11 @@ static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, 
 struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *name)
 {
     struct tls *t = calloc(1, sizeof *t);
-    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS;
+    unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
+                     GNUTLS_KEY_SHARE_TOP;
 
     if (offer == TLS_OFFER_SMALL)
-        flags |= GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_EXTENSIONS;
+        flags |= GNUTLS_NO_EXTENSIONS;
     if (!t)
         return NULL;
     t->alert = -1;

@@ -21,13 +21,6 @@ static int compare(const void *a, const void *b)
     return address_compare(&((const struct host *)a)->address, &((const struct host *)b)->address);
 }
 
-static void copy_text(struct text *to, const struct text *from)
-{
-    *to = (struct text){0};
-    if (from->data && text_set(to, span_of(from->data), strlen(from->data) + 1))
-        to->lossy = from->lossy;
-}
-
 static bool was_tried(const struct observation *o)
 {
     return o->login.verdict != LOGIN_NOT_TESTED || o->injection.verdict != INJECTION_NOT_TESTED;
@@ -44,15 +37,15 @@ static void keep(struct tried_service *s, const struct observation *o)
                                 .why_required = o->why[FACT_REQUIRED],
                                 .why_anonymous = o->why[FACT_ANONYMOUS],
                                 .injection = o->injection};
-    copy_text(&s->login.reply, &o->login.reply);
-    copy_text(&s->injection.reply, &o->injection.reply);
+    text_copy(&s->login.reply, &o->login.reply);
+    text_copy(&s->injection.reply, &o->injection.reply);
 }
 
 void tried_apply(const struct tried_service *s, struct observation *o)
 {
     if (s->login.verdict != LOGIN_NOT_TESTED) {
         o->login = s->login;
-        copy_text(&o->login.reply, &s->login.reply);
+        text_copy(&o->login.reply, &s->login.reply);
         o->credentials_sent = s->credentials_sent;
         o->required = s->required;
         o->anonymous = s->anonymous;
@@ -61,7 +54,7 @@ void tried_apply(const struct tried_service *s, struct observation *o)
     }
     if (s->injection.verdict != INJECTION_NOT_TESTED) {
         o->injection = s->injection;
-        copy_text(&o->injection.reply, &s->injection.reply);
+        text_copy(&o->injection.reply, &s->injection.reply);
     }
 }
 

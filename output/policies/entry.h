@@ -2,8 +2,8 @@
 /*
  * entry.h: a policy in memory: entries in the order in which they are asked.
  *
- * Those of the policy's own file come first (level 0), then those of the file that it extends, and
- * so on. Texts belong to the documents.
+ * Those of a kind are together. Those of the policy's own file come first (level 0), then those of
+ * the file that it extends, and so on. Texts belong to the documents.
  */
 #ifndef OUTPUT_POLICIES_ENTRY_H
 #define OUTPUT_POLICIES_ENTRY_H
@@ -32,11 +32,16 @@ struct policy_clause {
     bool unverified;
 };
 
+/* TLS 1.3 has suites of its own, and so has SSL 2.0. */
+enum era { ERA_SSL2, ERA_SSL3_TO_TLS12, ERA_TLS13, ERA_COUNT };
+
 struct policy {
     struct document *documents[POLICY_CHAIN_MAX];
     size_t document_count;
     struct policy_entry *entries;
     size_t entry_count;
+    size_t ends[POLICY_KIND_COUNT];    /* where the entries of a kind end */
+    struct name_set suites[ERA_COUNT]; /* all that there are, by the versions they belong to */
     struct policy_clause clauses[POLICY_CLAUSES_MAX];
     size_t clause_count;
     char sha256[2 * 32 + 1];

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <limits.h>
 
+#include "output/date.h"
 #include "output/policies/entry.h"
 
 struct bench {
@@ -20,8 +21,19 @@ struct bench {
     char today[POLICY_DAY_SIZE];
     unsigned role, protocol;   /* bits */
     unsigned certificate;      /* a bit: that which is being judged, if one is */
-    enum policy_verdict worst; /* of the rule, or of the kind, that is being judged */
+    enum policy_verdict worst; /* so far, of the kind that is being judged */
 };
+
+/* Of a kind, in the order in which they are asked. */
+#define FOR_EACH_ENTRY(e, policy, kind)                                                            \
+    for (const struct policy_entry *e = (policy)->entries + entries_before(policy, kind),          \
+                                   *e##_end = (policy)->entries + (policy)->ends[kind];            \
+         e < e##_end; e++)
+
+static size_t entries_before(const struct policy *p, enum policy_kind kind)
+{
+    return kind == POLICY_RULE ? 0 : p->ends[kind - 1];
+}
 
 /* An item that is there, that is not there, or that is one of the two and nobody knows which. */
 enum presence { ABSENT, PRESENT, NOT_TESTED, INCONCLUSIVE };
@@ -54,16 +66,14 @@ static void mark(struct bench *b, const struct policy_entry *e, enum policy_verd
     b->worst = worse(b->worst, verdict);
 }
 
-/* What came of a rule, or of a kind of items, goes into one of the lists at most. The id is looked
-   at only if it does. */
-static void close_case(struct bench *b, const char *id)
+/* What came of a rule, or of a kind of items, goes into one of the lists at most. */
+static void close_case(struct bench *b, enum policy_verdict worst, const char *id)
 {
     struct policy_result *r = b->result;
-    if (b->worst == POLICY_FAIL)
+    if (worst == POLICY_FAIL)
         r->fail[r->fail_count++] = id;
-    else if (b->worst == POLICY_WARN)
+    else if (worst == POLICY_WARN)
         r->warn[r->warn_count++] = id;
-    b->worst = POLICY_NOT_APPLICABLE;
 }
 
 /* --- rules ------------------------------------------------------------------------------------ */
@@ -78,57 +88,70 @@ static enum policy_verdict verdict_of_check(const struct policy_entry *e, enum v
     return check == VERDICT_FAIL ? e->verdict : same[check];
 }
 
-/* Entries of the policy's own take the place of inherited ones wherever they hold. */
-static void judge_rule(struct bench *b, size_t rule)
+/* Entries of the policy's own take the place of inherited ones wherever they hold: they come first,
+   and what they speak of is taken for those of other levels. */
+static void judge_rules(struct bench *b)
 {
-    const struct policy_entry *first = NULL;
-    for (size_t i = 0; i < b->policy->entry_count; i++) {
-        const struct policy_entry *e = &b->policy->entries[i];
-        if (e->kind != POLICY_RULE || !name_set_has(&e->names, rule) || !holds(b, e))
+    enum policy_verdict worst[RULES_MAX] = {POLICY_NOT_APPLICABLE};
+    struct name_set taken = {{0}}, spoken_of = {{0}};
+    struct rules_walk walk = {0};
+    const struct rule *rule;
+    unsigned level = 0;
+
+    FOR_EACH_ENTRY(e, b->policy, POLICY_RULE)
+    {
+        struct name_set names = e->names;
+        if (e->level != level)
+            taken = spoken_of;
+        level = e->level;
+        if (!holds(b, e))
             continue;
-        first = first ? first : e;
-        if (e->level == first->level)
-            mark(b, e, verdict_of_check(e, b->judgement->checks[rule].verdict));
+        name_set_subtract(&names, &taken);
+        name_set_join(&spoken_of, &names);
+        for (size_t i; (i = name_set_take(&names)) < NAMES_MAX;) {
+            enum policy_verdict verdict = verdict_of_check(e, b->judgement->checks[i].verdict);
+            mark(b, e, verdict);
+            worst[i] = worse(worst[i], verdict);
+        }
     }
-    close_case(b, b->worst >= POLICY_WARN ? rules_at(rule)->id : NULL);
+    for (size_t i = 0; (rule = rules_next(&walk)); i++)
+        close_case(b, worst[i], rule->id);
 }
 
 /* --- items ------------------------------------------------------------------------------------ */
 
-/* The entry that decides about an item; NULL: the policy says nothing about it. */
-static const struct policy_entry *entry_for(const struct bench *b, enum policy_kind kind,
-                                            size_t item, unsigned bits)
+/* The first entry that holds decides about an item. What is allowed may be there or not. */
+static void judge_set(struct bench *b, enum policy_kind kind, struct name_set items, unsigned bits,
+                      enum presence presence)
 {
-    for (size_t i = 0; i < b->policy->entry_count; i++) {
-        const struct policy_entry *e = &b->policy->entries[i];
-        if (e->kind == kind && name_set_has(&e->names, item) && bits >= e->bits && holds(b, e))
-            return e;
+    FOR_EACH_ENTRY(e, b->policy, kind)
+    {
+        if (bits < e->bits || !holds(b, e) || !name_set_subtract(&items, &e->names))
+            continue;
+        if (presence == PRESENT)
+            mark(b, e, e->verdict);
+        else if (e->verdict != POLICY_PASS)
+            mark(b, e,
+                 presence == ABSENT       ? POLICY_PASS
+                 : presence == NOT_TESTED ? POLICY_NOT_TESTED
+                                          : POLICY_INCONCLUSIVE);
     }
-    return NULL;
 }
 
-/* What is allowed may be there or not. */
 static void judge_item(struct bench *b, enum policy_kind kind, size_t item, unsigned bits,
                        enum presence presence)
 {
-    const struct policy_entry *e = entry_for(b, kind, item, bits);
-    if (!e)
-        return;
-    if (presence == PRESENT)
-        mark(b, e, e->verdict);
-    else if (e->verdict != POLICY_PASS)
-        mark(b, e,
-             presence == ABSENT       ? POLICY_PASS
-             : presence == NOT_TESTED ? POLICY_NOT_TESTED
-                                      : POLICY_INCONCLUSIVE);
+    struct name_set items = {{0}};
+    name_set_put(&items, item);
+    judge_set(b, kind, items, bits, presence);
 }
 
 /* All that the policy says of this kind. */
 static void mark_all(struct bench *b, enum policy_kind kind, enum policy_verdict verdict)
 {
-    for (size_t i = 0; i < b->policy->entry_count; i++) {
-        const struct policy_entry *e = &b->policy->entries[i];
-        if (e->kind == kind && holds(b, e))
+    FOR_EACH_ENTRY(e, b->policy, kind)
+    {
+        if (holds(b, e))
             mark(b, e, verdict);
     }
 }
@@ -136,9 +159,9 @@ static void mark_all(struct bench *b, enum policy_kind kind, enum policy_verdict
 /* What it warns of or forbids, and what was not found. */
 static void clear_others(struct bench *b, enum policy_kind kind)
 {
-    for (size_t i = 0; i < b->policy->entry_count; i++) {
-        const struct policy_entry *e = &b->policy->entries[i];
-        if (e->kind == kind && e->verdict != POLICY_PASS && holds(b, e))
+    FOR_EACH_ENTRY(e, b->policy, kind)
+    {
+        if (e->verdict != POLICY_PASS && holds(b, e))
             mark(b, e, POLICY_PASS);
     }
 }
@@ -166,50 +189,51 @@ static bool may_accept(const struct bench *b, enum version first, enum version l
     return false;
 }
 
-/* TLS 1.3 has suites of its own, and so has SSL 2.0. */
-static bool may_choose(const struct bench *b, uint32_t suite)
+/* Zero is no suite. */
+static void choose(struct name_set *chosen, uint32_t suite)
 {
-    return suite > 0xffff       ? may_accept(b, VERSION_SSL2, VERSION_SSL2)
-           : suite >> 8 == 0x13 ? may_accept(b, VERSION_TLS13, VERSION_TLS13)
-                                : may_accept(b, VERSION_SSL3, VERSION_TLS12);
+    size_t at;
+    if (suite_find(suite, &at))
+        name_set_put(chosen, at);
+    else if (suite)
+        name_set_put(chosen, NAME_OTHER);
 }
 
-static bool has_chosen(const struct bench *b, uint32_t suite)
+static struct name_set chosen_suites(const struct observation *o)
 {
-    const struct tls_facts *t = &b->o->tls;
-    if (observation_knows(b->o, FACT_CIPHER) && t->suite == suite)
-        return true;
+    struct name_set chosen = {{0}};
+    if (observation_knows(o, FACT_CIPHER))
+        choose(&chosen, o->tls.suite);
     for (size_t v = 0; v < VERSION_COUNT; v++)
-        if (t->versions[v].status == VERSION_ACCEPTED && t->versions[v].suite == suite)
-            return true;
-    return false;
+        if (o->tls.versions[v].status == VERSION_ACCEPTED)
+            choose(&chosen, o->tls.versions[v].suite);
+    return chosen;
 }
 
-/* Has it chosen a suite that has no name here? Zero is no suite. */
-static bool has_chosen_another(const struct bench *b)
+static enum presence presence_of(bool possible)
 {
-    const struct tls_facts *t = &b->o->tls;
-    if (observation_knows(b->o, FACT_CIPHER) && t->suite && !suite_name(t->suite))
-        return true;
-    for (size_t v = 0; v < VERSION_COUNT; v++)
-        if (t->versions[v].status == VERSION_ACCEPTED && t->versions[v].suite &&
-            !suite_name(t->versions[v].suite))
-            return true;
-    return false;
-}
-
-static enum presence presence_of(bool chosen, bool possible)
-{
-    return chosen ? PRESENT : possible ? NOT_TESTED : ABSENT;
+    return possible ? NOT_TESTED : ABSENT;
 }
 
 static void judge_suites(struct bench *b)
 {
-    uint32_t suite;
-    for (size_t at = 0; suite_at(at, &suite); at++)
-        judge_item(b, POLICY_SUITE, at, 0, presence_of(has_chosen(b, suite), may_choose(b, suite)));
-    judge_item(b, POLICY_SUITE, NAME_OTHER, 0,
-               presence_of(has_chosen_another(b), may_accept(b, VERSION_SSL2, VERSION_TLS13)));
+    static const struct {
+        enum version first, last;
+    } eras[ERA_COUNT] = {[ERA_SSL2] = {VERSION_SSL2, VERSION_SSL2},
+                         [ERA_SSL3_TO_TLS12] = {VERSION_SSL3, VERSION_TLS12},
+                         [ERA_TLS13] = {VERSION_TLS13, VERSION_TLS13}};
+    struct name_set chosen = chosen_suites(b->o), others = {{0}};
+
+    judge_set(b, POLICY_SUITE, chosen, 0, PRESENT);
+    for (int era = 0; era < ERA_COUNT; era++) {
+        struct name_set suites = b->policy->suites[era];
+        name_set_subtract(&suites, &chosen);
+        judge_set(b, POLICY_SUITE, suites, 0,
+                  presence_of(may_accept(b, eras[era].first, eras[era].last)));
+    }
+    name_set_put(&others, NAME_OTHER);
+    name_set_subtract(&others, &chosen);
+    judge_set(b, POLICY_SUITE, others, 0, presence_of(may_accept(b, VERSION_SSL2, VERSION_TLS13)));
 }
 
 /* The group in which the keys of the full handshake were agreed on; NAMES_MAX: in none. */
@@ -225,6 +249,7 @@ static void judge_groups(struct bench *b)
     const struct tls_facts *t = &b->o->tls;
     bool old = may_accept(b, VERSION_SSL3, VERSION_TLS12);
     bool any = old || may_accept(b, VERSION_TLS13, VERSION_TLS13);
+    struct name_set old_groups = {{0}}, other_groups = {{0}};
     size_t chosen = NAMES_MAX;
 
     if (observation_knows(b->o, FACT_GROUP))
@@ -234,8 +259,10 @@ static void judge_groups(struct bench *b)
     else if (!observation_knows(b->o, FACT_GROUP) && any)
         mark_unknown(b, POLICY_GROUP, FACT_GROUP);
     for (size_t at = 0; name_at(POLICY_GROUP, at); at++)
-        judge_item(b, POLICY_GROUP, at, 0, presence_of(false, name_is_old_group(at) ? old : any));
-    judge_item(b, POLICY_GROUP, NAME_OTHER, 0, presence_of(false, any));
+        name_set_put(name_is_old_group(at) ? &old_groups : &other_groups, at);
+    name_set_put(&other_groups, NAME_OTHER);
+    judge_set(b, POLICY_GROUP, old_groups, 0, presence_of(old));
+    judge_set(b, POLICY_GROUP, other_groups, 0, presence_of(any));
 }
 
 /* Sizes of curves that the library does not know are not known either. */
@@ -305,11 +332,12 @@ static void judge_kind(struct bench *b, enum policy_kind kind)
 
 static void judge_items(struct bench *b, enum policy_kind kind)
 {
+    b->worst = POLICY_NOT_APPLICABLE;
     if (!observation_knows(b->o, FACT_TLS))
         mark_unknown(b, kind, FACT_TLS);
     else if (!b->o->tls.refused)
         judge_kind(b, kind);
-    close_case(b, policy_check_of(kind)->id);
+    close_case(b, b->worst, policy_check_of(kind)->id);
 }
 
 void policy_judge(const struct policy *policy, const struct subject *subject,
@@ -321,13 +349,11 @@ void policy_judge(const struct policy *policy, const struct subject *subject,
                       .result = result,
                       .role = 1U << subject->role,
                       .protocol = protocol_bit(subject->o->service->protocol)};
-    struct tm day = {.tm_year = 0};
 
     *result = (struct policy_result){.clause_count = policy->clause_count};
-    gmtime_r(&subject->now, &day);
-    strftime(b.today, sizeof b.today, "%Y-%m-%d", &day);
-    for (size_t rule = 0, count = rules_count(); rule < count; rule++)
-        judge_rule(&b, rule);
+    if (!date_format(subject->now / DAY_SECONDS, b.today))
+        b.today[0] = '\0';
+    judge_rules(&b);
     for (int kind = POLICY_VERSION; kind < POLICY_KIND_COUNT; kind++)
         judge_items(&b, (enum policy_kind)kind);
     for (size_t i = 0; i < result->clause_count; i++)

@@ -142,13 +142,19 @@ bool name_set_add(struct name_set *set, enum policy_kind kind, const char *patte
     bool any = strcmp(pattern, "*") == 0;
 
     if (any)
-        set->bits[NAME_OTHER / 64] |= (uint64_t)1 << NAME_OTHER % 64;
+        name_set_put(set, NAME_OTHER);
     for (size_t at = 0; at < NAME_OTHER && (known = name_at(kind, at)); at++)
         if (matches(pattern, known)) {
-            set->bits[at / 64] |= (uint64_t)1 << at % 64;
+            name_set_put(set, at);
             any = true;
         }
     return any;
+}
+
+void name_set_join(struct name_set *set, const struct name_set *other)
+{
+    for (size_t i = 0; i < NAMES_MAX / 64; i++)
+        set->bits[i] |= other->bits[i];
 }
 
 bool name_set_subtract(struct name_set *set, const struct name_set *other)

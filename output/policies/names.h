@@ -35,6 +35,26 @@ static inline bool name_set_has(const struct name_set *set, size_t at)
     return set->bits[at / 64] >> at % 64 & 1;
 }
 
+static inline void name_set_put(struct name_set *set, size_t at)
+{
+    set->bits[at / 64] |= (uint64_t)1 << at % 64;
+}
+
+/* Takes the first name out of the set; NAMES_MAX: it is empty. */
+static inline size_t name_set_take(struct name_set *set)
+{
+    for (size_t i = 0; i < NAMES_MAX / 64; i++)
+        if (set->bits[i]) {
+            size_t at = 64 * i + (size_t)__builtin_ctzll(set->bits[i]);
+            set->bits[i] &= set->bits[i] - 1;
+            return at;
+        }
+    return NAMES_MAX;
+}
+
+/* Adds what is in the other set. */
+void name_set_join(struct name_set *, const struct name_set *);
+
 /* Adds what the pattern matches ("*" stands for any characters); false if that is nothing. */
 bool name_set_add(struct name_set *, enum policy_kind, const char *pattern);
 

@@ -273,6 +273,34 @@ static bool settle(struct policy *p)
     return true;
 }
 
+/* Puts the entries of a kind together; their order among themselves stays. */
+static bool sort_by_kind(struct policy *p)
+{
+    struct policy_entry *sorted = malloc((p->entry_count + 1) * sizeof *sorted);
+    size_t count = 0;
+    if (!sorted)
+        return false;
+    for (int kind = 0; kind < POLICY_KIND_COUNT; kind++) {
+        for (size_t i = 0; i < p->entry_count; i++)
+            if ((int)p->entries[i].kind == kind)
+                sorted[count++] = p->entries[i];
+        p->ends[kind] = count;
+    }
+    free(p->entries);
+    p->entries = sorted;
+    return true;
+}
+
+static void sort_suites(struct policy *p)
+{
+    uint32_t suite;
+    for (size_t at = 0; suite_at(at, &suite); at++)
+        name_set_put(&p->suites[suite > 0xffff       ? ERA_SSL2
+                                : suite >> 8 == 0x13 ? ERA_TLS13
+                                                     : ERA_SSL3_TO_TLS12],
+                     at);
+}
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 /* A file that is open, or that cannot be opened. */
@@ -490,6 +518,9 @@ static void finish(struct reading *r, const struct chain_file *files)
     override(p);
     if (!settle(p))
         complain(r, NULL, NULL, "has too many clauses");
+    if (!sort_by_kind(p))
+        complain(r, NULL, NULL, "no memory");
+    sort_suites(p);
     if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0) {
         complain(r, NULL, NULL, "cannot be hashed");
         return;

@@ -1,64 +1,72 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "output/rules/judgement.h"
 
 #include <gnutls/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "output/hex.h"
 #include "output/record.h"
+#include "scanner/grow.h"
+
+/* A rule's id, a key and a discriminator. */
+#define FINGERPRINT_TEXT_MAX (RECORD_KEY_MAX + 256)
 
 void fingerprint(const char *rule, const char *key, const char *discriminator,
                  char out[FINGERPRINT_SIZE])
 {
     const char *const parts[] = {"f1\n", rule, "\n", key, "\n", discriminator};
+    char text[FINGERPRINT_TEXT_MAX];
     unsigned char digest[32];
-    char hex[2 * sizeof digest + 1] = "";
-    gnutls_hash_hd_t hash;
+    size_t len = 0;
 
-    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) >= 0) {
-        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-            gnutls_hash(hash, parts[i], strlen(parts[i]));
-        gnutls_hash_deinit(hash, digest);
-        hex_encode(digest, sizeof digest, hex, sizeof hex);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t n = strlen(parts[i]), room = sizeof text - len;
+        n = n < room ? n : room;
+        memcpy(text + len, parts[i], n);
+        len += n;
     }
-    snprintf(out, FINGERPRINT_SIZE, "f1-%.32s", hex);
+    memcpy(out, "f1-", sizeof "f1-");
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, len, digest) >= 0)
+        hex_encode(digest, sizeof digest / 2, out + strlen("f1-"),
+                   FINGERPRINT_SIZE - strlen("f1-"));
 }
 
 /* The worst first; of equals the earlier rule. */
-static bool add_finding(struct judgement *j, const struct rule *rule, const struct evidence *e,
+static bool add_finding(struct judgement *j, size_t number, const struct evidence *e,
                         const char *key)
 {
-    struct finding *findings = realloc(j->findings, (j->count + 1) * sizeof *findings);
-    if (!findings)
+    const struct rule *rule = j->checks[number].rule;
+    if (!grow(&j->findings, j->count, &j->max, sizeof *j->findings))
         return false;
-    j->findings = findings;
+    struct finding *findings = j->findings;
     size_t at = j->count++;
     for (; at > 0 && findings[at - 1].evidence.severity < e->severity; at--)
         findings[at] = findings[at - 1];
-    findings[at] = (struct finding){.rule = rule, .evidence = *e};
+    findings[at].rule = rule;
+    findings[at].number = number;
+    findings[at].evidence = *e;
     fingerprint(rule->id, key, e->discriminator, findings[at].fingerprint);
     return true;
 }
 
 static bool judge(const struct subject *s, struct judgement *j)
 {
-    char key[RECORD_KEY_MAX];
+    struct rules_walk walk = {0};
     const struct rule *rule;
+    char key[RECORD_KEY_MAX];
+    struct evidence e;
 
-    *j = (struct judgement){.worst = SEVERITY_NONE};
+    j->check_count = j->count = 0;
     record_key(s->host, s->o, key, sizeof key);
-    for (size_t i = 0; (rule = rules_at(i)); i++) {
-        struct evidence e = {.severity = rule->severity, .confidence = CONFIDENCE_CONFIRMED};
+    while ((rule = rules_next(&walk))) {
+        evidence_begin(&e, rule->severity);
         enum verdict verdict = rule->judge(s, &e);
         bool open = verdict == VERDICT_NOT_TESTED || verdict == VERDICT_INCONCLUSIVE;
-        j->checks[i] = (struct check){verdict, open ? e.reason : NULL};
-        if (verdict == VERDICT_FAIL && !add_finding(j, rule, &e, key))
+        j->checks[j->check_count] = (struct check){rule, verdict, open ? e.reason : NULL};
+        if (verdict == VERDICT_FAIL && !add_finding(j, j->check_count, &e, key))
             return false;
+        j->check_count++;
     }
-    if (j->count)
-        j->worst = j->findings[0].evidence.severity;
+    j->worst = j->count ? j->findings[0].evidence.severity : SEVERITY_NONE;
     return true;
 }
 

@@ -10,25 +10,29 @@
 #define FINGERPRINT_SIZE 36 /* "f1-", 32 hex digits and a NUL */
 
 struct check {
+    const struct rule *rule;
     enum verdict verdict;
     const char *reason; /* of not tested and inconclusive, else NULL */
 };
 
 struct finding {
     const struct rule *rule;
+    size_t number; /* of the rule, as rules_at() counts */
     struct evidence evidence;
     char fingerprint[FINGERPRINT_SIZE];
 };
 
 struct judgement {
     struct check checks[RULES_MAX]; /* in the order of rules_at() */
-    struct finding *findings;       /* the worst first */
-    size_t count;
+    size_t check_count;
+    struct finding *findings; /* the worst first */
+    size_t count, max;
     enum severity worst; /* SEVERITY_NONE: no finding */
 };
 
-/* Judges every endpoint of the host: judgements[host->count], to be given to judgements_free().
-   False when there is no memory. */
+/* Judges every endpoint of the host: judgements[host->count], all zero or used before, for then
+   their memory is used again; to be given to judgements_free() at last. False when there is no
+   memory. */
 bool judge_host(const struct host_view *, struct judgement *judgements);
 void judgements_free(struct judgement *, size_t count);
 

@@ -84,6 +84,9 @@ struct evidence {
     char scratch[256]; /* for evidence_format() */
 };
 
+/* No evidence yet. What there is no evidence of is not set, so that it costs nothing. */
+void evidence_begin(struct evidence *, enum severity);
+
 void evidence_text(struct evidence *, const char *name, const char *text);
 void evidence_number(struct evidence *, const char *name, int64_t);
 void evidence_truth(struct evidence *, const char *name, bool);
@@ -122,8 +125,16 @@ struct rule {
 
 /* All rules, in one order for good; at most RULES_MAX. */
 size_t rules_count(void);
-const struct rule *rules_at(size_t);
+const struct rule *rules_at(size_t); /* counts from the first: to see all of them, walk */
 const struct rule *rules_find(const char *id, size_t *at); /* NULL: there is none; at may be NULL */
+
+/* One after the other, in that order. */
+struct rules_walk { /* all zero: before the first */
+    size_t section;
+    const struct rule *next;
+};
+
+const struct rule *rules_next(struct rules_walk *); /* NULL behind the last */
 
 /* The same rules in the order of their sections. */
 struct rules_section {

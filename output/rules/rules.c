@@ -25,32 +25,45 @@ const struct rules_section *rules_section_at(size_t at)
     return at < sizeof sections / sizeof *sections ? &sections[at] : NULL;
 }
 
+const struct rule *rules_next(struct rules_walk *walk)
+{
+    for (; walk->section < sizeof sections / sizeof *sections; walk->section++) {
+        if (!walk->next)
+            walk->next = sections[walk->section].rules;
+        if (walk->next->id)
+            return walk->next++;
+        walk->next = NULL;
+    }
+    return NULL;
+}
+
 const struct rule *rules_at(size_t at)
 {
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
-        for (const struct rule *r = sections[i].rules; r->id; r++)
-            if (at-- == 0)
-                return r;
-    return NULL;
+    struct rules_walk walk = {0};
+    const struct rule *rule;
+    while ((rule = rules_next(&walk)) && at > 0)
+        at--;
+    return rule;
 }
 
 size_t rules_count(void)
 {
+    struct rules_walk walk = {0};
     size_t count = 0;
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
-        for (const struct rule *r = sections[i].rules; r->id; r++)
-            count++;
+    while (rules_next(&walk))
+        count++;
     return count;
 }
 
 const struct rule *rules_find(const char *id, size_t *at)
 {
-    const struct rule *r;
-    for (size_t i = 0; (r = rules_at(i)); i++)
-        if (strcmp(r->id, id) == 0) {
+    struct rules_walk walk = {0};
+    const struct rule *rule;
+    for (size_t i = 0; (rule = rules_next(&walk)); i++)
+        if (strcmp(rule->id, id) == 0) {
             if (at)
                 *at = i;
-            return r;
+            return rule;
         }
     return NULL;
 }
@@ -85,6 +98,15 @@ const char *role_name(enum role role)
 }
 
 /* --- evidence --------------------------------------------------------------------------------- */
+
+void evidence_begin(struct evidence *e, enum severity severity)
+{
+    e->severity = severity;
+    e->confidence = CONFIDENCE_CONFIRMED;
+    e->reason = NULL;
+    e->discriminator[0] = '\0';
+    e->count = e->used = 0;
+}
 
 static struct evidence_item *add(struct evidence *e, const char *name)
 {

@@ -6,15 +6,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "output/draft.h"
 #include "output/infile.h"
 #include "output/ledger.h"
 #include "output/members.h"
 #include "output/reader.h"
 #include "output/revision.h"
-#include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/standard.h"
 #include "scanner/grow.h"
@@ -50,6 +49,7 @@ struct audit {
     struct reading *reading;
     char **lines;
     size_t line_count, line_capacity, octets;
+    struct draft draft;
 
     int code;    /* so far */
     bool broken; /* nothing more can be written */
@@ -57,13 +57,9 @@ struct audit {
 
 /* --- troubles --------------------------------------------------------------------------------- */
 
-/* Trouble beats incomplete, and that beats findings. */
 static void add_code(struct audit *a, int code)
 {
-    static const int ranks[] = {
-        [EXIT_DONE] = 0, [EXIT_FINDINGS] = 1, [EXIT_INCOMPLETE] = 2, [EXIT_TROUBLE] = 3};
-    if (ranks[code] > ranks[a->code])
-        a->code = code;
+    a->code = worse_code(a->code, code);
 }
 
 /* Of the line that was read last. */
@@ -103,8 +99,7 @@ static void forget_host(struct audit *a)
 static bool revise(struct audit *a, const char *line, const struct opinion *opinion)
 {
     cJSON *record = cJSON_Parse(line);
-    bool ok = record &&
-              ledger_take(&a->ledger, revision_endpoint(record, &a->standard.policies, opinion));
+    bool ok = record && revision_endpoint(&a->ledger.page, record, &a->standard.policies, opinion);
     cJSON_Delete(record);
     return ok;
 }
@@ -120,42 +115,32 @@ static void count_host(struct audit *a, const struct host_view *view,
         a->end.totals.statuses[view->endpoints[i].status]++;
 }
 
-static bool write_records(struct audit *a, const struct opinions *opinions)
+static bool write_records(struct audit *a)
 {
     for (size_t i = 0; i < a->line_count; i++) {
-        struct opinion opinion = opinions_at(opinions, i);
+        struct opinion opinion = opinions_at(&a->draft.opinions, i);
         if (!revise(a, a->lines[i], &opinion))
             return fail(a, &a->records);
     }
     return ledger_flush(&a->ledger, &a->records) || fail(a, &a->records);
 }
 
-static bool write_host(struct audit *a, const struct host_view *view,
-                       const struct opinions *opinions)
+/* The host that is complete goes out: into the table as a scan's would, into the records as the
+ * lines that it came from. */
+static bool write_host(struct audit *a, const struct host_view *view)
 {
-    if (a->outlets.records && !write_records(a, opinions))
+    size_t tables = a->outlets.table ? 1 : 0;
+    if (!draft_make(&a->draft, &a->standard.policies, &a->table, tables, view))
+        return fail(a, &a->records);
+    count_host(a, view, &a->draft.opinions);
+    if (a->outlets.records && !write_records(a))
         return false;
-    return !a->outlets.table || a->table.writer->host(&a->table, view, opinions) ||
-           fail(a, &a->rows);
+    return !draft_write(&a->draft, &a->table, tables, view) || fail(a, &a->rows);
 }
 
-/* The host that is complete goes out. */
 static bool finish_host(struct audit *a)
 {
-    struct opinions opinions;
-    bool ok = true;
-
-    if (a->line_count) {
-        const struct host_view *view = reading_view(a->reading);
-        ok = opinions_form(&opinions, &a->standard.policies, view);
-        if (ok) {
-            count_host(a, view, &opinions);
-            ok = write_host(a, view, &opinions);
-        } else {
-            fail(a, &a->records);
-        }
-        opinions_free(&opinions);
-    }
+    bool ok = !a->line_count || write_host(a, reading_view(a->reading));
     forget_host(a);
     return ok;
 }
@@ -253,8 +238,8 @@ static uint64_t count_of(const cJSON *parent, const char *name, uint64_t ours)
 
 static const char *stop_of(const cJSON *record)
 {
-    static const char *const words[] = {"signal", "deadline", "input_error", "output_error",
-                                        "error"};
+    static const char *const words[] = {"signal",       "deadline", "input_error",
+                                        "output_error", "error",    "shards_missing"};
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, "stopped_by");
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(record, "complete")))
         return NULL;
@@ -311,20 +296,19 @@ static void check_origin(struct audit *a, const cJSON *record)
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-/* Writes what cJSON printed. */
-static bool write_line(struct audit *a, char *line)
+/* Writes the line that was added, if it was. */
+static bool write_line(struct audit *a, bool added)
 {
-    if (!a->outlets.records) {
-        cJSON_free(line);
-        return true;
-    }
-    return (ledger_take(&a->ledger, line) && ledger_flush(&a->ledger, &a->records)) ||
-           fail(a, &a->records);
+    if (!a->outlets.records)
+        page_clear(&a->ledger.page);
+    else if (!added || !ledger_flush(&a->ledger, &a->records))
+        return fail(a, &a->records);
+    return true;
 }
 
 static bool take_start(struct audit *a, cJSON *record)
 {
-    return write_line(a, revision_run_start(record, &a->standard.policies));
+    return write_line(a, revision_run_start(&a->ledger.page, record, &a->standard.policies));
 }
 
 static bool take_end(struct audit *a, cJSON *record)
@@ -338,7 +322,8 @@ static bool take_end(struct audit *a, cJSON *record)
     read_end(a, record);
     hash = ledger_hash(&a->ledger, text);
     return (hash || fail(a, &a->records)) &&
-           write_line(a, revision_run_end(record, &a->end.totals.tally, hash, a->end.exit_code)) &&
+           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.totals.tally, hash,
+                                          a->end.exit_code)) &&
            close_run(a);
 }
 
@@ -352,13 +337,13 @@ static bool take_checkpoint(struct audit *a, cJSON *record)
     check_origin(a, record);
     hash = ledger_hash(&a->ledger, text);
     return (hash || fail(a, &a->records)) &&
-           write_line(a, revision_checkpoint(record, &a->end.totals.tally, hash));
+           write_line(a, revision_checkpoint(&a->ledger.page, record, &a->end.totals.tally, hash));
 }
 
 /* What a newer minor version has. */
 static bool take_other(struct audit *a, cJSON *record)
 {
-    return finish_host(a) && write_line(a, cJSON_PrintUnformatted(record));
+    return finish_host(a) && write_line(a, ledger_take(&a->ledger, cJSON_PrintUnformatted(record)));
 }
 
 static const char *text_of(const cJSON *record, const char *name)
@@ -376,23 +361,21 @@ static bool take_record(struct audit *a, cJSON *record, struct span line)
         return false;
     if (!a->open && !begin_run(a))
         return false;
-    return starts                            ? take_start(a, record)
-           : strcmp(type, "endpoint") == 0   ? take_endpoint(a, record, line)
-           : strcmp(type, "checkpoint") == 0 ? take_checkpoint(a, record)
-           : strcmp(type, "run_end") == 0    ? take_end(a, record)
-                                             : take_other(a, record);
+    bool ok = starts                            ? take_start(a, record)
+              : strcmp(type, "endpoint") == 0   ? take_endpoint(a, record, line)
+              : strcmp(type, "checkpoint") == 0 ? take_checkpoint(a, record)
+              : strcmp(type, "run_end") == 0    ? take_end(a, record)
+                                                : take_other(a, record);
+    return ok;
 }
 
 static bool take_line(struct audit *a, struct span line)
 {
     cJSON *record = members_parse(line);
+    const char *fault = members_fault(record);
     bool ok = true;
-    if (!record)
-        complain(a, "not JSON, or not clean text");
-    else if (!*text_of(record, "type"))
-        complain(a, "no record: it has no type");
-    else if (strncmp(text_of(record, "schema"), "1.", 2) != 0)
-        complain(a, "not of version 1 of the schema");
+    if (fault)
+        complain(a, fault);
     else
         ok = take_record(a, record, line);
     if (a->open)
@@ -461,14 +444,8 @@ static bool audit_file(struct audit *a, const char *path)
 /* Opening a file for the records empties it. */
 static bool is_input(const struct audit_options *o)
 {
-    struct stat output, input;
-    if (!o->output || strcmp(o->output, "-") == 0 || stat(o->output, &output) != 0)
-        return false;
-    for (size_t i = 0; i < o->file_count; i++)
-        if ((strcmp(o->files[i], "-") == 0 ? fstat(STDIN_FILENO, &input)
-                                           : stat(o->files[i], &input)) == 0 &&
-            input.st_dev == output.st_dev && input.st_ino == output.st_ino &&
-            S_ISREG(input.st_mode))
+    for (size_t i = 0; o->output && strcmp(o->output, "-") != 0 && i < o->file_count; i++)
+        if (infile_is(o->files[i], o->output))
             return true;
     return false;
 }
@@ -538,6 +515,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
 static void audit_free(struct audit *a)
 {
     forget_host(a);
+    draft_free(&a->draft);
     free(a->lines);
     ledger_free(&a->ledger);
     ledger_free(&a->origin);

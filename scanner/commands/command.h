@@ -11,12 +11,15 @@
 
 #define PROGRAM "starttls-audit"
 
-/* Where several would do: trouble beats incomplete, and that beats findings. */
 enum exit_code { EXIT_DONE = 0, EXIT_FINDINGS = 1, EXIT_TROUBLE = 2, EXIT_INCOMPLETE = 3 };
+
+/* Where both would do: trouble beats incomplete, and that beats findings. */
+int worse_code(int, int);
 
 /* argv[0] is the program's and the command's name, as one. Each gives the exit code. */
 int command_scan(int argc, char **argv);
 int command_audit(int argc, char **argv);
+int command_merge(int argc, char **argv);
 int command_rules(int argc, char **argv);
 int command_services(int argc, char **argv);
 

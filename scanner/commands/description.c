@@ -98,7 +98,7 @@ static char *describe_choice(const struct service_set *set)
 bool description_make(struct description *d, const struct scan_options *o,
                       const struct targets *targets, const struct service_set *chosen)
 {
-    const struct engine_options *e = &o->engine;
+    const struct engine_options *e = &o->crew.engine;
     struct run *run = &d->run;
     size_t n = 0;
 
@@ -127,7 +127,7 @@ bool description_make(struct description *d, const struct scan_options *o,
         (struct run_option){"dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login};
     d->options[n++] = (struct run_option){"all", OPTION_TRUTH, NULL, o->all};
     d->options[n++] = (struct run_option){"ca_file", OPTION_TEXT, o->ca_file, 0};
-    d->options[n++] = (struct run_option){"resolver", OPTION_TEXT, e->resolver, 0};
+    d->options[n++] = (struct run_option){"resolver", OPTION_TEXT, o->crew.dealer.resolver, 0};
     d->options[n++] = (struct run_option){"ehlo_name", OPTION_TEXT, e->name, 0};
     d->options[n++] = (struct run_option){"concurrency", OPTION_NUMBER, NULL, e->concurrency};
     d->options[n++] = (struct run_option){"per_host", OPTION_NUMBER, NULL, e->per_host};
@@ -140,6 +140,14 @@ bool description_make(struct description *d, const struct scan_options *o,
     d->options[n++] = (struct run_option){"tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls};
     d->options[n++] =
         (struct run_option){"endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms};
+    d->options[n++] = (struct run_option){"per_net", OPTION_NUMBER, NULL, e->per_net};
+    snprintf(d->rate, sizeof d->rate, "%g", e->rate);
+    d->options[n++] = (struct run_option){"rate", OPTION_TEXT, e->rate > 0 ? d->rate : NULL, 0};
+    d->options[n++] = (struct run_option){"patience_ms", OPTION_NUMBER, NULL, e->patience_ms};
+    run->seed = o->crew.dealer.seed;
+    run->ordered = o->crew.dealer.ordered;
+    run->shard = o->crew.dealer.shard;
+    run->shards = o->crew.dealer.shards;
     run->options = d->options;
     run->option_count = n;
     return true;

@@ -14,9 +14,9 @@
 struct description {
     struct run run;
     char **scope;
-    char scope_hash[65], source[ADDRESS_TEXT_MAX], facts[64];
+    char scope_hash[65], source[ADDRESS_TEXT_MAX], facts[64], rate[32];
     char *chosen;
-    struct run_option options[24];
+    struct run_option options[32];
 };
 
 /* A run that starts now. False: out of memory, or of chance. */

@@ -232,9 +232,10 @@ static void consider(struct nearest *n, const char *name)
 static int tell_unknown(const char *wanted, const struct shelf *shelf)
 {
     struct nearest n = {wanted, NULL, SIZE_MAX};
+    struct rules_walk walk = {0};
     const struct rule *rule;
 
-    for (size_t i = 0; (rule = rules_at(i)); i++)
+    while ((rule = rules_next(&walk)))
         consider(&n, rule->id);
     for (size_t i = 0; i < shelf->count; i++)
         consider(&n, policy_name(shelf->policies[i]));
@@ -267,8 +268,9 @@ static bool explain_check(const char *name)
 /* Case does not count. False: there is nothing of that name. */
 static bool explain(const char *name, const struct shelf *shelf)
 {
+    struct rules_walk walk = {0};
     const struct rule *rule;
-    for (size_t i = 0; (rule = rules_at(i)); i++)
+    while ((rule = rules_next(&walk)))
         if (strcasecmp(rule->id, name) == 0) {
             explain_rule(rule, shelf);
             return true;

@@ -2,21 +2,23 @@
 /* scan.c: the command that scans: targets in, an engine that asks, writers that tell. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "output/draft.h"
 #include "output/progress.h"
-#include "output/writer.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/standard.h"
-#include "scanner/engine.h"
+#include "scanner/crew.h"
 
-#define DESCRIPTORS_KEPT 64 /* for everything but connections */
-#define WRITERS_MAX 2
+#define DESCRIPTORS_KEPT 64     /* for everything but connections */
+#define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
 
 struct scan {
     struct scan_options options;
@@ -24,10 +26,10 @@ struct scan {
     struct targets *targets;
     struct targets_stream *stream;
     struct trust *trust;
-    struct engine *engine;
+    struct crew *crew;
     uv_loop_t loop;
-    uv_async_t stop; /* a signal came */
-    uv_timer_t redraw;
+    uv_async_t stop; /* a signal came, or a worker has given up */
+    uv_timer_t redraw, deadline;
     bool progress;
 
     struct standard standard;
@@ -35,8 +37,11 @@ struct scan {
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
-    uint64_t recorded;
-    struct tally tally;
+    struct draft *drafts; /* one for each worker */
+
+    /* What workers add to, one at a time. */
+    pthread_mutex_t lock;
+    struct totals totals;
     const char *stopped_by;
     bool trouble;
 };
@@ -81,6 +86,14 @@ static bool read_targets(struct scan *s)
     if (errors || targets_build(s->targets))
         return false;
     return !o->from_stdin || (s->stream = targets_stream_open(s->targets, "-"));
+}
+
+/* Shards that are given no seed have the same: they are one run. */
+static bool choose_seed(struct scan *s)
+{
+    uint64_t *seed = &s->options.crew.dealer.seed;
+    return s->options.seeded || s->options.crew.dealer.shards ||
+           gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
 }
 
 static void tell_ignored(const struct scan *s)
@@ -178,43 +191,52 @@ static void tell_write_error(struct scan *s, const struct outfile *file)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-static bool write_host(struct scan *s, const struct host_view *host,
-                       const struct opinions *opinions)
+/* Under the lock: what was seen of a host is counted and written before it counts as done. */
+static bool take_host(struct scan *s, const struct host_view *host, const struct draft *draft)
 {
+    s->totals.hosts++;
+    s->totals.answered += host->answered;
+    for (size_t i = 0; i < host->count; i++)
+        s->totals.statuses[host->endpoints[i].status]++;
+    if (!draft)
+        return true;
+    tally_add(&s->totals.tally, &draft->opinions);
+    s->totals.recorded += host->count;
     if (s->progress)
         progress_clear(stderr); /* a row of the table may come where it stands */
-    for (size_t i = 0; i < s->writer_count; i++)
-        if (!s->writings[i].writer->host(&s->writings[i], host, opinions)) {
-            tell_write_error(s, s->writings[i].file);
-            return false;
-        }
-    return true;
+    const struct writing *failed = draft_write(draft, s->writings, s->writer_count, host);
+    if (failed)
+        tell_write_error(s, failed->file);
+    return !failed;
 }
 
-static bool on_host(void *context, const struct host_view *host)
+static bool on_host(void *context, unsigned worker, const struct host_view *host,
+                    struct dealt *dealt)
 {
     struct scan *s = context;
-    struct opinions opinions;
+    struct draft *draft = run_records(s->options.all, host) ? &s->drafts[worker] : NULL;
+    bool made =
+        !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count, host);
 
-    if (!run_records(s->options.all, host))
-        return true;
-    bool ok = opinions_form(&opinions, &s->standard.policies, host);
-    if (ok) {
-        tally_add(&s->tally, &opinions);
-        s->recorded += host->count;
-        ok = write_host(s, host, &opinions);
-    } else {
+    pthread_mutex_lock(&s->lock);
+    if (!made)
         tell_trouble(s, "out of memory", "error");
-    }
-    opinions_free(&opinions);
+    bool ok = made && !s->trouble && take_host(s, host, draft);
+    if (ok)
+        dealer_done(crew_dealer(s->crew), dealt);
+    pthread_mutex_unlock(&s->lock);
+    if (!ok)
+        uv_async_send(&s->stop);
     return ok;
 }
 
 static void on_message(void *context, const char *text)
 {
     struct scan *s = context;
+    pthread_mutex_lock(&s->lock);
     if (!s->options.quiet)
         say(s, text);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* A signal handler can be told nothing, so this is all that is not on a stack of ours. */
@@ -239,41 +261,58 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-static void on_engine_end(void *context)
+static void on_crew_end(void *context)
 {
     struct scan *s = context;
     signalled = NULL;
     uv_close((uv_handle_t *)&s->stop, NULL);
     uv_close((uv_handle_t *)&s->redraw, NULL);
+    uv_close((uv_handle_t *)&s->deadline, NULL);
+}
+
+static void stop(struct scan *s, const char *why)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->stopped_by)
+        s->stopped_by = why;
+    pthread_mutex_unlock(&s->lock);
+    crew_stop(s->crew);
 }
 
 static void on_stop(uv_async_t *handle)
 {
-    struct scan *s = handle->data;
-    if (!s->stopped_by)
-        s->stopped_by = "signal";
-    engine_stop(s->engine);
+    stop(handle->data, "signal");
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    stop(timer->data, "deadline");
 }
 
 static void on_redraw(uv_timer_t *timer)
 {
     struct scan *s = timer->data;
-    struct engine_counts c = engine_counts(s->engine);
-    progress_draw(stderr, &(struct progress){.hosts = c.hosts,
-                                             .total = s->stream ? 0 : s->description.run.hosts,
-                                             .answered = c.answered,
-                                             .active = c.active,
-                                             .elapsed = now_ms() - s->description.run.started});
+    const struct run *run = &s->description.run;
+    pthread_mutex_lock(&s->lock);
+    progress_draw(
+        stderr,
+        &(struct progress){.hosts = s->totals.hosts,
+                           .total = s->stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
+                           .answered = s->totals.answered,
+                           .active = crew_active(s->crew),
+                           .elapsed = now_ms() - run->started});
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* --- from start to end ------------------------------------------------------------------------ */
 
 /* Descriptors for as many connections as are asked for, or as many connections as there are
  * descriptors. */
-static void make_room(struct engine_options *e, bool quiet)
+static void make_room(struct crew_options *o, bool quiet)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)e->concurrency + DESCRIPTORS_KEPT;
+    rlim_t kept = DESCRIPTORS_KEPT + (rlim_t)o->workers * DESCRIPTORS_OF_WORKER;
+    rlim_t wanted = (rlim_t)o->engine.concurrency + kept;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
@@ -284,59 +323,85 @@ static void make_room(struct engine_options *e, bool quiet)
     }
     if (limit.rlim_cur >= wanted)
         return;
-    e->concurrency = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
-                         ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-                         : (unsigned)(limit.rlim_cur / 2);
+    if (limit.rlim_cur <= 2 * kept)
+        o->workers = 1;
+    o->engine.concurrency = limit.rlim_cur > 2 * kept ? (unsigned)(limit.rlim_cur - kept)
+                                                      : (unsigned)(limit.rlim_cur / 2);
     if (!quiet)
         fprintf(stderr,
                 PROGRAM
                 ": only %u connections at once: that is what the limit of open files allows\n",
-                e->concurrency);
+                o->engine.concurrency);
+}
+
+/* No more threads than there are hosts: more would have nothing to do. */
+static void limit_workers(struct scan *s)
+{
+    struct crew_options *o = &s->options.crew;
+    uint64_t most = targets_count(s->targets);
+    if (most > o->engine.concurrency || s->stream)
+        most = o->engine.concurrency;
+    if (o->workers > most)
+        o->workers = most ? (unsigned)most : 1;
+}
+
+/* Two names may lead to one service, and a name to an address that is a target itself. Names are the
+   last of the targets. */
+static bool meets_twice(const struct scan *s)
+{
+    uint64_t count = targets_count(s->targets);
+    struct target_host last;
+    return s->stream || (count && targets_host(s->targets, count - 1, &last) && last.name);
 }
 
 static bool start(struct scan *s)
 {
-    struct engine_events events = {on_host, on_message, on_engine_end, s};
+    struct crew_events events = {
+        .on_host = on_host, .on_message = on_message, .on_end = on_crew_end, .context = s};
 
-    s->options.engine.endpoint.trust = s->trust;
-    s->engine = engine_new(&s->loop, &s->options.engine, s->targets, s->stream, STDIN_FILENO,
-                           events, stderr);
-    if (!s->engine)
+    s->options.crew.engine.endpoint.trust = s->trust;
+    s->options.crew.engine.meets_twice = meets_twice(s);
+    limit_workers(s);
+    if (!(s->drafts = calloc(s->options.crew.workers, sizeof *s->drafts)))
+        return false;
+    s->crew =
+        crew_new(&s->loop, &s->options.crew, s->targets, s->stream, STDIN_FILENO, events, stderr);
+    if (!s->crew)
         return false;
     uv_async_init(&s->loop, &s->stop, on_stop);
     uv_timer_init(&s->loop, &s->redraw);
-    s->stop.data = s->redraw.data = s;
+    uv_timer_init(&s->loop, &s->deadline);
+    s->stop.data = s->redraw.data = s->deadline.data = s;
     signalled = &s->stop;
     if (signals) /* it came before there was a loop to tell */
         uv_async_send(&s->stop);
     s->progress = isatty(STDERR_FILENO) && !s->options.quiet;
     if (s->progress)
         uv_timer_start(&s->redraw, on_redraw, 200, 200);
-    engine_start(s->engine);
+    if (s->options.max_duration)
+        uv_timer_start(&s->deadline, on_deadline, s->options.max_duration, 0);
+    if (!crew_start(s->crew))
+        tell_trouble(s, "a thread cannot be begun", "error");
     return true;
 }
 
-static int exit_code(const struct scan *s, const struct engine_counts *c)
+static int exit_code(const struct scan *s)
 {
     if (s->trouble || (s->stream && targets_stream_errors(s->stream)))
         return EXIT_TROUBLE;
-    if (s->stopped_by || (c->hosts && !c->answered))
+    if (s->stopped_by || (s->totals.hosts && !s->totals.answered))
         return EXIT_INCOMPLETE;
-    return standard_code(&s->standard, &s->tally);
+    return standard_code(&s->standard, &s->totals.tally);
 }
 
 static int end(struct scan *s)
 {
-    struct engine_counts c = engine_counts(s->engine);
-    struct run_end e = {
-        .duration = now_ms() - s->description.run.started,
-        .stopped_by = s->stopped_by,
-        .totals = {
-            .recorded = s->recorded, .hosts = c.hosts, .answered = c.answered, .tally = s->tally}};
+    struct run_end e = {.duration = now_ms() - s->description.run.started,
+                        .stopped_by = s->stopped_by,
+                        .totals = s->totals};
     if (s->progress)
         progress_clear(stderr);
-    memcpy(e.totals.statuses, c.statuses, sizeof e.totals.statuses);
-    e.exit_code = exit_code(s, &c);
+    e.exit_code = exit_code(s);
     for (size_t i = 0; i < s->writer_count; i++) {
         struct writing *w = &s->writings[i];
         bool ok = w->file->error == 0 && w->writer->end(w, &e);
@@ -363,9 +428,13 @@ static void scan_free(struct scan *s)
     for (size_t i = 0; i < s->writer_count; i++)
         if (s->writings[i].writer->free)
             s->writings[i].writer->free(&s->writings[i]);
+    for (unsigned i = 0; s->drafts && i < s->options.crew.workers; i++)
+        draft_free(&s->drafts[i]);
+    free(s->drafts);
     description_free(&s->description);
     standard_free(&s->standard);
-    engine_free(s->engine);
+    crew_free(s->crew);
+    pthread_mutex_destroy(&s->lock);
     trust_free(s->trust);
     targets_stream_free(s->stream);
     targets_free(s->targets);
@@ -379,8 +448,9 @@ static int run_scan(struct scan *s)
         return EXIT_TROUBLE;
     if (s->options.dry_run)
         return dry_run(s);
+    if (!choose_seed(s))
+        return EXIT_TROUBLE;
     catch_signals();
-    make_room(&s->options.engine, s->options.quiet);
     s->trust = trust_new(s->options.ca_file, stderr);
     if (!s->trust && s->options.ca_file)
         return EXIT_TROUBLE;
@@ -391,6 +461,7 @@ static int run_scan(struct scan *s)
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
         !open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
+    make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
     if (uv_loop_init(&s->loop) < 0)
         return EXIT_TROUBLE;
     bool started = start(s);
@@ -407,6 +478,7 @@ int command_scan(int argc, char **argv)
 {
     struct scan s = {0};
 
+    pthread_mutex_init(&s.lock, NULL);
     options_parse(&s.options, argc, argv);
     int code = run_scan(&s);
     scan_free(&s);

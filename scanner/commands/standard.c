@@ -30,7 +30,7 @@ static bool add_policy(struct policies *policies, const char *name_or_path)
     return false;
 }
 
-bool standard_load(struct standard *s, const struct standard_options *o)
+bool standard_threshold(struct standard *s, const struct standard_options *o)
 {
     *s = (struct standard){.fail_on = SEVERITY_NONE};
     if (o->fail_on && !severity_parse(o->fail_on, &s->fail_on)) {
@@ -38,6 +38,13 @@ bool standard_load(struct standard *s, const struct standard_options *o)
                 o->fail_on);
         return false;
     }
+    return true;
+}
+
+bool standard_load(struct standard *s, const struct standard_options *o)
+{
+    if (!standard_threshold(s, o))
+        return false;
     for (size_t i = 0; i < o->policy_count; i++)
         if (!add_policy(&s->policies, o->policies[i]))
             return false;

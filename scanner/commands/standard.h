@@ -14,6 +14,9 @@ struct standard {
     enum severity fail_on; /* SEVERITY_NONE: never */
 };
 
+/* Reads fail_on alone: there are no policies. False: a message was printed. */
+bool standard_threshold(struct standard *, const struct standard_options *);
+
 /* Loads what the options name. False: a message was printed. */
 bool standard_load(struct standard *, const struct standard_options *);
 void standard_free(struct standard *);

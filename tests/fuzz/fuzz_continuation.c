@@ -72,7 +72,7 @@ static void check_totals(const struct totals *one, const struct totals *other)
 /* The run goes on, and is interrupted behind its first checkpoint. */
 static void go_on(const struct continuation *c, struct outfile *file, FILE *errors)
 {
-    struct run run = {.started = c->started, .seeded = c->seeded, .seed = c->seed};
+    struct run run = {.started = c->started, .ordered = !c->seeded, .seed = c->seed};
     struct writing w = {.writer = &writer_ndjson, .run = &run, .file = file};
     struct checkpoint mark = {.time = c->started,
                               .cursor = c->cursor,

@@ -21,9 +21,11 @@ static void require(bool condition)
 
 static char *write_record(const struct host_view *view, const struct observation *o)
 {
-    char *line = record_endpoint(&run, view, o, NULL);
-    require(line != NULL);
-    return line;
+    struct page page = {0};
+    require(record_endpoint(&page, &run, view, o, NULL));
+    require(page.bytes[page.len - 1] == '\n');
+    page.bytes[page.len - 1] = '\0';
+    return page.bytes;
 }
 
 /* Once it is ours, nothing more is cleaned or left out. */
@@ -37,7 +39,7 @@ static void check_again(const char *line)
     require(reading_add(r, record, problem, sizeof problem));
     char *again = write_record(reading_view(r), reading_view(r)->endpoints);
     require(strcmp(line, again) == 0);
-    cJSON_free(again);
+    free(again);
     cJSON_Delete(record);
     reading_free(r);
 }
@@ -51,7 +53,7 @@ static void check_host(const struct host_view *view)
     for (size_t i = 0; i < view->count; i++) {
         char *line = write_record(view, &view->endpoints[i]);
         check_again(line);
-        cJSON_free(line);
+        free(line);
     }
 }
 

@@ -118,6 +118,7 @@ struct conn {
     const struct peer_config *config;
     unsigned handles; /* not closed yet */
     bool closing;     /* uv_close() was called */
+    bool talks;       /* the client has said something */
     bool lingering;   /* our half is shut, theirs not yet */
     bool held;        /* the pause runs: hear, but do not act */
     bool busy;        /* over a limit: turned away */

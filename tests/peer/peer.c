@@ -80,6 +80,24 @@ static void conn_count(struct conn *conn, int change)
         stats->max_open = stats->open;
 }
 
+static void conn_talks(struct conn *conn)
+{
+    struct place *place = places_get(&conn->listener->peer->places, conn->local, NO_LISTENER);
+    if (conn->talks || !place)
+        return;
+    conn->talks = true;
+    if (++place->counts.talking > place->counts.max_talking)
+        place->counts.max_talking = place->counts.talking;
+}
+
+static void conn_is_silent(struct conn *conn)
+{
+    struct place *place = places_get(&conn->listener->peer->places, conn->local, NO_LISTENER);
+    if (conn->talks && place)
+        place->counts.talking--;
+    conn->talks = false;
+}
+
 static void conn_close(struct conn *conn)
 {
     struct peer *peer = conn->listener->peer;
@@ -92,6 +110,7 @@ static void conn_close(struct conn *conn)
         peer->conns = conn->next;
     if (conn->next)
         conn->next->previous = conn->previous;
+    conn_is_silent(conn);
     conn_count(conn, -1);
     uv_close((uv_handle_t *)&conn->pause, on_conn_closed);
     uv_close((uv_handle_t *)&conn->drip, on_conn_closed);
@@ -357,6 +376,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
         conn_close(conn);
         return;
     }
+    conn_talks(conn);
     if (conn->lingering)
         return;
     /* More than the caps in one read is fed in pieces, so that only what nobody takes counts
@@ -683,9 +703,10 @@ int peer_report(const struct peer *peer, FILE *file)
             continue;
         script_address(place->address, address, sizeof address);
         fprintf(file,
-                "%s  {\"address\": \"%s\", \"accepted\": %ju, \"open\": %ju, \"max_open\": %ju}",
+                "%s  {\"address\": \"%s\", \"accepted\": %ju, \"open\": %ju, \"max_open\": %ju, "
+                "\"max_talking\": %ju}",
                 comma, address, (uintmax_t)place->counts.accepted, (uintmax_t)place->counts.open,
-                (uintmax_t)place->counts.max_open);
+                (uintmax_t)place->counts.max_open, (uintmax_t)place->counts.max_talking);
         comma = ",\n";
     }
     fprintf(file, "]}\n");

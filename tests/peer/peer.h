@@ -271,10 +271,11 @@ void peer_stop(struct peer *peer);
 uint16_t peer_port(const struct peer *peer, size_t listener);
 const struct peer_stats *peer_stats(const struct peer *peer, size_t listener);
 
-/* Of one address, over all listeners; NULL if nobody ever connected. Only accepted, open and
- * max_open are kept. */
+/* Of one address, over all listeners; NULL if nobody ever connected. Talking are the open ones on
+ * which the client has said something. */
 struct peer_place {
     uint64_t accepted, open, max_open;
+    uint64_t talking, max_talking;
 };
 const struct peer_place *peer_address(const struct peer *peer, const char *address);
 

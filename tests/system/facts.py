@@ -218,7 +218,7 @@ def sound(farm, server):
         "/auth/capabilities/before_tls": None if implicit else capabilities(protocol),
         "/auth/capabilities/after_tls": capabilities(protocol, secure=True),
         "/tls/established": True, "/tls/version": "1.3", "/tls/cipher": SUITE_13,
-        "/tls/group": "SECP256R1", "/tls/failure": None, "/tls/extended_master_secret": True,
+        "/tls/group": "X25519", "/tls/failure": None, "/tls/extended_master_secret": True,
         "/tls/secure_renegotiation": True, "/tls/compression": False,
         "/tls/downgrade_sentinel": True, "/tls/dh_bits": None, "/tls/ocsp_staple": False,
         "/tls/client_certificate_requested": False, "/tls/large_hello_intolerant": False,

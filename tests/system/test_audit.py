@@ -23,8 +23,10 @@ SUMS = ("endpoints", "hosts", "findings", "records_sha256")
 
 def run(command, *arguments, code=0, stdin=b"", **options):
     """What a command prints, and what it says."""
-    done = subprocess.run([scan.named_file("STARTTLS_AUDIT"), command, *map(str, arguments)],
-                          input=stdin, capture_output=True, timeout=scan.WATCHDOG, **options)
+    line = [scan.named_file("STARTTLS_AUDIT"), command, *map(str, arguments)]
+    if command == "scan":
+        line = scan.command(*arguments)
+    done = subprocess.run(line, input=stdin, capture_output=True, timeout=scan.WATCHDOG, **options)
     said = done.stderr.decode()
     assert done.returncode == code, f"exit {done.returncode}, not {code}: {said}"
     return done.stdout, said

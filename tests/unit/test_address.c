@@ -43,6 +43,20 @@ static void test_text(void **state)
     assert_text("64:ff9b::192.0.2.33", "64:ff9b::c000:221");
 }
 
+/* Every octet in every place, as the C library writes it. */
+static void test_octets(void **state)
+{
+    (void)state;
+    for (unsigned place = 0; place < 4; place++)
+        for (unsigned octet = 0; octet < 256; octet++) {
+            struct address a = {AF_INET, {9, 98, 254, 0}};
+            char text[ADDRESS_TEXT_MAX], expected[INET_ADDRSTRLEN];
+            a.bytes[place] = (unsigned char)octet;
+            assert_non_null(inet_ntop(AF_INET, a.bytes, expected, sizeof expected));
+            assert_string_equal(address_format(&a, text), expected);
+        }
+}
+
 static void test_mapped_is_ipv4(void **state)
 {
     (void)state;
@@ -183,10 +197,10 @@ static void test_arithmetic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),       cmocka_unit_test(test_mapped_is_ipv4),
-        cmocka_unit_test(test_bad_text),   cmocka_unit_test(test_order),
-        cmocka_unit_test(test_sockaddr),   cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_octets),
+        cmocka_unit_test(test_mapped_is_ipv4), cmocka_unit_test(test_bad_text),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_sockaddr),
+        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_arithmetic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "scanner/certificate.h"
+#include "scanner/chains.h"
 
 GNUTLS_SKIP_GLOBAL_INIT
 
@@ -108,6 +108,7 @@ static const char *const mail_names[] = {"mail.example.test", "*.wild.example.te
 
 static struct span root, middle, leaf; /* leaf <- middle <- root */
 static struct trust *trust;
+static struct chains *store; /* all that the tests below verify goes through it as well */
 static char root_file[] = "/tmp/test-certificate-XXXXXX";
 
 static const struct plan root_plan = {
@@ -153,12 +154,14 @@ static int set_up(void **state)
     write_pem(fd, root);
     close(fd);
     trust = trust_new(root_file, stderr);
-    return trust ? 0 : -1;
+    store = trust ? chains_new(trust) : NULL;
+    return store ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    chains_free(store);
     trust_free(trust);
     unlink(root_file);
     forget(root);
@@ -167,6 +170,70 @@ static int tear_down(void **state)
     for (int k = 0; k < KEY_COUNT; k++)
         gnutls_x509_privkey_deinit(keys[k]);
     return 0;
+}
+
+/* --- with and without the store --------------------------------------------------------------- */
+
+static void assert_same_list(const struct list *a, const struct list *b)
+{
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->octets, b->octets);
+    assert_true(a->lossy == b->lossy && a->full == b->full);
+    for (size_t i = 0; i < a->count; i++)
+        assert_string_equal(a->items[i], b->items[i]);
+}
+
+static void assert_same_certificate(const struct certificate *a, const struct certificate *b)
+{
+    assert_memory_equal(a->sha256, b->sha256, 32);
+    assert_memory_equal(a->spki_sha256, b->spki_sha256, 32);
+    assert_string_equal(a->serial, b->serial);
+    assert_string_equal(a->subject.data, b->subject.data);
+    assert_string_equal(a->issuer.data, b->issuer.data);
+    assert_true(a->subject.lossy == b->subject.lossy && a->issuer.lossy == b->issuer.lossy);
+    assert_same_list(&a->names, &b->names);
+    assert_same_list(&a->addresses, &b->addresses);
+    assert_same_list(&a->key_usage, &b->key_usage);
+    assert_same_list(&a->purposes, &b->purposes);
+    assert_true(a->not_before == b->not_before && a->not_after == b->not_after);
+    assert_string_equal(a->key_algorithm, b->key_algorithm);
+    assert_int_equal(a->key_bits, b->key_bits);
+    assert_string_equal(a->signature_algorithm, b->signature_algorithm);
+    assert_int_equal(a->self_signed, b->self_signed);
+    assert_int_equal(a->version, b->version);
+    assert_true(a->ocsp == b->ocsp && a->issuer_url == b->issuer_url &&
+                a->must_staple == b->must_staple && a->timestamped == b->timestamped);
+}
+
+/* What the store says of these, the first time and the second, is what is said without it. */
+static void assert_same(const struct span *ders, size_t count, const char *name,
+                        const struct address *address, time_t now, const struct verification *v)
+{
+    for (int times = 0; times < 2; times++) {
+        struct chain plain = {0}, chain = {0};
+        struct verification w = {0};
+        assert_true(chain_read(&plain, ders, count));
+        assert_true(chains_read(store, &chain, ders, count));
+        assert_int_equal(chain.count, plain.count);
+        for (size_t i = 0; i < chain.count; i++)
+            assert_same_certificate(&chain.certificates[i], &plain.certificates[i]);
+        assert_int_equal(chains_verify(store, &chain, ders, name, address, now, &w), count > 0);
+        if (count) {
+            assert_true(w.trusted == v->trusted && w.own_roots == v->own_roots &&
+                        w.name_match == v->name_match);
+            assert_same_list(&w.errors, &v->errors);
+        }
+        verification_free(&w);
+        chain_free(&chain);
+        chain_free(&plain);
+    }
+}
+
+static void verify(const struct span *ders, size_t count, const char *name,
+                   const struct address *address, time_t now, struct verification *v)
+{
+    assert_true(chain_verify(trust, ders, count, name, address, now, v));
+    assert_same(ders, count, name, address, now, v);
 }
 
 /* --- what a certificate says ------------------------------------------------------------------ */
@@ -384,7 +451,7 @@ static void test_every_octet(void **state)
     (void)state;
     for (size_t i = 0; i < leaf.len; i++)
         for (size_t m = 0; m < sizeof masks; m++) {
-            struct chain chain;
+            const char *name = "mail.example.test";
             struct verification v = {0};
             struct address address = {.family = AF_INET};
             char *copy = malloc(leaf.len);
@@ -392,12 +459,12 @@ static void test_every_octet(void **state)
             memcpy(copy, leaf.at, leaf.len);
             copy[i] = (char)(copy[i] ^ masks[m]);
             struct span ders[] = {{copy, leaf.len}, middle};
-            assert_true(chain_read(&chain, ders, 2));
-            assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+            assert_true(chain_verify(trust, ders, 2, name, &address, NOW, &v));
+            if (m == i % sizeof masks) /* a third is enough */
+                assert_same(ders, 2, name, &address, NOW, &v);
             assert_false(v.trusted); /* the signature is over every octet but its own */
             assert_true(v.errors.count > 0);
             verification_free(&v);
-            chain_free(&chain);
             free(copy);
         }
 }
@@ -446,7 +513,7 @@ static void test_nul_in_name(void **state)
     assert_int_equal(c->names.count, 1);
     assert_string_equal(c->names.items[0], "mail.example.test\xef\xbf\xbd.evil.test");
     assert_true(c->names.lossy);
-    assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+    verify(ders, 2, "mail.example.test", &address, NOW, &v);
     assert_int_equal(v.name_match, TRI_NO);
     assert_false(v.trusted);
     verification_free(&v);
@@ -497,7 +564,7 @@ static void test_many_names(void **state)
     struct certificate *c = read_one(&chain, ders[0]);
     assert_int_equal(c->names.count, LIST_ITEMS_MAX);
     assert_true(c->names.full);
-    assert_true(chain_verify(trust, ders, 2, "host-299.example.test", &address, NOW, &v));
+    verify(ders, 2, "host-299.example.test", &address, NOW, &v);
     assert_int_equal(v.name_match, TRI_YES);
     assert_true(v.trusted);
     verification_free(&v);
@@ -520,7 +587,7 @@ static void test_address_behind_names(void **state)
     struct span ders[] = {sign(crt, &p), middle};
     struct certificate *c = read_one(&chain, ders[0]);
     assert_true(list_has(&c->addresses, "192.0.2.25"));
-    assert_true(chain_verify(trust, ders, 2, NULL, &address, NOW, &v));
+    verify(ders, 2, NULL, &address, NOW, &v);
     assert_int_equal(v.name_match, TRI_YES);
     verification_free(&v);
     chain_free(&chain);
@@ -576,7 +643,7 @@ static void assert_verdict(const struct span *ders, size_t count, const char *na
     struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
     struct verification v = {0};
     char found[256] = "";
-    assert_true(chain_verify(trust, ders, count, name, &address, now, &v));
+    verify(ders, count, name, &address, now, &v);
     for (size_t i = 0; i < v.errors.count; i++)
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", i ? " " : "",
                  v.errors.items[i]);
@@ -716,7 +783,7 @@ static void test_untrusted(void **state)
     struct span ders[] = {make(p), make(stranger)};
     struct address address = {.family = AF_INET};
     struct verification v = {0};
-    assert_true(chain_verify(trust, ders, 2, "mail.example.test", &address, NOW, &v));
+    verify(ders, 2, "mail.example.test", &address, NOW, &v);
     assert_false(v.trusted);
     assert_true(v.errors.count > 0);
     verification_free(&v);
@@ -735,7 +802,7 @@ static void test_signer_is_no_authority(void **state)
     p.signer = KEY_LEAF;
     p.key = KEY_STRANGER;
     struct span ders[] = {make(p), leaf, middle};
-    assert_true(chain_verify(trust, ders, 3, "mail.example.test", &address, NOW, &v));
+    verify(ders, 3, "mail.example.test", &address, NOW, &v);
     assert_false(v.trusted);
     assert_true(list_has(&v.errors, "issuer_not_a_ca"));
     verification_free(&v);
@@ -793,6 +860,126 @@ static void test_trust(void **state)
     }
 }
 
+/* --- the store -------------------------------------------------------------------------------- */
+
+/* A chain from the store, verified for mail.example.test, or for a name. */
+static bool is_trusted(struct chains *c, const struct span *ders, size_t count, const char *name,
+                       time_t now, enum tri *match)
+{
+    struct address address = {.family = AF_INET, .bytes = {192, 0, 2, 25}};
+    struct verification v = {0};
+    struct chain chain = {0};
+    assert_true(chains_read(c, &chain, ders, count));
+    assert_true(chains_verify(c, &chain, ders, name, &address, now, &v));
+    bool trusted = v.trusted;
+    *match = v.name_match;
+    verification_free(&v);
+    chain_free(&chain);
+    return trusted;
+}
+
+/* Each certificate is read once and each chain verified once, for whatever name and at whatever
+   time; and the answers are those to the name and the time. */
+static void test_nothing_is_done_twice(void **state)
+{
+    struct span ders[] = {leaf, middle}, alone[] = {leaf}, whole[] = {leaf, middle, root};
+    struct chains *c = chains_new(trust);
+    enum tri match;
+    (void)state;
+    assert_non_null(c);
+    for (int times = 0; times < 3; times++) {
+        assert_true(is_trusted(c, ders, 2, "mail.example.test", NOW, &match));
+        assert_int_equal(match, TRI_YES);
+        assert_true(is_trusted(c, ders, 2, "a.wild.example.test", NOW, &match));
+        assert_int_equal(match, TRI_YES);
+        assert_true(is_trusted(c, ders, 2, "other.test", NOW, &match));
+        assert_int_equal(match, TRI_NO);
+        assert_true(is_trusted(c, ders, 2, NULL, NOW, &match));
+        assert_int_equal(match, TRI_UNKNOWN);
+        assert_false(is_trusted(c, ders, 2, NULL, NOW + 10 * DAY + 1, &match));
+        assert_false(is_trusted(c, ders, 2, NULL, NOW - 10 * DAY - 1, &match));
+    }
+    assert_int_equal(chains_work(c).read, 2);
+    assert_int_equal(chains_work(c).traced, 1);
+    assert_false(is_trusted(c, alone, 1, NULL, NOW, &match)); /* another chain of the same leaf */
+    assert_true(is_trusted(c, whole, 3, NULL, NOW, &match));
+    assert_true(is_trusted(c, ders, 2, NULL, NOW, &match));
+    assert_int_equal(chains_work(c).read, 3);
+    assert_int_equal(chains_work(c).traced, 4);
+    chains_free(c);
+}
+
+/* Whoever sends new certificates all the time does not fill the memory, nor does he drive out what
+   others send all the time. */
+static void test_the_store_is_bounded(void **state)
+{
+    enum { MANY = 6000 };
+    struct span ders[] = {leaf, middle};
+    struct chains *c = chains_new(trust);
+    size_t most = 0;
+    enum tri match;
+    (void)state;
+    assert_non_null(c);
+    for (unsigned i = 0; i < MANY; i++) {
+        char text[20];
+        struct chain chain;
+        int len = snprintf(text, sizeof text, "number %u", i);
+        struct span der = {text, (size_t)len};
+        assert_true(chains_read(c, &chain, &der, 1));
+        chain_free(&chain);
+        if (i % 100 == 0)
+            assert_true(is_trusted(c, ders, 2, "mail.example.test", NOW, &match));
+        if (most < chains_work(c).octets)
+            most = chains_work(c).octets;
+    }
+    assert_in_range(most, 1024 * 1024, 2 * 1024 * 1024);
+    assert_true(chains_work(c).octets < most); /* something was forgotten */
+    assert_int_equal(chains_work(c).read, MANY + 2);
+    assert_int_equal(chains_work(c).traced, 1);
+    chains_free(c);
+    chains_free(NULL);
+}
+
+/* What a certificate costs is counted with all that it says. */
+static void test_large_ones_count_more(void **state)
+{
+    struct plan p = {.subject = "Leaf", .key = KEY_LEAF, .signer = KEY_LEAF};
+    struct chains *c = chains_new(trust);
+    struct chain chain;
+    (void)state;
+    assert_non_null(c);
+    assert_true(chains_read(c, &chain, &leaf, 1));
+    size_t small = chains_work(c).octets;
+    chain_free(&chain);
+    gnutls_x509_crt_t crt = draft(&p);
+    add_names(crt, 100);
+    struct span der = sign(crt, &p);
+    assert_true(chains_read(c, &chain, &der, 1));
+    assert_true(chains_work(c).octets > 2 * small + 100 * strlen("host-0.example.test"));
+    chain_free(&chain);
+    forget(der);
+    chains_free(c);
+}
+
+/* Without roots nothing is verified; and there is nothing to verify without a certificate. */
+static void test_nothing_to_verify(void **state)
+{
+    struct address address = {.family = AF_INET};
+    struct chains *c = chains_new(NULL);
+    struct chain chain = {0}, empty = {0};
+    struct verification v = {0};
+    (void)state;
+    assert_non_null(c);
+    assert_true(chains_read(c, &chain, &leaf, 1));
+    assert_false(chains_verify(c, &chain, &leaf, NULL, &address, NOW, &v));
+    assert_true(chains_read(store, &empty, NULL, 0));
+    assert_int_equal(empty.count, 0);
+    assert_false(chains_verify(store, &empty, NULL, NULL, &address, NOW, &v));
+    chain_free(&chain);
+    chain_free(&empty);
+    chains_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -822,6 +1009,10 @@ int main(void)
         cmocka_unit_test(test_weak_signature),
         cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_nothing_is_done_twice),
+        cmocka_unit_test(test_the_store_is_bounded),
+        cmocka_unit_test(test_large_ones_count_more),
+        cmocka_unit_test(test_nothing_to_verify),
     };
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
     if (gnutls_global_init() < 0)

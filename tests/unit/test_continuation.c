@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "output/continuation.h"
+#include "output/draft.h"
 #include "output/reader.h"
 #include "output/record.h"
 #include "output/writer.h"
@@ -37,7 +38,6 @@ static struct run run = {
     .hosts = 10,
     .endpoints = 20,
     .scope_hash = "",
-    .seeded = true,
     .seed = UINT64_MAX,
     .shard = 3,
     .shards = 16};
@@ -125,7 +125,7 @@ static void scene_init(struct scene *s, size_t number, size_t address)
 static void judge(size_t number, size_t address)
 {
     struct scene s;
-    struct opinions opinions;
+    struct opinions opinions = {0};
     scene_init(&s, number, address);
     tallies[s.nature] = (struct tally){0};
     assert_true(opinions_form(&opinions, &run.policies, &s.view));
@@ -247,19 +247,24 @@ static bool deal(struct play *p)
     return true;
 }
 
+static void put_host(struct writing *w, const struct host_view *view)
+{
+    struct draft draft = {0};
+    assert_true(draft_make(&draft, &run.policies, w, 1, view));
+    assert_null(draft_write(&draft, w, 1, view));
+    draft_free(&draft);
+}
+
 static void complete_address(struct play *p, struct dealt *d)
 {
     struct scene s;
-    struct opinions opinions;
     size_t which = choose(p, d->left);
     scene_init(&s, d->number, d->order[which]);
     d->order[which] = d->order[--d->left];
     if (run_records(p->all, &s.view)) {
-        assert_true(opinions_form(&opinions, &run.policies, &s.view));
         totals_add(&p->totals, &s);
         totals_record(&p->totals, &s);
-        assert_true(p->w.writer->host(&p->w, &s.view, &opinions));
-        opinions_free(&opinions);
+        put_host(&p->w, &s.view);
     } else {
         totals_add(&d->silent, &s);
     }
@@ -1022,7 +1027,6 @@ static void test_the_same_host_with_other_services(void **state)
 {
     struct play p = {.all = false};
     struct scene one, other;
-    struct opinions opinions = {.count = 0};
     struct continuation c;
     struct outfile file;
     (void)state;
@@ -1034,11 +1038,8 @@ static void test_the_same_host_with_other_services(void **state)
     other.view.endpoints++;
     other.target.services++;
     other.target.line++;
-    for (struct scene *s = &one; s; s = s == &one ? &other : NULL) {
-        assert_true(opinions_form(&opinions, &run.policies, &s->view));
-        assert_true(p.w.writer->host(&p.w, &s->view, &opinions));
-        opinions_free(&opinions);
-    }
+    put_host(&p.w, &one.view);
+    put_host(&p.w, &other.view);
     assert_true(outfile_close(&p.file));
     p.w.writer->free(&p.w);
     assert_true(read_file(&c, &file));

@@ -41,14 +41,27 @@ static char *read_golden(const char *name)
     return line;
 }
 
-/* The same members in the same order with the same values. */
-static void assert_golden(char *line, const char *name)
+/* What is written goes here. */
+static struct page page;
+
+/* The line that was written, without its end; it is taken off the page. */
+static char *take_line(bool written)
 {
-    char *golden = read_golden(name);
+    assert_true(written);
+    assert_int_equal(page.bytes[page.len - 1], '\n');
+    char *line = strndup(page.bytes, page.len - 1);
+    page_free(&page);
     assert_non_null(line);
+    return line;
+}
+
+/* The same members in the same order with the same values. */
+static void assert_golden(bool written, const char *name)
+{
+    char *golden = read_golden(name), *line = take_line(written);
     assert_string_equal(line, golden);
     cJSON_free(golden);
-    cJSON_free(line);
+    free(line);
 }
 
 /* --- observations ------------------------------------------------------------------------------ */
@@ -225,10 +238,10 @@ static void assert_reasons(const struct observation *o, const char *line)
 static void assert_scene(struct scene *s, const char *golden)
 {
     observation_settle(&s->o);
-    char *line = record_endpoint(&run, &s->host, &s->o, NULL);
-    assert_non_null(line);
+    char *line = take_line(record_endpoint(&page, &run, &s->host, &s->o, NULL));
     assert_reasons(&s->o, line);
-    assert_golden(line, golden);
+    free(line);
+    assert_golden(record_endpoint(&page, &run, &s->host, &s->o, NULL), golden);
     observation_free(&s->o);
 }
 
@@ -497,25 +510,25 @@ static const char hash[] = "d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0
 static void test_checkpoint(void **state)
 {
     static const uint64_t pending[] = {97, 120, 127};
-    struct run seeded = run;
+    struct run seeded = run, ordered = run;
     struct checkpoint c = {.time = 1795455872000,
                            .cursor = 128,
                            .pending = pending,
                            .pending_count = 3,
                            .totals = {.recorded = 1, .hosts = 125, .answered = 1}};
     (void)state;
-    seeded.seeded = true;
     seeded.seed = UINT64_MAX;
+    ordered.ordered = true;
     c.totals.statuses[STATUS_OK] = 1;
     c.totals.statuses[STATUS_TIMEOUT] = 1116;
-    assert_golden(record_checkpoint(&seeded, &c, hash), "checkpoint");
+    assert_golden(record_checkpoint(&page, &seeded, &c, hash), "checkpoint");
     c.pending_count = 0;
     c.totals = (struct totals){.recorded = 311, .hosts = 125, .answered = 31};
     c.totals.statuses[STATUS_OK] = 200;
     c.totals.statuses[STATUS_CLOSED] = 111;
     c.totals.statuses[STATUS_TIMEOUT] = 814;
     c.totals.tally.findings[SEVERITY_HIGH] = 3;
-    assert_golden(record_checkpoint(&run, &c, hash), "checkpoint-in-order");
+    assert_golden(record_checkpoint(&page, &ordered, &c, hash), "checkpoint-in-order");
 }
 
 static void test_run_end(void **state)
@@ -526,14 +539,14 @@ static void test_run_end(void **state)
     end.totals.statuses[STATUS_OK] = 5;
     end.totals.statuses[STATUS_CLOSED] = 4;
     end.totals.statuses[STATUS_TIMEOUT] = 2303;
-    assert_golden(record_run_end(&run, &end, hash), "run-end-complete");
+    assert_golden(record_run_end(&page, &run, &end, hash), "run-end-complete");
     end = (struct run_end){.duration = 5120,
                            .stopped_by = "signal",
                            .totals = {.recorded = 9, .hosts = 1, .answered = 1},
                            .exit_code = 3};
     end.totals.statuses[STATUS_OK] = 5;
     end.totals.statuses[STATUS_CLOSED] = 4;
-    assert_golden(record_run_end(&run, &end, hash), "run-end-interrupted");
+    assert_golden(record_run_end(&page, &run, &end, hash), "run-end-interrupted");
 }
 
 static void test_time(void **state)

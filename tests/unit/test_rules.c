@@ -238,7 +238,7 @@ static struct reading *read_case(const cJSON *c)
 
 static void run_case(const cJSON *c, struct verdicts *tally)
 {
-    struct judgement judgements[8];
+    struct judgement judgements[8] = {{.count = 0}};
     size_t at;
     const struct rule *rule = rules_find(word_of(c, "rule"), &at);
     if (!rule)
@@ -330,7 +330,7 @@ static void check_judgement(const struct judgement *j)
 static void judge_golden(const char *name)
 {
     char problem[READING_PROBLEM_SIZE];
-    struct judgement judgement;
+    struct judgement judgement = {.count = 0};
     struct reading *reading = reading_new();
     cJSON *record = parse_file("golden", name, "");
 

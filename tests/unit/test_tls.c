@@ -323,6 +323,58 @@ static void test_offers(void **state)
     }
 }
 
+/* The body of an extension of our hello, NULL if it is not there; of a hello in one record. */
+static const unsigned char *extension(struct span hello, unsigned type, size_t *size)
+{
+    const unsigned char *at = (const unsigned char *)hello.at, *end = at + hello.len;
+    at += 5 + 4 + 2 + 32;                           /* record, message, version, random */
+    at += 1 + at[0];                                /* session */
+    at += 2 + ((size_t)at[0] << 8 | at[1]);         /* suites */
+    at += 1 + at[0];                                /* compression */
+    for (at += 2; at + 4 <= end; at += 4 + *size) { /* extensions */
+        *size = (size_t)at[2] << 8 | at[3];
+        assert_true(at + 4 + *size <= end);
+        if (((unsigned)at[0] << 8 | at[1]) == type)
+            return at + 4;
+    }
+    return NULL;
+}
+
+/* Making a key is work: there is one, of X25519; who has other groups alone asks for another. */
+static void test_key_share(void **state)
+{
+    size_t size;
+    (void)state;
+    for (int offer = 0; offer < TLS_OFFER_COUNT; offer++) {
+        struct tls *t = tls_new(context, (enum tls_offer)offer, "mail.example.test");
+        assert_non_null(t);
+        tls_start(t);
+        const unsigned char *shares = extension(tls_output(t), 51, &size);
+        assert_int_equal(shares != NULL, offer != TLS_OFFER_OLDER);
+        if (shares) {
+            assert_int_equal(size, 2 + 2 + 2 + 32);
+            assert_memory_equal(shares, "\0\x24\0\x1d\0\x20", 6);
+        }
+        tls_free(t);
+    }
+    static const struct {
+        const char *priority, *group;
+    } others[] = {
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-SECP256R1", "SECP256R1"},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-FFDHE2048", "FFDHE2048"},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2:-GROUP-ALL:+GROUP-SECP384R1", "SECP384R1"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct tls *t = client_new("mail.example.test");
+        struct server *s = server_new(others[i].priority, credentials, false);
+        assert_int_equal(converse(t, s, 1000, NULL), TLS_OPEN);
+        assert_string_equal(tls_facts(t).group, others[i].group);
+        assert_false(tls_facts(t).hello.retry);
+        server_free(s);
+        tls_free(t);
+    }
+}
+
 static void test_small_offer(void **state)
 {
     (void)state;
@@ -750,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_renegotiation),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_offers),
+        cmocka_unit_test(test_key_share),
         cmocka_unit_test(test_small_offer),
         cmocka_unit_test(test_finite_field),
         cmocka_unit_test(test_much),

@@ -138,7 +138,7 @@ static void test_the_name_is_masked(void **state)
     struct scene s;
     (void)state;
     set_up(&s, &protocol_ftp);
-    snprintf(s.network.user, sizeof s.network.user, "0123456789abcdef@starttls-audit.invalid");
+    s.network.user = "0123456789abcdef@starttls-audit.invalid";
     s.d.login = LOGIN_REPLY_TAKEN;
     assert_true(
         text_set(&s.o.login.reply,

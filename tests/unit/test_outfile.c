@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* Pieces go out whole, or not at all. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "output/outfile.h"
+
+#define LIMIT 1000
+
+/* A file of ours that may not grow beyond LIMIT octets, with something in it that was there. */
+struct scene {
+    char path[64];
+    struct outfile file;
+    struct rlimit before;
+};
+
+static void scene_begin(struct scene *s, int flags)
+{
+    strcpy(s->path, "/tmp/test_outfile.XXXXXX");
+    int fd = mkstemp(s->path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "there before\n", 13), 13);
+    close(fd);
+    s->file = (struct outfile){.fd = open(s->path, O_WRONLY | flags), .name = s->path};
+    assert_true(s->file.fd >= 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &s->before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit = {LIMIT, s->before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void scene_end(struct scene *s)
+{
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &s->before), 0);
+    unlink(s->path);
+}
+
+static void assert_content(const struct scene *s, const char *expected)
+{
+    char text[2 * LIMIT] = "";
+    FILE *f = fopen(s->path, "r");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    assert_int_equal(n, strlen(expected));
+    assert_string_equal(text, expected);
+}
+
+static void full(int flags, const char *expected)
+{
+    char piece[600];
+    struct scene s;
+    memset(piece, 'x', sizeof piece);
+    scene_begin(&s, flags);
+    assert_true(outfile_write(&s.file, "", 0));
+    assert_true(outfile_write(&s.file, "one\n", 4));
+    assert_true(outfile_write(&s.file, "two\n", 4));
+    assert_true(outfile_write(&s.file, piece, sizeof piece));
+    assert_true(outfile_write(&s.file, "\n", 1));
+    /* The first part of it would fit. */
+    assert_false(outfile_write(&s.file, piece, sizeof piece));
+    assert_int_equal(s.file.error, EFBIG);
+    assert_false(outfile_write(&s.file, "never again\n", 12));
+    assert_false(outfile_close(&s.file));
+    char content[2 * LIMIT];
+    snprintf(content, sizeof content, "%sone\ntwo\n%.600s\n", expected, piece);
+    assert_content(&s, content);
+    scene_end(&s);
+}
+
+static void test_a_full_disk_leaves_no_half_piece(void **state)
+{
+    (void)state;
+    full(O_TRUNC, "");
+}
+
+static void test_nor_where_it_is_appended(void **state)
+{
+    (void)state;
+    full(O_APPEND, "there before\n");
+}
+
+/* Nothing of a piece was written: nothing is cut. */
+static void test_what_was_there_stays(void **state)
+{
+    struct scene s;
+    (void)state;
+    scene_begin(&s, 0);
+    close(s.file.fd);
+    s.file.fd = open(s.path, O_RDONLY);
+    assert_false(outfile_write(&s.file, "one\n", 4));
+    assert_int_equal(s.file.error, EBADF);
+    outfile_close(&s.file);
+    assert_content(&s, "there before\n");
+    scene_end(&s);
+}
+
+/* A pipe cannot be cut; a slow reader is waited for. */
+static void test_a_slow_reader(void **state)
+{
+    enum { PIECE = 1 << 20 };
+    int ends[2];
+    char *piece = malloc(PIECE), *got = malloc(PIECE);
+    (void)state;
+    assert_true(piece && got);
+    for (size_t i = 0; i < PIECE; i++)
+        piece[i] = (char)(i * 7 % 251);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct outfile f = {.fd = ends[1], .name = "pipe"};
+        close(ends[0]);
+        fcntl(f.fd, F_SETFL, O_NONBLOCK);
+        _exit(!outfile_write(&f, piece, PIECE));
+    }
+    close(ends[1]);
+    size_t len = 0;
+    for (ssize_t n; (n = read(ends[0], got + len, PIECE - len)) > 0;)
+        len += (size_t)n;
+    assert_int_equal(len, PIECE);
+    assert_memory_equal(got, piece, PIECE);
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    free(piece);
+    free(got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_full_disk_leaves_no_half_piece),
+        cmocka_unit_test(test_nor_where_it_is_appended),
+        cmocka_unit_test(test_what_was_there_stays),
+        cmocka_unit_test(test_a_slow_reader),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
