@@ -150,6 +150,7 @@ static bool read_policies(struct members *m, struct continuation *c)
 static bool read_run_start(struct members *m, struct continuation *c)
 {
     const cJSON *scanner = member_of(m->root, "scanner");
+    const cJSON *total = member_of(member_of(m->root, "scope"), "targets_total");
     const char *id, *version;
 
     if (!need_word(m, m->root, "run_id", "/run_id", &id) ||
@@ -159,6 +160,7 @@ static bool read_run_start(struct members *m, struct continuation *c)
         return members_fail(m, "/run_id", "not one of ours");
     snprintf(c->run_id, sizeof c->run_id, "%s", id);
     snprintf(c->version, sizeof c->version, "%s", version);
+    c->streamed = cJSON_IsNull(total);
     if (!member_time(m, member_of(m->root, "started"), "/started", true, &c->started))
         return members_fail(m, "/started", "missing");
     return need_hash(m, m->root, "options_sha256", "/options_sha256", c->options_sha256) &&

@@ -46,6 +46,7 @@ struct continuation {
     bool seeded;
     uint64_t seed;
     unsigned shard, shards; /* shards 0: the whole */
+    bool streamed;          /* some of its targets came from a stream */
     char options_sha256[CONTINUATION_HASH_SIZE];
     char policies[POLICIES_MAX][CONTINUATION_HASH_SIZE]; /* SHA-256, in the order given */
     size_t policy_count;
