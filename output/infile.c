@@ -21,6 +21,28 @@ bool infile_open(struct infile *f, const char *path)
     return f->fd >= 0;
 }
 
+bool infile_adopt(struct infile *f, int fd, const char *name)
+{
+    *f = (struct infile){.fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), .name = name};
+    if (f->fd >= 0)
+        return infile_seek(f, 0, 0);
+    f->error = errno;
+    return false;
+}
+
+bool infile_seek(struct infile *f, uint64_t place, uint64_t number)
+{
+    if (lseek(f->fd, (off_t)place, SEEK_SET) < 0) {
+        f->error = errno;
+        return false;
+    }
+    f->place = place;
+    f->number = number;
+    f->start = f->len = 0;
+    f->ended = f->overlong = false;
+    return true;
+}
+
 void infile_close(struct infile *f)
 {
     if (f->fd > STDIN_FILENO)
@@ -78,6 +100,7 @@ static struct span take(struct infile *f, size_t octets)
     struct span line = {f->buffer + f->start, octets};
     f->start += octets;
     f->len -= octets;
+    f->place += octets;
     return line;
 }
 

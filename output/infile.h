@@ -17,6 +17,7 @@ struct infile {
     const char *name;
     int error;       /* errno of what went wrong, or 0; ENOMEM is one */
     uint64_t number; /* of the line, from 1                           */
+    uint64_t place;  /* octets up to the end of the line              */
     char *buffer;
     size_t start, len, max;
     bool ended, overlong;
@@ -32,7 +33,13 @@ enum infile_step {
 
 /* "-" is standard input. False: error says why. */
 bool infile_open(struct infile *, const char *path);
+
+/* The same with what stands behind a descriptor, which stays the caller's, from its beginning on. */
+bool infile_adopt(struct infile *, int fd, const char *name);
 void infile_close(struct infile *);
+
+/* Goes on behind the line of that number, which ends at that place. */
+bool infile_seek(struct infile *, uint64_t place, uint64_t number);
 
 /* Is it this file that would be opened for this path? */
 bool infile_is(const char *path, const char *other);

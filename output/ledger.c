@@ -12,6 +12,12 @@ bool ledger_init(struct ledger *l)
     return gnutls_hash_init(&l->hash, GNUTLS_DIG_SHA256) >= 0;
 }
 
+bool ledger_copy(struct ledger *l, const struct ledger *from)
+{
+    *l = (struct ledger){.hash = gnutls_hash_copy(from->hash)};
+    return l->hash;
+}
+
 void ledger_free(struct ledger *l)
 {
     if (l->hash)

@@ -18,6 +18,9 @@ struct ledger {
 #define LEDGER_HASH_SIZE 65 /* SHA-256, hex, with its NUL */
 
 bool ledger_init(struct ledger *);
+
+/* Begins where another one is: what went out of that counts as gone out of this. */
+bool ledger_copy(struct ledger *, const struct ledger *from);
 void ledger_free(struct ledger *);
 
 /* Adds a line that cJSON printed, without an end, and frees it; NULL: there was no memory for it.

@@ -8,24 +8,12 @@
 
 #define MEMBER_NAME_MAX ((size_t)64) /* no name of ours is longer */
 
-/* Valid UTF-8 without control characters: whatever the text says, it can be passed on. */
-static bool is_clean(struct span line)
-{
-    bool lossy = false;
-    char *copy = malloc(line.len + 1);
-    if (!copy)
-        return false;
-    text_clean(line, copy, line.len + 1, &lossy);
-    free(copy);
-    return !lossy;
-}
-
 cJSON *members_parse(struct span line)
 {
     const char *end = NULL;
     line = span_trim(line);
     cJSON *record =
-        is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
+        text_is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
     if (record && end != line.at + line.len) {
         cJSON_Delete(record);
         return NULL;

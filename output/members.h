@@ -15,6 +15,10 @@
 #include "scanner/address.h"
 #include "scanner/text.h"
 
+/* A line as a record: clean text, one value of JSON, and nothing behind it. NULL: it is none, or
+   there is no memory. */
+cJSON *members_parse(struct span line);
+
 struct members {
     const cJSON *root;
     char *problem; /* the caller's, of this size */

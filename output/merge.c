@@ -191,9 +191,9 @@ static bool count_shards(struct merging *g, struct list *sources)
             if (!list_add(sources, span_of(s->sources.items[k])))
                 return cannot_write(g);
         for (int k = 0; k < STATUS_COUNT; k++)
-            g->end->statuses[k] += s->end.statuses[k];
-        g->end->hosts += s->end.hosts;
-        g->end->answered += s->end.answered;
+            g->end->totals.statuses[k] += s->end.totals.statuses[k];
+        g->end->totals.hosts += s->end.totals.hosts;
+        g->end->totals.answered += s->end.totals.answered;
     }
     g->end->duration = ended - g->run->started;
     return true;
@@ -214,7 +214,7 @@ static bool leave_out(struct merging *g, const struct shard_endpoint *e)
 {
     fprintf(g->merge->messages, "%s:%" PRIu64 ": %s is there already, and left out\n", g->in.name,
             g->in.number, quote(span_of(e->key)).text);
-    g->end->statuses[e->status]--;
+    g->end->totals.statuses[e->status]--;
     g->twice = true;
     return true;
 }
@@ -235,9 +235,9 @@ static bool put_endpoint(struct merging *g, cJSON *record)
     case KEYS_NEW:
         break;
     }
-    g->end->recorded++;
+    g->end->totals.recorded++;
     for (int s = 0; s < SEVERITY_COUNT; s++)
-        g->end->tally.findings[s] += e.findings[s];
+        g->end->totals.tally.findings[s] += e.findings[s];
     return put_line(g, revision_run_id(&g->out->page, record, g->run->id));
 }
 

@@ -2,7 +2,7 @@
 /* ndjson.c: the records, a line each: what every other output can be made from. */
 #include <stdlib.h>
 
-#include "output/ledger.h"
+#include "output/continuation.h"
 #include "output/record.h"
 #include "output/writer.h"
 
@@ -23,6 +23,13 @@ static bool render(const struct writing *w, const struct host_view *view,
     return true;
 }
 
+static bool resume(struct writing *w, const struct continuation *c)
+{
+    struct ledger *l = w->state = calloc(1, sizeof *l);
+    w->recorded = c->totals.recorded;
+    return l && ledger_copy(l, &c->kept);
+}
+
 /* A host's lines go out in one piece. */
 static bool host(struct writing *w, const struct host_view *view, const struct opinions *opinions,
                  const struct page *page)
@@ -32,11 +39,26 @@ static bool host(struct writing *w, const struct host_view *view, const struct o
     return ledger_write(w->state, w->file, page);
 }
 
+/* The hash for a line that vouches for all above it. They reach the disk before that line can:
+ * whatever a power cut leaves of it and of what follows, what it stands for is there. */
+static const char *vouch(struct writing *w, char out[LEDGER_HASH_SIZE])
+{
+    return outfile_sync(w->file) ? ledger_hash(w->state, out) : NULL;
+}
+
+static bool checkpoint(struct writing *w, const struct checkpoint *c)
+{
+    struct ledger *l = w->state;
+    char text[LEDGER_HASH_SIZE];
+    const char *hash = vouch(w, text);
+    return hash && record_checkpoint(&l->page, w->run, c, hash) && ledger_flush(l, w->file);
+}
+
 static bool end(struct writing *w, const struct run_end *run_end)
 {
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
-    const char *hash = ledger_hash(l, text);
+    const char *hash = vouch(w, text);
     return hash && record_run_end(&l->page, w->run, run_end, hash) && ledger_flush(l, w->file);
 }
 
@@ -48,4 +70,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_ndjson = {"ndjson", begin, render, host, end, free_state};
+const struct writer writer_ndjson = {"ndjson", begin,      render, host,
+                                     end,      free_state, resume, checkpoint};

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,13 +20,76 @@ static bool fail(struct outfile *f)
     return false;
 }
 
+static bool is_regular(const struct outfile *f)
+{
+    struct stat status;
+    return fstat(f->fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* Keeps other runs away, as long as the descriptor is open. There are file systems without locks. */
+static bool claim(struct outfile *f)
+{
+    return flock(f->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
+/* Gives up what was opened; errno says why. */
+static bool give_up(struct outfile *f)
+{
+    fail(f);
+    close(f->fd);
+    f->fd = -1;
+    return false;
+}
+
+/* Nothing is emptied before it is clear that it is nobody else's. */
 bool outfile_open(struct outfile *f, const char *path)
 {
     bool standard = !path || strcmp(path, "-") == 0;
     *f = (struct outfile){.fd = STDOUT_FILENO, .name = standard ? "standard output" : path};
-    if (!standard)
-        f->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    return f->fd >= 0 || fail(f);
+    if (standard)
+        return true;
+    f->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (f->fd < 0)
+        return fail(f);
+    return !is_regular(f) || (claim(f) && ftruncate(f->fd, 0) == 0) || give_up(f);
+}
+
+/* It would wait for somebody at the other end of a pipe. */
+bool outfile_reopen(struct outfile *f, const char *path)
+{
+    *f = (struct outfile){.fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), .name = path};
+    if (f->fd < 0)
+        return fail(f);
+    if (!is_regular(f)) {
+        errno = ESPIPE;
+        return give_up(f);
+    }
+    return claim(f) || give_up(f);
+}
+
+bool outfile_cut(struct outfile *f, uint64_t keep)
+{
+    return (ftruncate(f->fd, (off_t)keep) == 0 && lseek(f->fd, (off_t)keep, SEEK_SET) >= 0) ||
+           fail(f);
+}
+
+bool outfile_sync(struct outfile *f)
+{
+    return !is_regular(f) || fdatasync(f->fd) == 0 || fail(f);
+}
+
+const char *outfile_problem(const struct outfile *f)
+{
+    switch (f->error) {
+    case 0:
+        return "out of memory";
+    case EWOULDBLOCK:
+        return "another run is writing to it";
+    case ESPIPE:
+        return "not a regular file";
+    default:
+        return strerror(f->error);
+    }
 }
 
 /* The file that a link leads to takes what is written, not the link. */
@@ -130,10 +194,8 @@ void outfile_drop(struct outfile *f)
 
 bool outfile_close(struct outfile *f)
 {
-    struct stat status;
     if (f->fd >= 0) {
-        bool regular = fstat(f->fd, &status) == 0 && S_ISREG(status.st_mode);
-        if (regular && fsync(f->fd) < 0)
+        if (is_regular(f) && fsync(f->fd) < 0)
             fail(f);
         if (close(f->fd) < 0)
             fail(f);

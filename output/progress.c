@@ -6,7 +6,7 @@
 void progress_draw(FILE *f, const struct progress *p)
 {
     double seconds = (double)p->elapsed / 1000;
-    double rate = seconds > 0 ? (double)p->hosts / seconds : 0;
+    double rate = seconds > 0 ? (double)(p->hosts - p->before) / seconds : 0;
 
     fprintf(f, "\r\033[K%" PRIu64, p->hosts);
     if (p->total)

@@ -9,6 +9,7 @@
 
 struct progress {
     uint64_t hosts, total; /* done, and all of them; total 0: not known */
+    uint64_t before;       /* done already when the time began          */
     uint64_t answered;
     unsigned active; /* connections */
     int64_t elapsed; /* ms */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "output/builder.h"
+#include "output/hex.h"
 #include "output/date.h"
 #include "output/verdict.h"
 #include "scanner/targets.h"
@@ -618,28 +619,60 @@ static void put_count(struct builder *b, struct part parent, const char *name, b
         put_null(b, parent, name);
 }
 
-/* The hash of all targets and of the options, so that two runs can be told to have asked the same.
- */
-static void put_options_hash(struct builder *b, const struct run *run, struct span options)
+static struct part put_options(struct builder *b, const struct run *run)
+{
+    struct part options = put_object(b, b->root, "options");
+    for (size_t i = 0; i < run->option_count; i++)
+        put_option(b, options, &run->options[i]);
+    return options;
+}
+
+/* The text of the options was put there last; NULL: it could not be. */
+static bool hash_options(const struct run *run, struct span options, char out[RECORD_HASH_SIZE])
 {
     unsigned char digest[32];
     gnutls_hash_hd_t hash;
-    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0) {
-        b->failed = true;
-        return;
-    }
+    if (!options.at || gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
+        return false;
     gnutls_hash(hash, run->scope_hash, strlen(run->scope_hash));
     gnutls_hash(hash, options.at, options.len);
     gnutls_hash_deinit(hash, digest);
-    put_hex(b, b->root, "options_sha256", digest, sizeof digest);
+    hex_encode(digest, sizeof digest, out, RECORD_HASH_SIZE);
+    return true;
 }
 
-/* The order, and which part of all targets it is. A seed has 64 bits: more than a number has. */
+bool record_options_hash(const struct run *run, char out[RECORD_HASH_SIZE])
+{
+    struct page page = {0};
+    struct builder b;
+    builder_begin(&b, &page);
+    struct span options = put_end(&b, put_options(&b, run));
+    bool ok = !b.failed && hash_options(run, options, out);
+    page_free(&page);
+    return ok;
+}
+
+static void put_options_hash(struct builder *b, const struct run *run, struct span options)
+{
+    char hash[RECORD_HASH_SIZE];
+    if (b->failed || !hash_options(run, options, hash))
+        b->failed = true;
+    else
+        put_text(b, b->root, "options_sha256", hash);
+}
+
+/* Of the order of targets. A number of 64 bits, which many readers of JSON would round. */
+static void put_seed(struct builder *b, const struct run *run)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, run->seed);
+    put_text(b, b->root, "seed", run->ordered ? NULL : text);
+}
+
+/* The order, and which part of all targets it is. */
 static void put_part(struct builder *b, const struct run *run)
 {
-    char seed[24];
-    snprintf(seed, sizeof seed, "%" PRIu64, run->seed);
-    put_text(b, b->root, "seed", run->ordered ? NULL : seed);
+    put_seed(b, run);
     if (!run->shards) {
         put_null(b, b->root, "shard");
         return;
@@ -674,12 +707,44 @@ bool record_run_start(struct page *page, const struct run *run)
     put_count(&b, scope, "targets_total", !run->streamed, run->targets_total);
     put_count(&b, scope, "hosts", !run->streamed, run->hosts);
     put_count(&b, scope, "endpoints", !run->streamed, run->endpoints);
-    struct part options = put_object(&b, b.root, "options");
-    for (size_t i = 0; i < run->option_count; i++)
-        put_option(&b, options, &run->options[i]);
-    put_options_hash(&b, run, put_end(&b, options));
+    put_options_hash(&b, run, put_end(&b, put_options(&b, run)));
     put_part(&b, run);
     put_policies(&b, &run->policies);
+    return builder_end(&b);
+}
+
+/* What is complete: the same in a checkpoint and in the end. */
+static void put_totals(struct builder *b, const struct totals *totals)
+{
+    struct part endpoints = put_object(b, b->root, "endpoints");
+    put_number(b, endpoints, "recorded", totals->recorded);
+    struct part statuses = put_array(b, endpoints, "by_status");
+    for (int s = 0; s < STATUS_COUNT; s++)
+        if (totals->statuses[s]) {
+            struct part item = put_object(b, statuses, NULL);
+            put_text(b, item, "status", status_name((enum status)s));
+            put_number(b, item, "count", totals->statuses[s]);
+        }
+    struct part hosts = put_object(b, b->root, "hosts");
+    put_number(b, hosts, "scanned", totals->hosts);
+    put_number(b, hosts, "answered", totals->answered);
+    put_tally(b, &totals->tally);
+}
+
+bool record_checkpoint(struct page *page, const struct run *run, const struct checkpoint *c,
+                       const char *hash)
+{
+    struct builder b;
+
+    builder_begin(&b, page);
+    put_head(&b, run, "checkpoint", c->time);
+    put_seed(&b, run);
+    put_number(&b, b.root, "cursor", c->cursor);
+    struct part pending = put_array(&b, b.root, "pending");
+    for (size_t i = 0; i < c->pending_count; i++)
+        put_number(&b, pending, NULL, c->pending[i]);
+    put_totals(&b, &c->totals);
+    put_text(&b, b.root, "records_sha256", hash);
     return builder_end(&b);
 }
 
@@ -693,19 +758,7 @@ bool record_run_end(struct page *page, const struct run *run, const struct run_e
     put_truth(&b, b.root, "complete", !end->stopped_by);
     put_text(&b, b.root, "stopped_by", end->stopped_by);
     put_number(&b, b.root, "duration_ms", (uint64_t)end->duration);
-    struct part endpoints = put_object(&b, b.root, "endpoints");
-    put_number(&b, endpoints, "recorded", end->recorded);
-    struct part statuses = put_array(&b, endpoints, "by_status");
-    for (int s = 0; s < STATUS_COUNT; s++)
-        if (end->statuses[s]) {
-            struct part item = put_object(&b, statuses, NULL);
-            put_text(&b, item, "status", status_name((enum status)s));
-            put_number(&b, item, "count", end->statuses[s]);
-        }
-    struct part hosts = put_object(&b, b.root, "hosts");
-    put_number(&b, hosts, "scanned", end->hosts);
-    put_number(&b, hosts, "answered", end->answered);
-    put_tally(&b, &end->tally);
+    put_totals(&b, &end->totals);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)end->exit_code);
     return builder_end(&b);

@@ -18,7 +18,15 @@ bool record_endpoint(struct page *, const struct run *, const struct host_view *
                      const struct observation *, const struct opinion *);
 
 /* hash: SHA-256, hex, of all lines before this one. */
+bool record_checkpoint(struct page *, const struct run *, const struct checkpoint *,
+                       const char *hash);
 bool record_run_end(struct page *, const struct run *, const struct run_end *, const char *hash);
+
+#define RECORD_HASH_SIZE ((size_t)65) /* SHA-256, hex, with its NUL */
+
+/* Of all targets and options of a run, as its run_start has it: two runs with the same one ask the
+   same. False: out of memory. */
+bool record_options_hash(const struct run *, char out[RECORD_HASH_SIZE]);
 
 #define RECORD_TIME_SIZE 32
 

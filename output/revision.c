@@ -110,6 +110,16 @@ bool revision_run_id(struct page *page, cJSON *record, const char *run_id)
     return end(&b, record);
 }
 
+bool revision_checkpoint(struct page *page, cJSON *record, const struct tally *tally,
+                         const char *hash)
+{
+    struct builder b;
+    builder_begin(&b, page);
+    put_tally(&b, tally);
+    put_text(&b, b.root, "records_sha256", hash);
+    return end(&b, record);
+}
+
 bool revision_run_end(struct page *page, cJSON *record, const struct tally *tally, const char *hash,
                       int exit_code)
 {

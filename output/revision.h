@@ -27,6 +27,7 @@ bool revision_merged_start(struct page *, cJSON *record, int64_t started,
 bool revision_run_id(struct page *, cJSON *record, const char *run_id);
 
 /* hash: of all lines before this one. */
+bool revision_checkpoint(struct page *, cJSON *record, const struct tally *, const char *hash);
 bool revision_run_end(struct page *, cJSON *record, const struct tally *, const char *hash,
                       int exit_code);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.h: what a run is: who scans, what, how, and how it ended. The same for every output.
+ * run.h: what a run is: who scans, what, how, how far it came, and how it ended. The same for every
+ * output.
  */
 #ifndef OUTPUT_RUN_H
 #define OUTPUT_RUN_H
 
 #include "output/opinion.h"
 
-#define RUN_SCHEMA "1.1"
+#define RUN_SCHEMA "1.2"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
 
 /* An option as it is recorded: one of a text, a number, a truth or a list of texts. */
@@ -39,13 +40,35 @@ struct run {
     struct policies policies; /* in the order given */
 };
 
-struct run_end {
-    int64_t duration;       /* ms */
-    const char *stopped_by; /* NULL: complete */
-    uint64_t recorded;
+/* What is complete so far, recorded or not. */
+struct totals {
+    uint64_t recorded; /* endpoints */
     uint64_t statuses[STATUS_COUNT];
     uint64_t hosts, answered;
     struct tally tally;
+};
+
+/*
+ * How far a run came: what it takes to go on from there. Targets have numbers, in the order in which
+ * they are begun: all below the cursor were begun, and those of them that are pending are not
+ * complete. A name is one target, whatever its addresses are: as long as it is pending, only those
+ * of its addresses count in the totals that are recorded, because nothing tells of the others that
+ * they are complete. An address that is recorded is not pending.
+ */
+struct checkpoint {
+    int64_t time; /* Unix time, ms */
+    uint64_t cursor;
+    const uint64_t *pending; /* ascending, below the cursor */
+    size_t pending_count;
+    struct totals totals;
+};
+
+#define CHECKPOINT_PENDING_MAX ((size_t)100000) /* a line holds that many */
+
+struct run_end {
+    int64_t duration;       /* ms */
+    const char *stopped_by; /* NULL: complete */
+    struct totals totals;
     int exit_code;
 };
 

@@ -157,7 +157,7 @@ static bool read_statuses(struct members *m, const cJSON *list, struct run_end *
     {
         if (!read_status(m, item, &status) || !need_number(m, item, "count", &count))
             return false;
-        end->statuses[status] = count;
+        end->totals.statuses[status] = count;
     }
     return true;
 }
@@ -166,10 +166,10 @@ static bool read_counts(struct members *m, struct run_end *end)
 {
     const cJSON *endpoints = member_of(m->root, "endpoints"), *hosts = member_of(m->root, "hosts");
     uint64_t code = 0;
-    bool ok = need_number(m, endpoints, "recorded", &end->recorded) &&
+    bool ok = need_number(m, endpoints, "recorded", &end->totals.recorded) &&
               read_statuses(m, member_of(endpoints, "by_status"), end) &&
-              need_number(m, hosts, "scanned", &end->hosts) &&
-              need_number(m, hosts, "answered", &end->answered) &&
+              need_number(m, hosts, "scanned", &end->totals.hosts) &&
+              need_number(m, hosts, "answered", &end->totals.answered) &&
               need_number(m, m->root, "exit_code", &code) &&
               (code <= 3 || members_fail(m, "exit_code", "none that there is"));
     end->exit_code = (int)code;
@@ -180,9 +180,9 @@ static bool read_counts(struct members *m, struct run_end *end)
 static bool check_counts(struct members *m, const struct survey *v)
 {
     const struct run_end *end = &v->shard->end;
-    bool right = end->recorded == v->recorded;
+    bool right = end->totals.recorded == v->recorded;
     for (int s = 0; s < STATUS_COUNT; s++)
-        right = right && end->statuses[s] >= v->statuses[s];
+        right = right && end->totals.statuses[s] >= v->statuses[s];
     return right || members_fail(m, "endpoints", "not those that stand above");
 }
 

@@ -327,10 +327,11 @@ static bool end(struct writing *w, const struct run_end *e)
     bool ok = print(&t->page,
                     "\n%" PRIu64 " of %" PRIu64 " hosts answered, %" PRIu64
                     " endpoints shown; of all that were asked:",
-                    e->answered, e->hosts, t->shown);
+                    e->totals.answered, e->totals.hosts, t->shown);
     for (int s = 0; s < STATUS_COUNT && ok; s++)
-        if (e->statuses[s])
-            ok = print(&t->page, " %" PRIu64 " %s", e->statuses[s], status_name((enum status)s));
+        if (e->totals.statuses[s])
+            ok = print(&t->page, " %" PRIu64 " %s", e->totals.statuses[s],
+                       status_name((enum status)s));
     ok = ok && print(&t->page, "\naccepted:");
     for (int v = 0; v < VERSION_COUNT && ok; v++)
         ok = print(&t->page, " %s %s on %" PRIu64 "%s", v <= VERSION_SSL3 ? "SSL" : "TLS",
@@ -340,7 +341,7 @@ static bool end(struct writing *w, const struct run_end *e)
                      "in clear: %" PRIu64 " take or offer password logins, %" PRIu64
                      " have no working TLS\n",
                      t->login_open, t->without_tls);
-    ok = ok && show_verdicts(w, &e->tally) && show_policies(w, &e->tally);
+    ok = ok && show_verdicts(w, &e->totals.tally) && show_policies(w, &e->totals.tally);
     ok = ok && (!e->stopped_by ||
                 print(&t->page, "This run is not complete: stopped by %s.\n", e->stopped_by));
     return ok && flush(w);
@@ -355,4 +356,4 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, render, host, end, free_state};
+const struct writer writer_table = {"table", begin, render, host, end, free_state, NULL, NULL};

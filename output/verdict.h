@@ -16,7 +16,7 @@ void put_verdicts(struct builder *, const struct policies *, const struct opinio
 /* The policies themselves, for run_start. */
 void put_policies(struct builder *, const struct policies *);
 
-/* How many findings there are, for run_end. */
+/* How many findings there are. */
 void put_tally(struct builder *, const struct tally *);
 
 #endif

@@ -9,6 +9,10 @@
  * else is for one thread at a time. A writer puts whole lines into its outfile, those of a host in
  * one piece, and keeps nothing of a host. False: it could not be written; the outfile knows why (no
  * error there: out of memory).
+ *
+ * A writer whose output can be gone on with has resume in the place of begin, for an outfile that
+ * was cut where the continuation says, and checkpoint, for whenever it may be called. Both are NULL
+ * where an output is for once.
  */
 #ifndef OUTPUT_WRITER_H
 #define OUTPUT_WRITER_H
@@ -18,6 +22,8 @@
 #include "output/run.h"
 
 #define WRITERS_MAX ((size_t)2) /* of one run */
+
+struct continuation;
 
 struct writing {
     const struct writer *writer;
@@ -38,6 +44,8 @@ struct writer {
                  const struct page *); /* counts it, and writes the page */
     bool (*end)(struct writing *, const struct run_end *);
     void (*free)(struct writing *); /* may be NULL */
+    bool (*resume)(struct writing *, const struct continuation *);
+    bool (*checkpoint)(struct writing *, const struct checkpoint *);
 };
 
 extern const struct writer writer_ndjson, writer_table;

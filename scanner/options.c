@@ -33,6 +33,7 @@ enum key {
     KEY_WORKERS,
     KEY_SHARD,
     KEY_MAX_DURATION,
+    KEY_RESUME,
     KEY_RESOLVER,
     KEY_SOURCE,
     KEY_EHLO_NAME,
@@ -109,6 +110,11 @@ static const struct argp_option options[] = {
     {"shard", KEY_SHARD, "I/N", 0,
      "Only every Nth target, beginning with the Ith (from 0): N such runs are one", 0},
     {"max-duration", KEY_MAX_DURATION, "S", 0, "End in good order after this time (exit 3)", 0},
+    {"resume", KEY_RESUME, "FILE", 0,
+     "Go on with the interrupted run whose records are in FILE, given the same targets and "
+     "options: "
+     "in FILE, or with -o OTHER in a copy of it",
+     0},
     {NULL, 0, NULL, 0, "Timeouts, in seconds:", 7},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0,
      "For the connection at the most; less, but never under 1.5, where it shows that hosts are "
@@ -385,6 +391,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_MAX_DURATION:
         o->max_duration = parse_seconds(state, "max-duration", argument, 0.001);
         break;
+    case KEY_RESUME:
+        o->resume = argument;
+        break;
     case KEY_EHLO_NAME:
         check_name(state, argument);
         e->name = argument;
@@ -417,6 +426,10 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->target_count && !o->file_count && !o->from_stdin)
             argp_error(state, "no target is given");
+        if (o->resume && o->dry_run)
+            argp_error(state, "--resume and --dry-run exclude each other");
+        if (o->resume && !o->output)
+            o->output = o->resume;
         if (o->json && o->table)
             argp_error(state, "--json and --table exclude each other");
         break;

@@ -30,7 +30,8 @@ struct scan_options {
     bool seeded;           /* --seed was given                  */
     unsigned max_duration; /* ms; 0: no end                     */
     const char *ca_file;
-    const char *output; /* -o, or NULL */
+    const char *output; /* -o, or NULL; with --resume it is never NULL */
+    const char *resume; /* the records of the run to go on with, or NULL */
     bool all, dry_run;
     bool json, table; /* forced, whatever standard output is */
     bool quiet;

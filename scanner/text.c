@@ -41,6 +41,17 @@ static bool is_control(struct span s)
            (first == 0xc2 && (unsigned char)s.at[1] < 0xa0);
 }
 
+bool text_is_clean(struct span in)
+{
+    while (in.len) {
+        size_t n = sequence_length(in);
+        if (!n || is_control(in))
+            return false;
+        in = span_from(in, n);
+    }
+    return true;
+}
+
 size_t text_clean(struct span in, char *out, size_t max, bool *lossy)
 {
     static const char replacement[] = "\xef\xbf\xbd";

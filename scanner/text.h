@@ -23,6 +23,9 @@
    characters. Either sets *lossy. Cleaning twice changes nothing. */
 size_t text_clean(struct span in, char *out, size_t max, bool *lossy);
 
+/* Would text_clean() change nothing of it? */
+bool text_is_clean(struct span);
+
 /* One text, NULL as long as there is none. */
 struct text {
     char *data;

@@ -39,6 +39,7 @@ struct audit {
     struct infile in;
     bool open;            /* something of a run was read, and not its end */
     bool any;             /* there was a run */
+    bool changed;         /* its lines are not those that it vouches for */
     struct ledger ledger; /* what went out of it */
     struct ledger origin; /* what came in */
     struct run run;
@@ -77,8 +78,7 @@ static void note(const struct audit *a, const char *text)
 
 static bool fail(struct audit *a, const struct outfile *file)
 {
-    fprintf(stderr, PROGRAM " audit: %s: %s\n", file->name,
-            file->error ? strerror(file->error) : "out of memory");
+    fprintf(stderr, PROGRAM " audit: %s: %s\n", file->name, outfile_problem(file));
     add_code(a, EXIT_TROUBLE);
     a->broken = true;
     return false;
@@ -107,12 +107,12 @@ static bool revise(struct audit *a, const char *line, const struct opinion *opin
 static void count_host(struct audit *a, const struct host_view *view,
                        const struct opinions *opinions)
 {
-    tally_add(&a->end.tally, opinions);
-    a->end.recorded += view->count;
-    a->end.hosts++;
-    a->end.answered += view->answered;
+    tally_add(&a->end.totals.tally, opinions);
+    a->end.totals.recorded += view->count;
+    a->end.totals.hosts++;
+    a->end.totals.answered += view->answered;
     for (size_t i = 0; i < view->count; i++)
-        a->end.statuses[view->endpoints[i].status]++;
+        a->end.totals.statuses[view->endpoints[i].status]++;
 }
 
 static bool write_records(struct audit *a)
@@ -190,6 +190,7 @@ static bool take_endpoint(struct audit *a, cJSON *record, struct span line)
 static bool begin_run(struct audit *a)
 {
     a->open = a->any = true;
+    a->changed = false;
     a->end = (struct run_end){0};
     ledger_free(&a->ledger);
     ledger_free(&a->origin);
@@ -251,13 +252,13 @@ static const char *stop_of(const cJSON *record)
 static void read_statuses(struct audit *a, const cJSON *list)
 {
     const cJSON *item;
-    memset(a->end.statuses, 0, sizeof a->end.statuses);
+    memset(a->end.totals.statuses, 0, sizeof a->end.totals.statuses);
     cJSON_ArrayForEach(item, list)
     {
         const cJSON *status = cJSON_GetObjectItemCaseSensitive(item, "status");
         for (int s = 0; cJSON_IsString(status) && s < STATUS_COUNT; s++)
             if (strcmp(status->valuestring, status_name((enum status)s)) == 0)
-                a->end.statuses[s] = count_of(item, "count", 0);
+                a->end.totals.statuses[s] = count_of(item, "count", 0);
     }
 }
 
@@ -268,8 +269,8 @@ static void read_end(struct audit *a, const cJSON *record)
     const cJSON *endpoints = cJSON_GetObjectItemCaseSensitive(record, "endpoints");
     uint64_t code = count_of(record, "exit_code", EXIT_DONE);
 
-    a->end.hosts = count_of(hosts, "scanned", a->end.hosts);
-    a->end.answered = count_of(hosts, "answered", a->end.answered);
+    a->end.totals.hosts = count_of(hosts, "scanned", a->end.totals.hosts);
+    a->end.totals.answered = count_of(hosts, "answered", a->end.totals.answered);
     read_statuses(a, cJSON_GetObjectItemCaseSensitive(endpoints, "by_status"));
     a->end.stopped_by = stop_of(record);
     /* Judging again makes no whole run of one that was not. */
@@ -278,16 +279,19 @@ static void read_end(struct audit *a, const cJSON *record)
     else if (a->end.stopped_by || code == EXIT_INCOMPLETE)
         a->end.exit_code = EXIT_INCOMPLETE;
     else
-        a->end.exit_code = standard_code(&a->standard, &a->end.tally);
+        a->end.exit_code = standard_code(&a->standard, &a->end.totals.tally);
 }
 
+/* Said once: what is further down vouches for the same lines. */
 static void check_origin(struct audit *a, const cJSON *record)
 {
     char hash[LEDGER_HASH_SIZE];
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, "records_sha256");
-    if (!ledger_hash(&a->origin, hash) || !cJSON_IsString(item) ||
-        strcmp(item->valuestring, hash) != 0)
+    bool same = ledger_hash(&a->origin, hash) && cJSON_IsString(item) &&
+                strcmp(item->valuestring, hash) == 0;
+    if (!same && !a->changed)
         note(a, "the lines above are not those that the scan wrote: records_sha256 differs");
+    a->changed |= !same;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -318,12 +322,25 @@ static bool take_end(struct audit *a, cJSON *record)
     read_end(a, record);
     hash = ledger_hash(&a->ledger, text);
     return (hash || fail(a, &a->records)) &&
-           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.tally, hash,
+           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.totals.tally, hash,
                                           a->end.exit_code)) &&
            close_run(a);
 }
 
-/* A checkpoint, or what a newer minor version has. */
+static bool take_checkpoint(struct audit *a, cJSON *record)
+{
+    char text[LEDGER_HASH_SIZE];
+    const char *hash;
+
+    if (!finish_host(a))
+        return false;
+    check_origin(a, record);
+    hash = ledger_hash(&a->ledger, text);
+    return (hash || fail(a, &a->records)) &&
+           write_line(a, revision_checkpoint(&a->ledger.page, record, &a->end.totals.tally, hash));
+}
+
+/* What a newer minor version has. */
 static bool take_other(struct audit *a, cJSON *record)
 {
     return finish_host(a) && write_line(a, ledger_take(&a->ledger, cJSON_PrintUnformatted(record)));
@@ -344,10 +361,11 @@ static bool take_record(struct audit *a, cJSON *record, struct span line)
         return false;
     if (!a->open && !begin_run(a))
         return false;
-    bool ok = starts                          ? take_start(a, record)
-              : strcmp(type, "endpoint") == 0 ? take_endpoint(a, record, line)
-              : strcmp(type, "run_end") == 0  ? take_end(a, record)
-                                              : take_other(a, record);
+    bool ok = starts                            ? take_start(a, record)
+              : strcmp(type, "endpoint") == 0   ? take_endpoint(a, record, line)
+              : strcmp(type, "checkpoint") == 0 ? take_checkpoint(a, record)
+              : strcmp(type, "run_end") == 0    ? take_end(a, record)
+                                                : take_other(a, record);
     return ok;
 }
 

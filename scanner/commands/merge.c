@@ -102,9 +102,9 @@ static void judge(struct merge_command *c)
     for (size_t i = 0; i < c->merge.count; i++)
         if (c->merge.shards[i].end.exit_code == EXIT_TROUBLE)
             add_code(c, EXIT_TROUBLE);
-    if (c->end.hosts && !c->end.answered)
+    if (c->end.totals.hosts && !c->end.totals.answered)
         add_code(c, EXIT_INCOMPLETE);
-    add_code(c, standard_code(&c->standard, &c->end.tally));
+    add_code(c, standard_code(&c->standard, &c->end.totals.tally));
     c->end.exit_code = c->code;
 }
 

@@ -14,11 +14,17 @@
 #include "output/progress.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/description.h"
+#include "scanner/commands/resumption.h"
 #include "scanner/commands/standard.h"
+#include "scanner/commands/sums.h"
 #include "scanner/crew.h"
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
 #define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
+
+/* There is a checkpoint after so long, and after so many hosts. */
+#define CHECKPOINT_MS 10000
+#define CHECKPOINT_HOSTS 4096
 
 struct scan {
     struct scan_options options;
@@ -29,11 +35,13 @@ struct scan {
     struct crew *crew;
     uv_loop_t loop;
     uv_async_t stop; /* a signal came, or a worker has given up */
-    uv_timer_t redraw, deadline;
+    uv_timer_t redraw, deadline, mark;
+    int64_t begun; /* this process; the run may have begun before */
     bool progress;
 
     struct standard standard;
     struct description description;
+    struct resumption resumption; /* all zero: it is a new run */
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
@@ -41,9 +49,9 @@ struct scan {
 
     /* What workers add to, one at a time. */
     pthread_mutex_t lock;
-    uint64_t hosts, answered, recorded;
-    uint64_t statuses[STATUS_COUNT];
-    struct tally tally;
+    struct sums sums;
+    unsigned since; /* hosts that are complete since the last checkpoint */
+    bool unmarkable;
     const char *stopped_by;
     bool trouble;
 };
@@ -94,6 +102,10 @@ static bool read_targets(struct scan *s)
 static bool choose_seed(struct scan *s)
 {
     uint64_t *seed = &s->options.crew.dealer.seed;
+    if (s->options.resume && !s->options.seeded) {
+        *seed = s->resumption.from.seed;
+        return true;
+    }
     return s->options.seeded || s->options.crew.dealer.shards ||
            gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
 }
@@ -152,15 +164,75 @@ static int dry_run(struct scan *s)
     return ok ? EXIT_DONE : EXIT_TROUBLE;
 }
 
+/* --- going on --------------------------------------------------------------------------------- */
+
+/* The run that is described is the one that was interrupted. */
+static bool resume(struct scan *s)
+{
+    const struct continuation *from = &s->resumption.from;
+    struct dealer_options *dealer = &s->options.crew.dealer;
+    struct run *run = &s->description.run;
+
+    if (!resumption_fits(&s->resumption, run))
+        return false;
+    if (*from->problem && !s->options.quiet)
+        fprintf(stderr, PROGRAM ": %s:%" PRIu64 ": %s; from here on it is done again\n",
+                s->options.resume, from->problem_line, from->problem);
+    memcpy(run->id, from->run_id, sizeof run->id);
+    run->started = from->started;
+    dealer->from = from->cursor;
+    dealer->again = from->pending;
+    dealer->again_count = from->pending_count;
+    s->sums.totals = from->totals;
+    return true;
+}
+
+/* All that can be done for a run that is complete is to copy it. */
+static int leave(struct scan *s)
+{
+    const struct scan_options *o = &s->options;
+    struct outfile copy;
+
+    if (!o->quiet)
+        fprintf(stderr, PROGRAM ": %s: the run is complete: nothing is left to do\n", o->resume);
+    if (resumption_stays(&s->resumption, o->output))
+        return s->resumption.from.exit_code;
+    if (!resumption_place(&s->resumption, o->output, &copy))
+        return EXIT_TROUBLE;
+    if (!outfile_close(&copy)) {
+        fprintf(stderr, PROGRAM ": %s: %s\n", copy.name, outfile_problem(&copy));
+        return EXIT_TROUBLE;
+    }
+    return s->resumption.from.exit_code;
+}
+
+static bool is_done(void *context, const struct target_host *target, const struct address *address)
+{
+    const struct scan *s = context;
+    return continuation_has(&s->resumption.from, target, address);
+}
+
 /* --- output ----------------------------------------------------------------------------------- */
+
+static bool open_outfile(struct outfile *file, const char *path)
+{
+    if (outfile_open(file, path))
+        return true;
+    fprintf(stderr, PROGRAM ": %s: %s\n", file->name, outfile_problem(file));
+    return false;
+}
+
+static bool goes_on(const struct scan *s, const struct writer *writer)
+{
+    return s->options.resume && writer->resume;
+}
 
 static bool add_writer(struct scan *s, const struct writer *writer, const char *path)
 {
     struct outfile *file = &s->files[s->writer_count];
-    if (!outfile_open(file, path)) {
-        fprintf(stderr, PROGRAM ": %s: %s\n", file->name, strerror(file->error));
+    if (!(goes_on(s, writer) ? resumption_place(&s->resumption, path, file)
+                             : open_outfile(file, path)))
         return false;
-    }
     s->writings[s->writer_count++] =
         (struct writing){.writer = writer,
                          .run = &s->description.run,
@@ -190,30 +262,71 @@ static void tell_trouble(struct scan *s, const char *text, const char *stopped_b
 static void tell_write_error(struct scan *s, const struct outfile *file)
 {
     char line[512];
-    snprintf(line, sizeof line, "%s: %s", file->name,
-             file->error ? strerror(file->error) : "out of memory");
+    snprintf(line, sizeof line, "%s: %s", file->name, outfile_problem(file));
     tell_trouble(s, line, "output_error");
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* Under the lock: what was seen of a host is counted and written before it counts as done. */
-static bool take_host(struct scan *s, const struct host_view *host, const struct draft *draft)
+/* Under the lock, here as in what follows: says how far the run is. */
+static bool write_checkpoint(struct scan *s, const struct dealer_state *state)
 {
-    s->hosts++;
-    s->answered += host->answered;
-    for (size_t i = 0; i < host->count; i++)
-        s->statuses[host->endpoints[i].status]++;
-    if (!draft)
+    struct checkpoint c = {.time = now_ms(),
+                           .cursor = state->cursor,
+                           .pending = state->pending,
+                           .pending_count = state->count,
+                           .totals = s->sums.totals};
+    for (size_t i = 0; i < s->writer_count; i++) {
+        struct writing *w = &s->writings[i];
+        if (w->writer->checkpoint && !w->file->error && !w->writer->checkpoint(w, &c)) {
+            tell_write_error(s, w->file);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* No checkpoint is no harm: then the last one counts. */
+static bool mark(struct scan *s)
+{
+    struct dealer_state state;
+    bool ok = true;
+
+    if (!s->since || !dealer_state(crew_dealer(s->crew), &state))
         return true;
-    tally_add(&s->tally, &draft->opinions);
-    s->recorded += host->count;
+    s->since = 0;
+    if (state.count <= CHECKPOINT_PENDING_MAX) {
+        ok = write_checkpoint(s, &state);
+    } else if (!s->unmarkable && !s->options.quiet) {
+        say(s, "no checkpoint is written: too many hosts are under way");
+        s->unmarkable = true;
+    }
+    free(state.pending);
+    return ok;
+}
+
+static bool write_host(struct scan *s, const struct host_view *host, const struct draft *draft)
+{
     if (s->progress)
         progress_clear(stderr); /* a row of the table may come where it stands */
     const struct writing *failed = draft_write(draft, s->writings, s->writer_count, host);
     if (failed)
         tell_write_error(s, failed->file);
     return !failed;
+}
+
+/* What was seen of a host is written before it counts, and as done. It counts, too, if not all
+   could write it: the records may have it. */
+static bool take_host(struct scan *s, const struct host_view *host, struct dealt *dealt,
+                      const struct draft *draft)
+{
+    bool written = !draft || write_host(s, host, draft);
+    bool over = dealer_done(crew_dealer(s->crew), dealt);
+    if (!sums_add(&s->sums, dealt, over, host, draft ? &draft->opinions : NULL)) {
+        tell_trouble(s, "out of memory", "error");
+        return false;
+    }
+    return ++s->since >= CHECKPOINT_HOSTS && written ? mark(s) : written;
 }
 
 static bool on_host(void *context, unsigned worker, const struct host_view *host,
@@ -227,9 +340,7 @@ static bool on_host(void *context, unsigned worker, const struct host_view *host
     pthread_mutex_lock(&s->lock);
     if (!made)
         tell_trouble(s, "out of memory", "error");
-    bool ok = made && !s->trouble && take_host(s, host, draft);
-    if (ok)
-        dealer_done(crew_dealer(s->crew), dealt);
+    bool ok = made && !s->trouble && take_host(s, host, dealt, draft);
     pthread_mutex_unlock(&s->lock);
     if (!ok)
         uv_async_send(&s->stop);
@@ -274,6 +385,7 @@ static void on_crew_end(void *context)
     uv_close((uv_handle_t *)&s->stop, NULL);
     uv_close((uv_handle_t *)&s->redraw, NULL);
     uv_close((uv_handle_t *)&s->deadline, NULL);
+    uv_close((uv_handle_t *)&s->mark, NULL);
 }
 
 static void stop(struct scan *s, const char *why)
@@ -295,6 +407,16 @@ static void on_deadline(uv_timer_t *timer)
     stop(timer->data, "deadline");
 }
 
+static void on_mark(uv_timer_t *timer)
+{
+    struct scan *s = timer->data;
+    pthread_mutex_lock(&s->lock);
+    bool ok = s->trouble || mark(s);
+    pthread_mutex_unlock(&s->lock);
+    if (!ok)
+        uv_async_send(&s->stop);
+}
+
 static void on_redraw(uv_timer_t *timer)
 {
     struct scan *s = timer->data;
@@ -302,11 +424,12 @@ static void on_redraw(uv_timer_t *timer)
     pthread_mutex_lock(&s->lock);
     progress_draw(
         stderr,
-        &(struct progress){.hosts = s->hosts,
+        &(struct progress){.hosts = s->sums.totals.hosts,
+                           .before = s->resumption.from.totals.hosts,
                            .total = s->stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
-                           .answered = s->answered,
+                           .answered = s->sums.totals.answered,
                            .active = crew_active(s->crew),
-                           .elapsed = now_ms() - run->started});
+                           .elapsed = now_ms() - s->begun});
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -365,6 +488,10 @@ static bool start(struct scan *s)
     struct crew_events events = {
         .on_host = on_host, .on_message = on_message, .on_end = on_crew_end, .context = s};
 
+    if (s->options.resume)
+        events.is_done = is_done;
+    s->begun = now_ms();
+
     s->options.crew.engine.endpoint.trust = s->trust;
     s->options.crew.engine.meets_twice = meets_twice(s);
     limit_workers(s);
@@ -377,7 +504,8 @@ static bool start(struct scan *s)
     uv_async_init(&s->loop, &s->stop, on_stop);
     uv_timer_init(&s->loop, &s->redraw);
     uv_timer_init(&s->loop, &s->deadline);
-    s->stop.data = s->redraw.data = s->deadline.data = s;
+    uv_timer_init(&s->loop, &s->mark);
+    s->stop.data = s->redraw.data = s->deadline.data = s->mark.data = s;
     signalled = &s->stop;
     if (signals) /* it came before there was a loop to tell */
         uv_async_send(&s->stop);
@@ -386,6 +514,7 @@ static bool start(struct scan *s)
         uv_timer_start(&s->redraw, on_redraw, 200, 200);
     if (s->options.max_duration)
         uv_timer_start(&s->deadline, on_deadline, s->options.max_duration, 0);
+    uv_timer_start(&s->mark, on_mark, CHECKPOINT_MS, CHECKPOINT_MS);
     if (!crew_start(s->crew))
         tell_trouble(s, "a thread cannot be begun", "error");
     return true;
@@ -395,22 +524,27 @@ static int exit_code(const struct scan *s)
 {
     if (s->trouble || (s->stream && targets_stream_errors(s->stream)))
         return EXIT_TROUBLE;
-    if (s->stopped_by || (s->hosts && !s->answered))
+    if (s->stopped_by || (s->sums.totals.hosts && !s->sums.totals.answered))
         return EXIT_INCOMPLETE;
-    return standard_code(&s->standard, &s->tally);
+    return standard_code(&s->standard, &s->sums.totals.tally);
+}
+
+/* The clock may have been set since the run began. */
+static int64_t elapsed_since(int64_t started)
+{
+    int64_t now = now_ms();
+    return now > started ? now - started : 0;
 }
 
 static int end(struct scan *s)
 {
-    struct run_end e = {.duration = now_ms() - s->description.run.started,
-                        .stopped_by = s->stopped_by,
-                        .recorded = s->recorded,
-                        .hosts = s->hosts,
-                        .answered = s->answered,
-                        .tally = s->tally};
     if (s->progress)
         progress_clear(stderr);
-    memcpy(e.statuses, s->statuses, sizeof e.statuses);
+    if (s->stopped_by)
+        mark(s);
+    struct run_end e = {.duration = elapsed_since(s->description.run.started),
+                        .stopped_by = s->stopped_by,
+                        .totals = s->sums.totals};
     e.exit_code = exit_code(s);
     for (size_t i = 0; i < s->writer_count; i++) {
         struct writing *w = &s->writings[i];
@@ -425,11 +559,14 @@ static int end(struct scan *s)
 
 static bool begin_writers(struct scan *s)
 {
-    for (size_t i = 0; i < s->writer_count; i++)
-        if (!s->writings[i].writer->begin(&s->writings[i])) {
-            tell_write_error(s, s->writings[i].file);
+    for (size_t i = 0; i < s->writer_count; i++) {
+        struct writing *w = &s->writings[i];
+        if (!(goes_on(s, w->writer) ? w->writer->resume(w, &s->resumption.from)
+                                    : w->writer->begin(w))) {
+            tell_write_error(s, w->file);
             return false;
         }
+    }
     return true;
 }
 
@@ -444,6 +581,8 @@ static void scan_free(struct scan *s)
     description_free(&s->description);
     standard_free(&s->standard);
     crew_free(s->crew);
+    sums_free(&s->sums);
+    resumption_free(&s->resumption);
     pthread_mutex_destroy(&s->lock);
     trust_free(s->trust);
     targets_stream_free(s->stream);
@@ -458,6 +597,8 @@ static int run_scan(struct scan *s)
         return EXIT_TROUBLE;
     if (s->options.dry_run)
         return dry_run(s);
+    if (s->options.resume && !resumption_open(&s->resumption, s->options.resume))
+        return EXIT_TROUBLE;
     if (!choose_seed(s))
         return EXIT_TROUBLE;
     catch_signals();
@@ -469,7 +610,11 @@ static int run_scan(struct scan *s)
                 ": certificates are not verified: install ca-certificates, or give --ca-file\n");
     s->description.run.policies = s->standard.policies;
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
-        !open_writers(s) || !begin_writers(s))
+        (s->options.resume && !resume(s)))
+        return EXIT_TROUBLE;
+    if (s->resumption.from.complete)
+        return leave(s);
+    if (!open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
     if (uv_loop_init(&s->loop) < 0)

@@ -115,10 +115,11 @@ static void check_sealed(const uint8_t *data, size_t size)
     struct outfile file = {.fd = fd, .name = path};
     struct ledger ledger;
     struct run run = {.started = INT64_C(4102444800000)};
-    struct run_end end = {.hosts = 1, .answered = 1, .recorded = survey(data, size, run.id)};
+    struct run_end end = {
+        .totals = {.hosts = 1, .answered = 1, .recorded = survey(data, size, run.id)}};
 
     for (int s = 0; s < STATUS_COUNT; s++)
-        end.statuses[s] = end.recorded;
+        end.totals.statuses[s] = end.totals.recorded;
     require(ledger_init(&ledger));
     gnutls_hash(ledger.hash, data, size);
     write_end(&ledger, &file, &run, &end);

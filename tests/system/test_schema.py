@@ -19,6 +19,10 @@ BROKEN = {
     "advertised-left-out-without-a-reason": "/starttls/advertised: left out",
     "anonymous-of-imap": "/auth/anonymous: null for other protocols than FTP",
     "capabilities-not-sorted": "/auth/capabilities/before_tls: not sorted",
+    "checkpoint-findings-not-worst-first": "/findings: not the worst first",
+    "checkpoint-pending-not-ascending": "/pending: not ascending",
+    "checkpoint-pending-not-begun": "/pending: 128 was not begun",
+    "checkpoint-without-cursor": "'cursor' is a required property",
     "clause-twice": "/policies/0/clauses: a clause is there twice",
     "control-character-in-banner": "/banner: '* OK \\x1b[2J ready.' does not match",
     "control-character-in-label": "/endpoint/labels: control character U+0085",
@@ -38,7 +42,7 @@ BROKEN = {
     "login-not-tested-with-reply": "/auth/cleartext_login: not tested, and yet",
     "login-with-reason": "/auth/cleartext_login/reason: timeout, and the verdict is refused",
     "lossy-of-no-member": "/lossy: /starttls/answer is not in the record",
-    "member-twice": "a member is there twice: hosts_done",
+    "member-twice": "a member is there twice: cursor",
     "not-tested-without-reason": "/checks/reasons: one for each",
     "ok-with-error": "and the status is ok",
     "ok-without-source": "/endpoint/source_ip: null, and the status is ok",
@@ -142,9 +146,15 @@ def paths_of(value, path=""):
 
 class Run(unittest.TestCase):
     def setUp(self):
-        self.records = [golden("run-start"), golden("imap-insecure-ok"), golden("checkpoint"),
-                        golden("imap-insecure-judged")]
+        self.records = [golden("run-start-stream-sharded"), golden("imap-insecure-ok"),
+                        golden("checkpoint"), golden("imap-insecure-judged")]
         self.records[3]["endpoint"]["ip"] = "192.0.2.26"
+        self.vouch()
+
+    def vouch(self, at=2):
+        """A checkpoint is of the lines above it."""
+        above = run_of(*self.records[:at])
+        self.records[at]["records_sha256"] = hashlib.sha256(above).hexdigest()
 
     def ended(self, **changes):
         end = golden("run-end-complete")
@@ -186,6 +196,30 @@ class Run(unittest.TestCase):
         self.refused(self.counted(3, ok=3), "recorded 3, and there are 2")
         self.refused(self.counted(2, timeout=2), "0 endpoints ok, and there are 2")
         self.refused(self.ended(findings=[]), "run_end: findings []")
+
+    def test_miscounting_checkpoint(self):
+        for endpoints, reason in (
+                ({"recorded": 0, "by_status": []}, "recorded 0, and there are 1"),
+                ({"recorded": 1, "by_status": [{"status": "timeout", "count": 3}]},
+                 "0 endpoints ok, and there are 1")):
+            self.records[2]["endpoints"] = endpoints
+            self.refused(run_of(*self.records), f"checkpoint: {reason}")
+
+    def test_checkpoint_of_other_lines(self):
+        self.records[1]["banner"] = "* OK another one."
+        self.refused(self.ended(), "checkpoint: records_sha256 is not of the bytes above")
+
+    def test_checkpoint_that_goes_back(self):
+        self.records.append({**self.records[2], "cursor": 127, "pending": []})
+        self.records[4]["endpoints"] = {"recorded": 2,
+                                        "by_status": [{"status": "ok", "count": 2}]}
+        self.records[4]["findings"] = [{"severity": "medium", "count": 1}]
+        self.vouch(4)
+        self.refused(run_of(*self.records), "the cursor goes back from 128 to 127")
+
+    def test_checkpoint_of_another_seed(self):
+        self.records[2]["seed"] = "43"
+        self.refused(run_of(*self.records), "seed 43, and the run has 18446744073709551615")
 
     def test_out_of_order(self):
         self.refused(run_of(*self.records[1:]), "does not begin with its only run_start")

@@ -370,11 +370,8 @@ def check_run_start(record):
             yield "/scope/targets: more than targets_total"
 
 
-def check_run_end(record):
-    if record["complete"] and record["stopped_by"] is not None:
-        yield f"/stopped_by: {record['stopped_by']}, and the run is complete"
-    if not record["complete"] and record["exit_code"] not in (2, 3):
-        yield f"/exit_code: {record['exit_code']}, and the run is not complete"
+def check_totals(record):
+    """What a checkpoint and run_end have in common."""
     for member, counts in (("status", record["endpoints"]["by_status"]),
                            ("severity", record["findings"])):
         names = [count[member] for count in counts]
@@ -391,8 +388,24 @@ def check_run_end(record):
         yield "/hosts/answered: more than were scanned"
 
 
-CHECKS = {"run_start": [check_run_start], "endpoint": ENDPOINT_CHECKS, "checkpoint": [],
-          "run_end": [check_run_end]}
+def check_checkpoint(record):
+    pending = record["pending"]
+    if pending != sorted(pending):
+        yield "/pending: not ascending"
+    if pending and max(pending) >= record["cursor"]:
+        yield f"/pending: {max(pending)} was not begun"
+
+
+def check_run_end(record):
+    if record["complete"] and record["stopped_by"] is not None:
+        yield f"/stopped_by: {record['stopped_by']}, and the run is complete"
+    if not record["complete"] and record["exit_code"] not in (2, 3):
+        yield f"/exit_code: {record['exit_code']}, and the run is not complete"
+
+
+CHECKS = {"run_start": [check_run_start], "endpoint": ENDPOINT_CHECKS,
+          "checkpoint": [check_checkpoint, check_totals],
+          "run_end": [check_run_end, check_totals]}
 
 
 def check_record(record):
@@ -435,23 +448,38 @@ def check_order(records):
             yield f"{endpoint} is there {times} times"
 
 
-def check_totals(records, bytes_above):
-    """Does run_end count and hash what stands above it?"""
-    end = records[-1]
-    recorded = Counter(r["status"] for r in records if r["type"] == "endpoint")
-    if end["endpoints"]["recorded"] != sum(recorded.values()):
-        yield (f"run_end: recorded {end['endpoints']['recorded']}, "
+def check_sums(record, recorded, severities, digest):
+    """Does run_end or a checkpoint count and hash what stands above it?"""
+    name = record["type"]
+    if record["endpoints"]["recorded"] != sum(recorded.values()):
+        yield (f"{name}: recorded {record['endpoints']['recorded']}, "
                f"and there are {sum(recorded.values())}")
-    counted = {c["status"]: c["count"] for c in end["endpoints"]["by_status"]}
+    counted = {c["status"]: c["count"] for c in record["endpoints"]["by_status"]}
     for status, times in recorded.items():
         if counted.get(status, 0) < times:
-            yield f"run_end: {counted.get(status, 0)} endpoints {status}, and there are {times}"
-    severities = Counter(f["severity"] for r in records if r["type"] == "endpoint"
-                         for f in r["findings"] if f["status"] == "open")
-    if {c["severity"]: c["count"] for c in end["findings"]} != dict(severities):
-        yield f"run_end: findings {end['findings']}, and there are {dict(severities)}"
-    if end["records_sha256"] != hashlib.sha256(bytes_above).hexdigest():
-        yield "run_end: records_sha256 is not of the bytes above"
+            yield f"{name}: {counted.get(status, 0)} endpoints {status}, and there are {times}"
+    if {c["severity"]: c["count"] for c in record["findings"]} != dict(severities):
+        yield f"{name}: findings {record['findings']}, and there are {dict(severities)}"
+    if record["records_sha256"] != digest:
+        yield f"{name}: records_sha256 is not of the bytes above"
+
+
+def check_course(records, lines):
+    """Walks down the lines: what is claimed of those above, and that the run only went on."""
+    recorded, severities, digest, cursor = Counter(), Counter(), hashlib.sha256(), 0
+    for record, line in zip(records, lines):
+        if record["type"] == "endpoint":
+            recorded[record["status"]] += 1
+            severities.update(f["severity"] for f in record["findings"] if f["status"] == "open")
+        elif record["type"] != "run_start":
+            yield from check_sums(record, recorded, severities, digest.hexdigest())
+        if record["type"] == "checkpoint":
+            if record["cursor"] < cursor:
+                yield f"checkpoint: the cursor goes back from {cursor} to {record['cursor']}"
+            cursor = record["cursor"]
+            if record["seed"] != records[0]["seed"]:
+                yield f"checkpoint: seed {record['seed']}, and the run has {records[0]['seed']}"
+        digest.update(line)
 
 
 def check_run(data):
@@ -471,8 +499,8 @@ def check_run(data):
         problems += [f"line {number}: {problem}" for problem in check_record(records[-1])]
     if not problems:
         problems += check_order(records)
-        if records[-1]["type"] == "run_end":
-            problems += check_totals(records, data[:-len(lines[-1])])
+    if not problems:
+        problems += check_course(records, lines)
     return problems
 
 

@@ -2,6 +2,7 @@
 /* Lines of files: whole, torn, empty, and too long. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,34 @@ static void test_long_lines(void **state)
     }
 }
 
+/* A descriptor that stays the caller's, from its beginning and from any line on. */
+static void test_places(void **state)
+{
+    (void)state;
+    struct infile f;
+    write_file(0, "one\n\nthree\nfour");
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(lseek(fd, 7, SEEK_SET), 7);
+    assert_true(infile_adopt(&f, fd, "name"));
+    assert_string_equal(f.name, "name");
+    assert_next(&f, INFILE_LINE, 1, "one");
+    assert_int_equal(f.place, 4);
+    assert_next(&f, INFILE_LINE, 2, "");
+    assert_int_equal(f.place, 5);
+    assert_next(&f, INFILE_LINE, 3, "three");
+    assert_next(&f, INFILE_TORN, 4, "four");
+    assert_int_equal(f.place, 15);
+    assert_next(&f, INFILE_END, 0, NULL);
+    assert_true(infile_seek(&f, 5, 2));
+    assert_next(&f, INFILE_LINE, 3, "three");
+    assert_int_equal(f.place, 11);
+    infile_close(&f);
+    assert_int_equal(close(fd), 0);
+    assert_false(infile_adopt(&f, fd, "name"));
+    assert_int_equal(f.error, EBADF);
+    infile_close(&f);
+}
+
 static void test_what_cannot_be_read(void **state)
 {
     (void)state;
@@ -131,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_empty_file),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_what_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -505,26 +505,47 @@ static void test_quick(void **state)
     assert_scene(&s, "imap-insecure-quick");
 }
 
+static const char hash[] = "d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0";
+
+static void test_checkpoint(void **state)
+{
+    static const uint64_t pending[] = {97, 120, 127};
+    struct run seeded = run, ordered = run;
+    struct checkpoint c = {.time = 1795455872000,
+                           .cursor = 128,
+                           .pending = pending,
+                           .pending_count = 3,
+                           .totals = {.recorded = 1, .hosts = 125, .answered = 1}};
+    (void)state;
+    seeded.seed = UINT64_MAX;
+    ordered.ordered = true;
+    c.totals.statuses[STATUS_OK] = 1;
+    c.totals.statuses[STATUS_TIMEOUT] = 1116;
+    assert_golden(record_checkpoint(&page, &seeded, &c, hash), "checkpoint");
+    c.pending_count = 0;
+    c.totals = (struct totals){.recorded = 311, .hosts = 125, .answered = 31};
+    c.totals.statuses[STATUS_OK] = 200;
+    c.totals.statuses[STATUS_CLOSED] = 111;
+    c.totals.statuses[STATUS_TIMEOUT] = 814;
+    c.totals.tally.findings[SEVERITY_HIGH] = 3;
+    assert_golden(record_checkpoint(&page, &ordered, &c, hash), "checkpoint-in-order");
+}
+
 static void test_run_end(void **state)
 {
-    struct run_end end = {.duration = 132907, .recorded = 9, .hosts = 258, .answered = 1};
-    char hash[65];
+    struct run_end end = {.duration = 132907,
+                          .totals = {.recorded = 9, .hosts = 258, .answered = 1}};
     (void)state;
-    memset(hash, 0, sizeof hash);
-    for (int i = 0; i < 64; i += 2)
-        memcpy(hash + i, "d0", 2);
-    end.statuses[STATUS_OK] = 5;
-    end.statuses[STATUS_CLOSED] = 4;
-    end.statuses[STATUS_TIMEOUT] = 2303;
+    end.totals.statuses[STATUS_OK] = 5;
+    end.totals.statuses[STATUS_CLOSED] = 4;
+    end.totals.statuses[STATUS_TIMEOUT] = 2303;
     assert_golden(record_run_end(&page, &run, &end, hash), "run-end-complete");
     end = (struct run_end){.duration = 5120,
                            .stopped_by = "signal",
-                           .recorded = 9,
-                           .hosts = 1,
-                           .answered = 1,
+                           .totals = {.recorded = 9, .hosts = 1, .answered = 1},
                            .exit_code = 3};
-    end.statuses[STATUS_OK] = 5;
-    end.statuses[STATUS_CLOSED] = 4;
+    end.totals.statuses[STATUS_OK] = 5;
+    end.totals.statuses[STATUS_CLOSED] = 4;
     assert_golden(record_run_end(&page, &run, &end, hash), "run-end-interrupted");
 }
 
@@ -568,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_preauth),
         cmocka_unit_test(test_upgrade_not_reached),
         cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_checkpoint),
         cmocka_unit_test(test_run_end),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_key_of_ipv6),

@@ -113,6 +113,7 @@ static void test_every_short_sequence(void **state)
         size_t len = text_clean((struct span){in, 3}, out, sizeof out, &lossy);
         assert_true(is_clean(out, len));
         assert_int_equal(lossy, !is_clean(in, 3));
+        assert_int_equal(text_is_clean((struct span){in, 3}), !lossy);
         if (!lossy)
             assert_memory_equal(in, out, 3);
     }
@@ -155,6 +156,7 @@ static void test_random(void **state)
         assert_int_equal(strlen(out), n);
         assert_true(is_clean(out, n));
         assert_int_equal(lossy, !is_clean(in, len) || len >= max);
+        assert_int_equal(text_is_clean((struct span){in, len}), is_clean(in, len));
         assert_int_equal(text_clean((struct span){out, n}, again, max, &lossy_again), n);
         assert_string_equal(out, again);
         assert_false(lossy_again);

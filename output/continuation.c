@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "output/continuation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "output/infile.h"
+#include "output/members.h"
+#include "output/reader.h"
+#include "scanner/grow.h"
+
+/* How a line of this program begins. */
+#define HEAD(type) "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"" type "\","
+
+#define COUNT_MAX UINT64_C(1000000000000000) /* JSON's numbers are exact up to here */
+#define HOST_OCTETS_MAX ((size_t)64 << 20)   /* of the lines of one host */
+
+struct reading_file {
+    struct continuation *c;
+    struct infile in;
+    FILE *errors;
+    struct ledger ahead; /* of all lines up to where we are */
+
+    /* The first walk: lines alone. */
+    uint64_t recorded; /* endpoints so far */
+    uint64_t odd;      /* the number of the first line that is none of this run's; 0: none is */
+    bool ended;
+    uint64_t body, body_line; /* where run_start ends                              */
+    uint64_t mark, mark_line; /* where the last checkpoint ends, or else run_start */
+    uint64_t end;             /* where run_end begins, or the file ends            */
+
+    /* The second: hosts. */
+    struct reading *host; /* the one whose records come; NULL: none is */
+    size_t octets;        /* of its lines                              */
+    uint64_t findings[SEVERITY_COUNT];
+};
+
+/* --- troubles --------------------------------------------------------------------------------- */
+
+/* Always false. */
+static bool refuse_line(const struct reading_file *f, uint64_t line, const char *problem)
+{
+    fprintf(f->errors, "%s:%" PRIu64 ": %s\n", f->in.name, line, problem);
+    return false;
+}
+
+static bool refuse(const struct reading_file *f, const char *problem)
+{
+    return refuse_line(f, f->in.number, problem);
+}
+
+static bool refuse_file(const struct reading_file *f, const char *problem)
+{
+    fprintf(f->errors, "%s: %s\n", f->in.name, problem);
+    return false;
+}
+
+static bool fail(const struct reading_file *f)
+{
+    return refuse_file(f, f->in.error ? strerror(f->in.error) : "out of memory");
+}
+
+/* --- members ---------------------------------------------------------------------------------- */
+
+/* These take it for a problem if the member is not there. */
+
+static bool need_word(struct members *m, const cJSON *parent, const char *name, const char *path,
+                      const char **out)
+{
+    return member_word(m, member_of(parent, name), path, out) || members_fail(m, path, "missing");
+}
+
+static bool need_number(struct members *m, const cJSON *parent, const char *name, const char *path,
+                        uint64_t max, uint64_t *out)
+{
+    return member_number(m, member_of(parent, name), path, max, out) ||
+           members_fail(m, path, "missing");
+}
+
+/* A SHA-256, as the text that it is. */
+static bool need_hash(struct members *m, const cJSON *parent, const char *name, const char *path,
+                      char out[CONTINUATION_HASH_SIZE])
+{
+    unsigned char octets[32];
+    const char *word;
+    if (!member_octets(m, member_of(parent, name), path, octets, sizeof octets) ||
+        !need_word(m, parent, name, path, &word))
+        return members_fail(m, path, "missing");
+    memcpy(out, word, CONTINUATION_HASH_SIZE);
+    return true;
+}
+
+static bool is_of_run(struct members *m, const struct continuation *c)
+{
+    const char *id;
+    return need_word(m, m->root, "run_id", "/run_id", &id) &&
+           (strcmp(id, c->run_id) == 0 || members_fail(m, "/run_id", "of another run"));
+}
+
+/* --- run_start -------------------------------------------------------------------------------- */
+
+/* Digits, as put_seed() writes them; null: there is none. */
+static bool read_seed(struct members *m, bool *seeded, uint64_t *seed)
+{
+    const char *word;
+    char *end;
+    if (!member_word(m, member_of(m->root, "seed"), "/seed", &word))
+        return !m->failed;
+    errno = 0;
+    *seed = strtoull(word, &end, 10);
+    if (!ascii_digit(*word) || *end || errno)
+        return members_fail(m, "/seed", "not a number");
+    *seeded = true;
+    return true;
+}
+
+static bool read_shard(struct members *m, struct continuation *c)
+{
+    const cJSON *shard = member_of(m->root, "shard");
+    uint64_t index, count;
+    if (!shard || cJSON_IsNull(shard))
+        return true;
+    if (!need_number(m, shard, "count", "/shard/count", UINT_MAX, &count) ||
+        !need_number(m, shard, "index", "/shard/index", UINT_MAX, &index))
+        return false;
+    if (index >= count)
+        return members_fail(m, "/shard/index", "there is no such shard");
+    c->shard = (unsigned)index;
+    c->shards = (unsigned)count;
+    return true;
+}
+
+static bool read_policies(struct members *m, struct continuation *c)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member_of(m->root, "policies"))
+    {
+        if (c->policy_count == POLICIES_MAX)
+            return members_fail(m, "/policies", "more than there can be");
+        if (!need_hash(m, item, "sha256", "/policies/sha256", c->policies[c->policy_count]))
+            return false;
+        c->policy_count++;
+    }
+    return true;
+}
+
+static bool read_run_start(struct members *m, struct continuation *c)
+{
+    const cJSON *scanner = member_of(m->root, "scanner");
+    const cJSON *total = member_of(member_of(m->root, "scope"), "targets_total");
+    const char *id, *version;
+
+    if (!need_word(m, m->root, "run_id", "/run_id", &id) ||
+        !need_word(m, scanner, "version", "/scanner/version", &version))
+        return false;
+    if (strlen(id) != RUN_ID_SIZE - 1)
+        return members_fail(m, "/run_id", "not one of ours");
+    snprintf(c->run_id, sizeof c->run_id, "%s", id);
+    snprintf(c->version, sizeof c->version, "%s", version);
+    c->streamed = cJSON_IsNull(total);
+    if (!member_time(m, member_of(m->root, "started"), "/started", true, &c->started))
+        return members_fail(m, "/started", "missing");
+    return need_hash(m, m->root, "options_sha256", "/options_sha256", c->options_sha256) &&
+           read_seed(m, &c->seeded, &c->seed) && read_shard(m, c) && read_policies(m, c);
+}
+
+/* --- totals ----------------------------------------------------------------------------------- */
+
+/* The first of them that has the name; count if none has. */
+static int find_name(const char *const *names, int count, const char *name)
+{
+    int i = 0;
+    while (i < count && strcmp(names[i], name) != 0)
+        i++;
+    return i;
+}
+
+/* [{NAME: one of the names, "count": …}, …] */
+static bool read_counts(struct members *m, const cJSON *list, const char *name, const char *path,
+                        const char *const *names, int count, uint64_t *counts)
+{
+    const cJSON *item;
+    const char *word;
+    if (!cJSON_IsArray(list))
+        return members_fail(m, path, "not a list");
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!need_word(m, item, name, path, &word))
+            return false;
+        int i = find_name(names, count, word);
+        if (i == count || counts[i])
+            return members_fail(m, path, "not one of ours, or there already");
+        if (!need_number(m, item, "count", path, COUNT_MAX, &counts[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool read_totals(struct members *m, struct totals *t)
+{
+    const cJSON *endpoints = member_of(m->root, "endpoints"), *hosts = member_of(m->root, "hosts");
+    const char *statuses[STATUS_COUNT], *severities[SEVERITY_COUNT];
+    uint64_t sum = 0;
+
+    for (int i = 0; i < STATUS_COUNT; i++)
+        statuses[i] = status_name((enum status)i);
+    for (int i = 0; i < SEVERITY_COUNT; i++)
+        severities[i] = severity_name((enum severity)i);
+    *t = (struct totals){0};
+    if (!need_number(m, endpoints, "recorded", "/endpoints/recorded", COUNT_MAX, &t->recorded) ||
+        !need_number(m, hosts, "scanned", "/hosts/scanned", COUNT_MAX, &t->hosts) ||
+        !need_number(m, hosts, "answered", "/hosts/answered", COUNT_MAX, &t->answered) ||
+        !read_counts(m, member_of(endpoints, "by_status"), "status", "/endpoints/by_status",
+                     statuses, STATUS_COUNT, t->statuses) ||
+        !read_counts(m, member_of(m->root, "findings"), "severity", "/findings", severities,
+                     SEVERITY_COUNT, t->tally.findings))
+        return false;
+    for (int i = 0; i < STATUS_COUNT; i++)
+        sum += t->statuses[i];
+    if (sum < t->recorded)
+        return members_fail(m, "/endpoints/by_status", "fewer than were recorded");
+    return t->answered <= t->hosts || members_fail(m, "/hosts/answered", "more than were scanned");
+}
+
+/* Is it of the lines above? */
+static bool check_above(struct members *m, const struct reading_file *f, const struct totals *t)
+{
+    char word[CONTINUATION_HASH_SIZE], hash[LEDGER_HASH_SIZE];
+    struct ledger above;
+
+    if (!need_hash(m, m->root, "records_sha256", "/records_sha256", word))
+        return false;
+    if (t->recorded != f->recorded)
+        return members_fail(m, "/endpoints/recorded", "not as many as there are above");
+    if (!ledger_copy(&above, &f->ahead))
+        return members_fail(m, "/records_sha256", "out of memory");
+    bool same = ledger_hash(&above, hash) && strcmp(hash, word) == 0;
+    ledger_free(&above);
+    return same ||
+           members_fail(m, "/records_sha256", "the lines above are not those that were written");
+}
+
+/* --- checkpoints ------------------------------------------------------------------------------ */
+
+static bool read_pending(struct members *m, uint64_t cursor, uint64_t **pending, size_t *count)
+{
+    const cJSON *list = member_of(m->root, "pending"), *item;
+    size_t capacity = 0;
+    if (!cJSON_IsArray(list))
+        return members_fail(m, "/pending", "not a list");
+    cJSON_ArrayForEach(item, list)
+    {
+        uint64_t number;
+        if (*count == CHECKPOINT_PENDING_MAX)
+            return members_fail(m, "/pending", "more than there can be");
+        if (!member_number(m, item, "/pending", COUNT_MAX, &number))
+            return members_fail(m, "/pending", "not a number");
+        if (number >= cursor || (*count && number <= (*pending)[*count - 1]))
+            return members_fail(m, "/pending", "not ascending, or not begun");
+        if (!grow(pending, *count, &capacity, sizeof **pending))
+            return members_fail(m, "/pending", "out of memory");
+        (*pending)[(*count)++] = number;
+    }
+    return true;
+}
+
+static bool read_checkpoint(struct members *m, const struct reading_file *f, uint64_t *cursor,
+                            uint64_t **pending, size_t *pending_count, struct totals *totals)
+{
+    struct continuation *c = f->c;
+    bool seeded = false;
+    uint64_t seed = 0;
+
+    if (!is_of_run(m, c) || !read_seed(m, &seeded, &seed))
+        return false;
+    if (seeded != c->seeded || seed != c->seed)
+        return members_fail(m, "/seed", "not that of the run");
+    if (!need_number(m, m->root, "cursor", "/cursor", COUNT_MAX, cursor))
+        return false;
+    if (*cursor < c->cursor)
+        return members_fail(m, "/cursor", "before that of the checkpoint above");
+    return read_pending(m, *cursor, pending, pending_count) && read_totals(m, totals) &&
+           check_above(m, f, totals);
+}
+
+/* The run stands here: what was read of its state counts. */
+static bool stand(struct reading_file *f, struct span line)
+{
+    struct ledger here;
+    if (!ledger_copy(&here, &f->ahead))
+        return fail(f);
+    ledger_note(&here, line.at, line.len);
+    ledger_free(&f->c->kept);
+    f->c->kept = here;
+    f->c->keep = f->mark = f->in.place;
+    f->mark_line = f->in.number;
+    return true;
+}
+
+static bool take_checkpoint(struct reading_file *f, struct members *m, struct span line)
+{
+    struct continuation *c = f->c;
+    uint64_t cursor = 0, *pending = NULL;
+    size_t pending_count = 0;
+    struct totals totals;
+
+    if (!read_checkpoint(m, f, &cursor, &pending, &pending_count, &totals)) {
+        free(pending);
+        return refuse(f, m->problem);
+    }
+    free(c->pending);
+    c->cursor = cursor;
+    c->pending = pending;
+    c->pending_count = pending_count;
+    c->totals = totals;
+    return stand(f, line);
+}
+
+static bool take_end(struct reading_file *f, struct members *m, uint64_t begin)
+{
+    struct continuation *c = f->c;
+    struct totals totals;
+    uint64_t code = 0;
+
+    if (!is_of_run(m, c) || !read_totals(m, &totals) || !check_above(m, f, &totals) ||
+        !need_number(m, m->root, "exit_code", "/exit_code", INT_MAX, &code))
+        return refuse(f, m->problem);
+    if (!member_truth(m, member_of(m->root, "complete"), "/complete", &c->complete))
+        return refuse(f, "/complete: missing, or neither true nor false");
+    f->ended = true;
+    f->end = begin;
+    if (c->complete) {
+        c->totals = totals;
+        c->exit_code = (int)code;
+    }
+    return true;
+}
+
+/* --- the first walk: lines -------------------------------------------------------------------- */
+
+/* It was written by this program, in this version; whether it is whole is another question. */
+static bool is_line(struct span line, const char *head)
+{
+    size_t n = strlen(head);
+    return line.len > n && memcmp(line.at, head, n) == 0;
+}
+
+static bool take_start(struct reading_file *f, struct span line)
+{
+    char problem[READING_PROBLEM_SIZE];
+    struct members m = {.problem = problem, .size = sizeof problem};
+    cJSON *record = members_parse(line);
+    const char *word = "";
+    bool ok = false;
+
+    m.root = record;
+    if (!record || !need_word(&m, record, "type", "/type", &word) || strcmp(word, "run_start") != 0)
+        refuse(f, "this is not the beginning of a run");
+    else if (!need_word(&m, record, "schema", "/schema", &word) || strcmp(word, RUN_SCHEMA) != 0)
+        refuse(f, "written by another version: its schema is not " RUN_SCHEMA);
+    else if (!is_line(line, HEAD("run_start")))
+        refuse(f, "not as it was written");
+    else if (!read_run_start(&m, f->c))
+        refuse(f, problem);
+    else
+        ok = stand(f, line);
+    cJSON_Delete(record);
+    f->body = f->mark;
+    f->body_line = f->mark_line;
+    return ok;
+}
+
+/* A checkpoint, or run_end. */
+static bool take_claim(struct reading_file *f, struct span line, uint64_t begin)
+{
+    char problem[READING_PROBLEM_SIZE];
+    struct members m = {.problem = problem, .size = sizeof problem};
+    cJSON *record = members_parse(line);
+    bool ok = true;
+
+    m.root = record;
+    if (!record)
+        f->odd = f->odd ? f->odd : f->in.number;
+    else if (f->odd)
+        ok = refuse_line(f, f->odd, "not a record, and yet it is vouched for further down");
+    else if (is_line(line, HEAD("checkpoint")))
+        ok = take_checkpoint(f, &m, line);
+    else
+        ok = take_end(f, &m, begin);
+    cJSON_Delete(record);
+    return ok;
+}
+
+/* begin: where the line begins. */
+static bool take_line(struct reading_file *f, struct span line, uint64_t begin)
+{
+    if (f->in.number == 1)
+        return take_start(f, line);
+    if (f->ended)
+        return refuse(f, "the file goes on behind the end of the run");
+    if (is_line(line, HEAD("run_start")))
+        return refuse(f, "another run begins here");
+    if (is_line(line, HEAD("checkpoint")) || is_line(line, HEAD("run_end")))
+        return take_claim(f, line, begin);
+    if (is_line(line, HEAD("endpoint")))
+        f->recorded++;
+    else if (!f->odd)
+        f->odd = f->in.number;
+    return true;
+}
+
+/* Finds where the run stands. */
+static bool survey(struct reading_file *f)
+{
+    struct span line;
+    for (;;) {
+        uint64_t begin = f->in.place;
+        switch (infile_next(&f->in, &line)) {
+        case INFILE_LINE:
+            if (!take_line(f, line, begin))
+                return false;
+            ledger_note(&f->ahead, line.at, line.len);
+            break;
+        case INFILE_TORN:
+        case INFILE_LONG:
+            if (f->in.number == 1)
+                return refuse(f, "this is not the beginning of a run");
+            if (f->ended)
+                return refuse(f, "the file goes on behind the end of the run");
+            if (!f->odd)
+                f->odd = f->in.number;
+            break;
+        case INFILE_FAILED:
+            return fail(f);
+        case INFILE_END:
+            if (!f->ended)
+                f->end = f->in.place;
+            return f->mark || refuse_file(f, "there is no record");
+        }
+    }
+}
+
+/* --- the second walk: hosts ------------------------------------------------------------------- */
+
+/* What tells one host of a run from all others: its name, its address, and the services that it was
+ * asked for, since a stream may come back to a host with more of them. */
+static bool key_of(const struct target_host *target, const struct address *address,
+                   struct continuation_key *key)
+{
+    unsigned char digest[32];
+    gnutls_hash_hd_t hash;
+    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
+        return false;
+    if (target->name)
+        gnutls_hash(hash, target->name, strlen(target->name));
+    gnutls_hash(hash, "", 1);
+    gnutls_hash(hash, &address->family, sizeof address->family);
+    gnutls_hash(hash, address->bytes, sizeof address->bytes);
+    for (size_t i = 0; i < target->service_count; i++) {
+        const struct service *s = target->services[i];
+        unsigned char row[] = {(unsigned char)(s->port >> 8), (unsigned char)s->port,
+                               (unsigned char)s->mode};
+        gnutls_hash(hash, row, sizeof row);
+        gnutls_hash(hash, s->protocol->name, strlen(s->protocol->name) + 1);
+    }
+    gnutls_hash_deinit(hash, digest);
+    memcpy(key->octets, digest, sizeof key->octets);
+    return true;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct continuation_key));
+}
+
+bool continuation_has(const struct continuation *c, const struct target_host *target,
+                      const struct address *address)
+{
+    struct continuation_key key;
+    return c->key_count && key_of(target, address, &key) &&
+           bsearch(&key, c->keys, c->key_count, sizeof key, compare_keys);
+}
+
+static void count_host(struct reading_file *f, const struct host_view *view)
+{
+    struct totals *t = &f->c->totals;
+    t->recorded += view->count;
+    t->hosts++;
+    t->answered += view->answered;
+    for (size_t i = 0; i < view->count; i++)
+        t->statuses[view->endpoints[i].status]++;
+    for (int s = 0; s < SEVERITY_COUNT; s++)
+        t->tally.findings[s] += f->findings[s];
+}
+
+static void forget_host(struct reading_file *f)
+{
+    reading_free(f->host);
+    f->host = NULL;
+    f->octets = 0;
+    memset(f->findings, 0, sizeof f->findings);
+}
+
+/* A line stands behind the host: it is whole, and all up to here stays. */
+static bool finish_host(struct reading_file *f, uint64_t here)
+{
+    struct continuation *c = f->c;
+    if (!f->host)
+        return true;
+    const struct host_view *view = reading_view(f->host);
+    if (!grow(&c->keys, c->key_count, &c->key_capacity, sizeof *c->keys) ||
+        !key_of(view->target, &view->address, &c->keys[c->key_count]))
+        return fail(f);
+    c->key_count++;
+    if (here > f->mark) {
+        count_host(f, view);
+        ledger_free(&c->kept);
+        if (!ledger_copy(&c->kept, &f->ahead))
+            return fail(f);
+        c->keep = here;
+    }
+    forget_host(f);
+    return true;
+}
+
+/* Findings that were waived are not counted. */
+static bool read_findings(struct members *m, uint64_t counts[SEVERITY_COUNT])
+{
+    const cJSON *item;
+    const char *word, *status;
+    enum severity severity;
+    cJSON_ArrayForEach(item, member_of(m->root, "findings"))
+    {
+        if (!need_word(m, item, "severity", "/findings/severity", &word) ||
+            !need_word(m, item, "status", "/findings/status", &status))
+            return false;
+        if (!severity_parse(word, &severity))
+            return members_fail(m, "/findings/severity", "not one of ours");
+        counts[severity] += strcmp(status, "open") == 0;
+    }
+    return true;
+}
+
+/* Adds the record to its host, which may be another one than that whose records came so far: then
+ * that is whole. False: it is over. With a problem nothing has changed. */
+static bool add_record(struct reading_file *f, struct members *m, size_t octets, uint64_t begin)
+{
+    uint64_t findings[SEVERITY_COUNT] = {0};
+    bool same = f->host && reading_takes(f->host, m->root);
+
+    if (!is_of_run(m, f->c) || !read_findings(m, findings))
+        return true;
+    if (same && f->octets + octets > HOST_OCTETS_MAX) {
+        members_fail(m, "/endpoint", "more records of one host than there can be");
+        return true;
+    }
+    struct reading *host = same ? f->host : reading_new();
+    if (!host)
+        return fail(f);
+    if (!reading_add(host, m->root, m->problem, m->size)) {
+        if (!same)
+            reading_free(host);
+        return true;
+    }
+    if (!same && !finish_host(f, begin)) {
+        reading_free(host);
+        return false;
+    }
+    f->host = host;
+    f->octets += octets;
+    for (int s = 0; s < SEVERITY_COUNT; s++)
+        f->findings[s] += findings[s];
+    return true;
+}
+
+/* The continuation has a problem if the line is no record. False: it is over. */
+static bool take_record(struct reading_file *f, struct span line, uint64_t begin)
+{
+    struct continuation *c = f->c;
+    struct members m = {.problem = c->problem, .size = sizeof c->problem};
+    cJSON *record = is_line(line, HEAD("endpoint")) ? members_parse(line) : NULL;
+    bool ok = true;
+
+    m.root = record;
+    if (record)
+        ok = add_record(f, &m, line.len, begin);
+    else
+        members_fail(&m, "/", "not a record of an endpoint");
+    cJSON_Delete(record);
+    return ok;
+}
+
+/* Above the checkpoint only names are of interest: another address of theirs may be pending. No
+ * text has an unescaped quote in it. */
+static bool is_passed_over(struct span line)
+{
+    static const char without[] = "\"sni\":null";
+    return !is_line(line, HEAD("endpoint")) ||
+           memmem(line.at, line.len, without, sizeof without - 1);
+}
+
+/* The hosts that the run that goes on could meet again. */
+static bool gather(struct reading_file *f)
+{
+    struct continuation *c = f->c;
+    bool all = c->pending_count > 0;
+    struct span line;
+
+    if (!infile_seek(&f->in, all ? f->body : f->mark, all ? f->body_line : f->mark_line))
+        return fail(f);
+    ledger_free(&f->ahead);
+    if (!ledger_copy(&f->ahead, &c->kept))
+        return fail(f);
+    while (f->in.place < f->end) {
+        uint64_t begin = f->in.place;
+        bool above = begin < f->mark;
+        enum infile_step step = infile_next(&f->in, &line);
+        if (step == INFILE_FAILED || step == INFILE_END)
+            return step == INFILE_END ? refuse_file(f, "it changes while it is read") : fail(f);
+        if (above && is_passed_over(line)) {
+            if (!finish_host(f, begin))
+                return false;
+            continue;
+        }
+        if (step != INFILE_LINE)
+            snprintf(c->problem, sizeof c->problem, "%s",
+                     step == INFILE_LONG ? "longer than a record can be" : "torn");
+        else if (!take_record(f, line, begin))
+            return false;
+        if (*c->problem) {
+            c->problem_line = f->in.number;
+            return !above || refuse(f, c->problem);
+        }
+        if (!above)
+            ledger_note(&f->ahead, line.at, line.len);
+    }
+    return !f->ended || finish_host(f, f->end);
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+bool continuation_read(struct continuation *c, const struct outfile *file, FILE *errors)
+{
+    struct reading_file f = {.c = c, .errors = errors};
+    *c = (struct continuation){0};
+    bool ok = ledger_init(&f.ahead) && infile_adopt(&f.in, file->fd, file->name);
+    if (!ok)
+        fail(&f);
+    ok = ok && survey(&f) && (c->complete || gather(&f));
+    forget_host(&f);
+    ledger_free(&f.ahead);
+    infile_close(&f.in);
+    if (ok && c->key_count)
+        qsort(c->keys, c->key_count, sizeof *c->keys, compare_keys);
+    return ok;
+}
+
+void continuation_free(struct continuation *c)
+{
+    ledger_free(&c->kept);
+    free(c->pending);
+    free(c->keys);
+    *c = (struct continuation){0};
+}
