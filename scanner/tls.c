@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define OUTPUT_MAX ((size_t)64 * 1024)
+#define TICKET_MAX ((size_t)8 * 1024) /* the certificates are in it, too */
 #define RECORD_HEAD ((size_t)5)
 #define RECORD_MAX ((size_t)16384 + 256) /* RFC 8446 section 5.2 */
 #define WARNINGS_MAX 16                  /* and other things that are not fatal but lead nowhere */
@@ -231,7 +232,9 @@ bool tls_ticket(const struct tls *t, struct tls_ticket *ticket)
         gnutls_session_get_data2(t->session, &data) < 0)
         return false;
     *ticket = (struct tls_ticket){data.data, data.size};
-    return true;
+    if (data.size > TICKET_MAX)
+        tls_ticket_free(ticket);
+    return ticket->len > 0;
 }
 
 void tls_ticket_free(struct tls_ticket *ticket)
