@@ -7,7 +7,10 @@
 #include <stdlib.h>
 
 #define OUTPUT_MAX ((size_t)64 * 1024)
-#define WARNINGS_MAX 16 /* and other things that are not fatal but lead nowhere */
+#define TICKET_MAX ((size_t)8 * 1024) /* the certificates are in it, too */
+#define RECORD_HEAD ((size_t)5)
+#define RECORD_MAX ((size_t)16384 + 256) /* RFC 8446 section 5.2 */
+#define WARNINGS_MAX 16                  /* and other things that are not fatal but lead nowhere */
 
 /* Old suites, groups and signatures are wanted: seeing them is the point. %DUMBFW pads the hello to
    512 octets; %COMPAT would do so too, but leaves extended_master_secret out. A key share is sent of
@@ -40,7 +43,10 @@ struct tls_context {
 struct tls {
     gnutls_session_t session;
     enum tls_step step;
-    struct span input;
+    struct span input; /* whole records, for the library */
+    struct span tail;  /* the beginning of the next: in kept */
+    char *kept;
+    bool as_it_comes; /* what comes is no record: it is not looked at any more */
     bool eof;
     bool out_of_memory;
     bool renegotiating;
@@ -207,6 +213,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     gnutls_deinit(t->session);
+    free(t->kept);
     free(t->out);
     free(t);
 }
@@ -225,7 +232,9 @@ bool tls_ticket(const struct tls *t, struct tls_ticket *ticket)
         gnutls_session_get_data2(t->session, &data) < 0)
         return false;
     *ticket = (struct tls_ticket){data.data, data.size};
-    return true;
+    if (data.size > TICKET_MAX)
+        tls_ticket_free(ticket);
+    return ticket->len > 0;
 }
 
 void tls_ticket_free(struct tls_ticket *ticket)
@@ -259,11 +268,11 @@ static bool is_passing(struct tls *t, int result)
     return gnutls_error_is_fatal(result) == 0 && ++t->warnings <= WARNINGS_MAX;
 }
 
-/* After a message of its own business the library says "again" though there is more to read: go on
- * while it reads. */
+/* After a message of its own business the library says "again" though there is more to read, were it
+   the end: go on while it reads. */
 static bool is_hungry(const struct tls *t, size_t before)
 {
-    return t->input.len > 0 && t->input.len < before;
+    return (t->input.len > 0 || t->eof) && t->input.len < before;
 }
 
 static enum tls_step open_session(struct tls *t, bool renegotiated)
@@ -305,16 +314,70 @@ enum tls_step tls_start(struct tls *t)
     return handshake(t);
 }
 
+/* How many of the octets, at the beginning of a record, are whole records. What is no record is not
+   waited for, nor what follows it: the library says what is wrong. */
+static size_t whole_records(struct tls *t, struct span in)
+{
+    size_t n = 0;
+    while (in.len - n >= RECORD_HEAD && !t->as_it_comes) {
+        const unsigned char *head = (const unsigned char *)in.at + n;
+        size_t len = (size_t)head[3] << 8 | head[4];
+        t->as_it_comes = head[0] < 20 || head[0] > 24 || head[1] != 3 || len > RECORD_MAX;
+        if (RECORD_HEAD + len > in.len - n)
+            break;
+        n += RECORD_HEAD + len;
+    }
+    return t->as_it_comes ? in.len : n;
+}
+
+/* Puts the octets behind what was kept. */
+static bool join(struct tls *t, struct span *cipher)
+{
+    size_t len = t->tail.len;
+    memmove(t->kept, t->tail.at, len);
+    char *kept = realloc(t->kept, len + cipher->len);
+    if (!kept)
+        return false;
+    if (cipher->len)
+        memcpy(kept + len, cipher->at, cipher->len);
+    *cipher = (struct span){kept, len + cipher->len};
+    t->kept = kept;
+    return true;
+}
+
+/* The library puts half a record into 33 KiB of its own: it is given whole ones alone. */
+static bool take(struct tls *t, struct span cipher)
+{
+    bool joined = t->tail.len > 0;
+    if (joined && !join(t, &cipher))
+        return false;
+    size_t whole = whole_records(t, cipher);
+    t->input = span_until(cipher, whole);
+    t->tail = span_from(cipher, whole);
+    if (joined)
+        return true;
+    free(t->kept);
+    t->kept = t->tail.len ? malloc(t->tail.len) : NULL;
+    if (t->kept)
+        memcpy(t->kept, t->tail.at, t->tail.len);
+    else if (t->tail.len)
+        return false;
+    t->tail.at = t->kept;
+    return true;
+}
+
 enum tls_step tls_feed(struct tls *t, struct span cipher)
 {
-    t->input = cipher;
+    if (!take(t, cipher))
+        return fail(t, GNUTLS_E_MEMORY_ERROR);
     return t->step == TLS_MORE ? handshake(t) : t->step;
 }
 
 enum tls_step tls_eof(struct tls *t)
 {
     t->eof = true;
-    t->input = (struct span){"", 0};
+    t->input = t->tail;
+    t->tail.len = 0;
     if (t->step == TLS_MORE)
         return handshake(t);
     return t->step;

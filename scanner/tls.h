@@ -57,8 +57,8 @@ struct tls_ticket {
     size_t len;
 };
 
-/* False if the server gave none: TLS 1.3 servers do so behind the handshake, with what they say
-   first. */
+/* False if the server gave none, or if it is very long. TLS 1.3 servers give it behind the
+   handshake, with what they say first. */
 bool tls_ticket(const struct tls *, struct tls_ticket *);
 void tls_ticket_free(struct tls_ticket *); /* and wipes it */
 

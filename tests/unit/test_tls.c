@@ -469,13 +469,14 @@ static void test_chain_of_twenty(void **state)
 
 /* --- resuming --------------------------------------------------------------------------------- */
 
-static struct server *server_with_tickets(size_t v, const gnutls_datum_t *key)
+static struct server *server_with_tickets(size_t v, gnutls_certificate_credentials_t with,
+                                          const gnutls_datum_t *key)
 {
     struct server *s = calloc(1, sizeof *s);
     assert_non_null(s);
     MUST(gnutls_init(&s->session, GNUTLS_SERVER | GNUTLS_NONBLOCK));
     MUST(gnutls_priority_set_direct(s->session, versions[v].priority, NULL));
-    MUST(gnutls_credentials_set(s->session, GNUTLS_CRD_CERTIFICATE, credentials));
+    MUST(gnutls_credentials_set(s->session, GNUTLS_CRD_CERTIFICATE, with));
     MUST(gnutls_session_ticket_enable_server(s->session, key));
     gnutls_transport_set_ptr(s->session, s);
     gnutls_transport_set_pull_function(s->session, on_pull);
@@ -534,11 +535,12 @@ static void test_resuming(void **state)
     MUST(gnutls_session_ticket_key_generate(&other));
     for (size_t v = 0; v < VERSIONS; v++)
         for (size_t i = 0; i < 2; i++) {
-            struct tls_ticket ticket = first_session(server_with_tickets(v, &key), pieces[i]);
+            struct tls_ticket ticket =
+                first_session(server_with_tickets(v, credentials, &key), pieces[i]);
             assert_true(ticket.len > 0);
-            second_session(server_with_tickets(v, &key), &ticket, v, true);
-            second_session(server_with_tickets(v, &key), &ticket, v, true);
-            second_session(server_with_tickets(v, &other), &ticket, v, false);
+            second_session(server_with_tickets(v, credentials, &key), &ticket, v, true);
+            second_session(server_with_tickets(v, credentials, &key), &ticket, v, true);
+            second_session(server_with_tickets(v, credentials, &other), &ticket, v, false);
             tls_ticket_free(&ticket);
             assert_null(ticket.data);
             tls_ticket_free(&ticket);
@@ -555,7 +557,22 @@ static void test_no_ticket(void **state)
     assert_int_equal(first_session(s, 1000).len, 0);
 }
 
-/* What was kept may be bent, and the session may not ask for tickets. */
+/* The certificates are kept with it: of very many it is not worth the memory. */
+static void test_long_ticket(void **state)
+{
+    gnutls_datum_t key;
+    (void)state;
+    MUST(gnutls_session_ticket_key_generate(&key));
+    for (size_t v = 0; v < VERSIONS; v++) {
+        struct tls_ticket small = first_session(server_with_tickets(v, with_rsa, &key), 1000);
+        assert_in_range(small.len, 500, 8192);
+        tls_ticket_free(&small);
+        assert_int_equal(first_session(server_with_tickets(v, long_chain, &key), 1000).len, 0);
+    }
+    gnutls_free(key.data);
+}
+
+/* What was kept may be bent. */
 static void test_odd_tickets(void **state)
 {
     static const unsigned char garbage[64] = {1, 2, 3};
@@ -567,7 +584,7 @@ static void test_odd_tickets(void **state)
     memcpy(odd.data, garbage, sizeof garbage);
     for (size_t v = 0; v < VERSIONS; v++) {
         struct tls *t = tls_new(context, TLS_OFFER_DEFAULT, NULL, true);
-        struct server *s = server_with_tickets(v, &key);
+        struct server *s = server_with_tickets(v, credentials, &key);
         assert_non_null(t);
         assert_false(tls_resume(t, &odd));
         tls_start(t);
@@ -892,7 +909,7 @@ static int set_up(void **state)
     const unsigned p256 = (unsigned)GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
     (void)state;
     with_rsa = make(GNUTLS_PK_RSA, 2048, 1);
-    long_chain = make(GNUTLS_PK_ECDSA, p256, CHAIN);
+    long_chain = make(GNUTLS_PK_RSA, 2048, CHAIN);
     credentials = make(GNUTLS_PK_ECDSA, p256, 1); /* the last one: der is its certificate */
     context = tls_context_new(stderr);
     return context ? 0 : -1;
@@ -924,6 +941,7 @@ int main(void)
         cmocka_unit_test(test_chain_of_twenty),
         cmocka_unit_test(test_resuming),
         cmocka_unit_test(test_no_ticket),
+        cmocka_unit_test(test_long_ticket),
         cmocka_unit_test(test_odd_tickets),
         cmocka_unit_test(test_client_certificate),
         cmocka_unit_test(test_closed_at_each_octet),
