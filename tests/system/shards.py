@@ -92,7 +92,8 @@ class Shard:
 def share_out(run, count, random):
     """The run as `count` shards: each host in one of them, at random; some may be empty. Hosts and
     endpoints that are only counted go where chance leads them, too."""
-    start, endpoints, end = run[0], run[1:-1], run[-1]
+    start, end = run[0], run[-1]
+    endpoints = [record for record in run if record["type"] == "endpoint"]
     hosts = list(dict.fromkeys(host_of(record) for record in endpoints))
     places = {host: random.randrange(count) for host in hosts}
     recorded = Counter(record["status"] for record in endpoints)

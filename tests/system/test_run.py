@@ -474,7 +474,7 @@ sys.exit(done.returncode)
         self.assertLess(peak, (1024 if sanitized else 64) * MIB)
 
     def check_hosts(self, output):
-        lines = output.splitlines()
+        lines = [line for line in output.splitlines() if b'"type":"checkpoint"' not in line[:60]]
         self.assertEqual(len(lines), 3002)
         self.assertEqual(json.loads(lines[-1])["hosts"], {"scanned": 3000, "answered": 3000})
         records = [json.loads(line) for line in lines[1:-1]]
