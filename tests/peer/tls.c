@@ -66,10 +66,10 @@ static bool protocol_insist(struct conn *conn)
     return gnutls_alpn_set_protocols(conn->session, &protocol, 1, GNUTLS_ALPN_MANDATORY) == 0;
 }
 
-/* tickets= */
+/* tickets=. Of a flight that is cut (tls=break) they would be the last records. */
 static bool tickets_give(struct conn *conn)
 {
-    return conn->config->tickets == TICKETS_NO ||
+    return conn->config->tickets == TICKETS_NO || conn->config->tls == TLS_BREAK ||
            gnutls_session_ticket_enable_server(conn->session, &conn->listener->ticket_key) == 0;
 }
 
