@@ -452,8 +452,9 @@ static bool is_due(const struct host *h, const struct task *t, bool first)
            (first && !h->patience.space ? true : h->talking + h->held < dialogues_max(h));
 }
 
-/* Opens what may be opened; an endpoint that was begun goes on before another is begun. False: it
-   waits for something now. */
+/* Opens what may be opened; an endpoint that was begun goes on before another is begun. Where one
+   thing is asked at a time, a connection is that from the start. False: it waits for something
+   now. */
 static bool connect_more(struct host *h)
 {
     for (int first = 0; first <= 1; first++)
@@ -468,7 +469,7 @@ static bool connect_more(struct host *h)
                 host_wait(h);
                 return false;
             }
-            if (how == STARTED && first == 0)
+            if (how == STARTED && (first == 0 || h->patience.space))
                 set_talking(t, true);
         }
     return true;

@@ -27,6 +27,7 @@ enum kind {
     SOUND,   /* every port speaks IMAP                                              */
     NARROW,  /* as sound, but says BYE to more than two connections a minute        */
     HANGING, /* as sound, and hangs up on whoever says nothing for 100 ms           */
+    DOORMAN, /* as narrow, but whoever is connected has come in, and counts         */
     ONE_PORT /* the first port speaks, the others are silent                        */
 };
 
@@ -47,6 +48,7 @@ struct host_log {
     size_t count;
     unsigned refused;
     unsigned talking, most_talking;
+    unsigned held;
 };
 
 static struct {
@@ -229,7 +231,8 @@ void probe_begin(struct probe *p)
         log->most_talking = log->talking;
     p->dialogue.protocol = p->request.protocol;
     p->due = world.now + world.talk_ms;
-    p->accepted = p->kind != NARROW || lets_in(log);
+    if (p->kind == NARROW)
+        p->accepted = lets_in(log);
     p->hung_up = p->kind == HANGING && world.now > p->connected + 100;
 }
 
@@ -237,6 +240,7 @@ static void connect_probe(struct probe *p)
 {
     p->facts.connected = true;
     p->connected = world.now;
+    p->accepted = p->kind != DOORMAN || lets_in(log_of(p));
     p->facts.source = (struct address){.family = AF_INET, .bytes = {127, 0, 0, 1}};
     round_trip_add(&p->network->round_trip, 2);
     if (p->request.on_connected(p->request.context)) {
@@ -244,6 +248,7 @@ static void connect_probe(struct probe *p)
         return;
     }
     p->facts.held = true;
+    log_of(p)->held++;
     p->due = world.now + 5 * SECOND;
 }
 
@@ -408,6 +413,12 @@ static enum kind all_narrow(const struct address *a)
 {
     (void)a;
     return NARROW;
+}
+
+static enum kind all_doormen(const struct address *a)
+{
+    (void)a;
+    return DOORMAN;
 }
 
 static enum kind all_one_port(const struct address *a)
@@ -587,6 +598,17 @@ static void very_many_that_turn_us_away(void **state)
     assert_int_equal(world.statuses[STATUS_OK] + world.statuses[STATUS_REFUSED], 3000 * PORTS);
 }
 
+/* Whoever is to be spared is not connected to only to be kept waiting. */
+static void none_is_held_where_we_wait(void **state)
+{
+    struct engine_options o = options_of(3);
+    (void)state;
+    o.patience_ms = 900000;
+    run(o, 1, all_doormen, 10);
+    assert_int_equal(world.statuses[STATUS_OK], PORTS);
+    assert_int_equal(world.logs[0].held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +627,7 @@ int main(void)
         cmocka_unit_test(without_patience_nothing_is_asked_again),
         cmocka_unit_test(one_that_turns_us_away_holds_up_nobody),
         cmocka_unit_test(very_many_that_turn_us_away),
+        cmocka_unit_test(none_is_held_where_we_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
