@@ -479,6 +479,8 @@ static void host_pump(struct host *h)
 {
     for (;;) {
         begin_held(h);
+        if (h->waiting != WAITING_NOT)
+            return; /* one of them broke as it began: the host stands in line again */
         bool served = connect_more(h);
         if (!served || h->complete < h->view.count) {
             if (h->waiting != WAITING_NET)

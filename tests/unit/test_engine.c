@@ -22,13 +22,14 @@
 
 /* What a host is like. */
 enum kind {
-    SILENT,  /* nothing ever comes back                                             */
-    SHUT,    /* every port refuses                                                  */
-    SOUND,   /* every port speaks IMAP                                              */
-    NARROW,  /* as sound, but says BYE to more than two connections a minute        */
-    HANGING, /* as sound, and hangs up on whoever says nothing for 100 ms           */
-    DOORMAN, /* as narrow, but whoever is connected has come in, and counts         */
-    ONE_PORT /* the first port speaks, the others are silent                        */
+    SILENT,   /* nothing ever comes back                                             */
+    SHUT,     /* every port refuses                                                  */
+    SOUND,    /* every port speaks IMAP                                              */
+    NARROW,   /* as sound, but says BYE to more than two connections a minute        */
+    HANGING,  /* as sound, and hangs up on whoever says nothing for 100 ms           */
+    DOORMAN,  /* as narrow, but whoever is connected has come in, and counts         */
+    BREAKING, /* as sound, but a connection that was held breaks as it begins       */
+    ONE_PORT  /* the first port speaks, the others are silent                        */
 };
 
 struct probe {
@@ -234,6 +235,8 @@ void probe_begin(struct probe *p)
     if (p->kind == NARROW)
         p->accepted = lets_in(log);
     p->hung_up = p->kind == HANGING && world.now > p->connected + 100;
+    if (p->kind == BREAKING && p->facts.held)
+        finish(p, PHASE_TLS, CAUSE_LOCAL);
 }
 
 static void connect_probe(struct probe *p)
@@ -413,6 +416,12 @@ static enum kind all_narrow(const struct address *a)
 {
     (void)a;
     return NARROW;
+}
+
+static enum kind all_breaking(const struct address *a)
+{
+    (void)a;
+    return BREAKING;
 }
 
 static enum kind all_doormen(const struct address *a)
@@ -609,6 +618,15 @@ static void none_is_held_where_we_wait(void **state)
     assert_int_equal(world.logs[0].held, 0);
 }
 
+/* Out of memory, say: the host may be complete with that. */
+static void what_breaks_as_it_begins(void **state)
+{
+    (void)state;
+    run(options_of(500), 20, all_breaking, 10);
+    assert_int_equal(world.statuses[STATUS_OK], 20 * 3);
+    assert_int_equal(world.statuses[STATUS_ERROR], 20 * (PORTS - 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,6 +646,7 @@ int main(void)
         cmocka_unit_test(one_that_turns_us_away_holds_up_nobody),
         cmocka_unit_test(very_many_that_turn_us_away),
         cmocka_unit_test(none_is_held_where_we_wait),
+        cmocka_unit_test(what_breaks_as_it_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
