@@ -289,6 +289,21 @@ static bool on_connected(void *context)
     return true;
 }
 
+/* Those that are connected come first: they are kept waiting no longer than must be. */
+static void begin_held(struct host *h)
+{
+    if (must_rest(h))
+        return;
+    for (size_t i = 0; h->held && i < h->view.count && h->talking < dialogues_max(h); i++) {
+        struct task *t = &h->tasks[i];
+        if (!t->held)
+            continue;
+        set_held(t, false);
+        set_talking(t, true);
+        probe_begin(t->probe);
+    }
+}
+
 /* Lost while it was made to wait for its turn: that says nothing of the peer. */
 static bool tired_of_waiting(const struct probe_facts *f)
 {
@@ -322,6 +337,7 @@ static void on_probe_done(void *context, struct probe *probe)
             patience_success(&h->patience);
         endpoint_absorb(&t->endpoint, &facts);
     }
+    begin_held(h);
     host_wait(h); /* behind those that wait already */
     wake(e);
 }
@@ -427,21 +443,6 @@ static bool may_connect(struct host *h)
         return false;
     }
     return true;
-}
-
-/* Those that are connected come first: they are kept waiting no longer than must be. */
-static void begin_held(struct host *h)
-{
-    if (must_rest(h))
-        return;
-    for (size_t i = 0; h->held && i < h->view.count && h->talking < dialogues_max(h); i++) {
-        struct task *t = &h->tasks[i];
-        if (!t->held)
-            continue;
-        set_held(t, false);
-        set_talking(t, true);
-        probe_begin(t->probe);
-    }
 }
 
 /* May this endpoint be asked something now? The first connection needs no dialogue to spare. */

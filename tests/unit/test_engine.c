@@ -627,6 +627,16 @@ static void what_breaks_as_it_begins(void **state)
     assert_int_equal(world.statuses[STATUS_ERROR], 20 * (PORTS - 3));
 }
 
+/* A dialogue that ends makes way for one that is connected already, whoever waits for the network. */
+static void who_is_connected_comes_first(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.per_net = 20;
+    run(o, 256, all_sound, SECOND);
+    assert_int_equal(world.connections, 256 * PORTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -647,6 +657,7 @@ int main(void)
         cmocka_unit_test(very_many_that_turn_us_away),
         cmocka_unit_test(none_is_held_where_we_wait),
         cmocka_unit_test(what_breaks_as_it_begins),
+        cmocka_unit_test(who_is_connected_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
