@@ -106,17 +106,17 @@ static bool choose(struct endpoint *e)
             ask_hello(e);
             return true;
         }
-        if (worth_a_small_hello(e)) {
-            e->stage = ENDPOINT_SMALL;
-            ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
-            return true;
-        }
-        return false;
-    case ENDPOINT_SMALL:
-    case ENDPOINT_DONE:
+        if (!worth_a_small_hello(e))
+            return false;
+        e->stage = ENDPOINT_SMALL;
         break;
+    case ENDPOINT_SMALL: /* put off */
+        break;
+    case ENDPOINT_DONE:
+        return false;
     }
-    return false;
+    ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
+    return true;
 }
 
 /* The next trial of this course that is worth it. */
@@ -209,9 +209,12 @@ void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
     e->doubts = false; /* what was doubted is asked again */
     if (e->hearing == HEARING_NOTHING)
         return;
-    text_free(&o->banner);
-    text_free(&o->upgrade_reply);
-    for (int side = 0; side < 2; side++) {
+    bool inside = e->hearing == HEARING_INSIDE; /* what was heard in clear was another probe's */
+    if (!inside || e->implicit)
+        text_free(&o->banner);
+    if (!inside)
+        text_free(&o->upgrade_reply);
+    for (int side = inside; side < 2; side++) {
         list_clear(&o->capabilities[side]);
         list_clear(&o->mechanisms[side]);
     }
