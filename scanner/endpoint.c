@@ -173,7 +173,8 @@ bool endpoint_next(struct endpoint *e, enum course course, struct probe_request 
 
 void endpoint_withdraw(struct endpoint *e)
 {
-    e->observation->connections--;
+    if (--e->observation->connections == 0)
+        e->observation->started = 0;
 }
 
 /* What every probe costs and shows, whatever else comes of it. */

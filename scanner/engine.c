@@ -342,44 +342,6 @@ static void on_probe_done(void *context, struct probe *probe)
     wake(e);
 }
 
-enum started { STARTED, COMPLETE, NO_ROOM };
-
-static enum started task_start(struct task *t)
-{
-    struct host *h = t->host;
-    struct engine *e = h->engine;
-    struct probe_request request;
-
-    if (!endpoint_next(&t->endpoint, h->course, &request)) {
-        t->complete = true;
-        h->complete++;
-        return COMPLETE;
-    }
-    request.note = on_note;
-    request.on_connected = on_connected;
-    request.on_done = on_probe_done;
-    request.context = t;
-    if (probe_start(&e->network, &request, &t->probe)) {
-        e->starved = 0;
-        t->begun = uv_now(e->loop);
-        count_active(e, 1);
-        rate_take(&e->rate);
-        patience_begin(&h->patience, t->begun);
-        if (h->net)
-            h->net->active++;
-        return STARTED;
-    }
-    if (e->active > 0 || e->starved++ < STARVED_MAX) {
-        e->room = e->active ? e->active : 1; /* as many as there are now is all there can be */
-        e->starving = e->active == 0;        /* others have them all */
-        endpoint_withdraw(&t->endpoint);
-        return NO_ROOM;
-    }
-    endpoint_absorb(&t->endpoint,
-                    &(struct probe_facts){.outcome = {PHASE_CONNECT, CAUSE_LOCAL, 0}});
-    return task_start(t);
-}
-
 /* --- what is asked of a host ------------------------------------------------------------------ */
 
 /* Two protocols may be asked at one port; that is still one port. */
@@ -445,6 +407,49 @@ static bool may_connect(struct host *h)
     return true;
 }
 
+enum started { STARTED, COMPLETE, WAITING };
+
+static enum started task_start(struct task *t)
+{
+    struct host *h = t->host;
+    struct engine *e = h->engine;
+    struct probe_request request;
+
+    if (!endpoint_next(&t->endpoint, h->course, &request)) {
+        t->complete = true;
+        h->complete++;
+        return COMPLETE;
+    }
+    if (!may_connect(h)) {
+        endpoint_withdraw(&t->endpoint);
+        return WAITING;
+    }
+    request.note = on_note;
+    request.on_connected = on_connected;
+    request.on_done = on_probe_done;
+    request.context = t;
+    if (probe_start(&e->network, &request, &t->probe)) {
+        e->starved = 0;
+        t->begun = uv_now(e->loop);
+        count_active(e, 1);
+        rate_take(&e->rate);
+        patience_begin(&h->patience, t->begun);
+        if (h->net)
+            h->net->active++;
+        return STARTED;
+    }
+    if (e->active > 0 || e->starved++ < STARVED_MAX) {
+        e->room = e->active ? e->active : 1; /* as many as there are now is all there can be */
+        e->starving = e->active == 0;        /* others have them all */
+        endpoint_withdraw(&t->endpoint);
+        host_wait(h);
+        return WAITING;
+    }
+    endpoint_absorb(&t->endpoint,
+                    &(struct probe_facts){.outcome = {PHASE_CONNECT, CAUSE_LOCAL, 0}});
+    return task_start(t);
+}
+
 /* May this endpoint be asked something now? The first connection needs no dialogue to spare. */
 static bool is_due(const struct host *h, const struct task *t, bool first)
 {
@@ -463,13 +468,9 @@ static bool connect_more(struct host *h)
             struct task *t = &h->tasks[i];
             if (!is_due(h, t, first == 1))
                 continue;
-            if (!may_connect(h))
-                return false;
             enum started how = task_start(t);
-            if (how == NO_ROOM) {
-                host_wait(h);
+            if (how == WAITING)
                 return false;
-            }
             if (how == STARTED && (first == 0 || h->patience.space))
                 set_talking(t, true);
         }

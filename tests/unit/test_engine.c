@@ -64,7 +64,8 @@ static struct {
     unsigned started;         /* connections in all */
     unsigned in_second[7200]; /* of them, by second */
     enum kind (*kind_of)(const struct address *);
-    uint64_t talk_ms; /* what a dialogue takes */
+    uint64_t talk_ms;     /* what a dialogue takes          */
+    uint64_t quiet_since; /* the last connection ended then */
 
     /* targets */
     size_t next_host, host_count;
@@ -190,6 +191,7 @@ static void unlink_probe(struct probe *p)
 
 static void finish(struct probe *p, enum phase phase, enum cause cause)
 {
+    world.quiet_since = world.now;
     p->facts.outcome = (struct outcome){phase, cause, 0};
     p->facts.dialogue = &p->dialogue;
     if (p->facts.begun)
@@ -637,6 +639,16 @@ static void who_is_connected_comes_first(void **state)
     assert_int_equal(world.connections, 256 * PORTS);
 }
 
+/* Who has answered all is not waited for. */
+static void what_is_complete_is_told(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.patience_ms = 900000;
+    run(o, 1, all_narrow, 10);
+    assert_int_equal(world.now, world.quiet_since);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +670,7 @@ int main(void)
         cmocka_unit_test(none_is_held_where_we_wait),
         cmocka_unit_test(what_breaks_as_it_begins),
         cmocka_unit_test(who_is_connected_comes_first),
+        cmocka_unit_test(what_is_complete_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
