@@ -135,11 +135,17 @@ static bool choose_trial(struct endpoint *e, enum course course)
     return false;
 }
 
-/* Passive questions until there are no more: then the ladder is told so. */
+/* Passive questions until there are no more: then the ladder is told so. All its time may have gone
+   by while it was held or put off. */
 static bool choose_passive(struct endpoint *e)
 {
+    struct observation *o = e->observation;
     if (e->stage != ENDPOINT_DONE && e->left && choose(e))
         return true;
+    if (e->stage < ENDPOINT_VERSIONS && o->error.cause == CAUSE_NONE) {
+        o->status = STATUS_ERROR;
+        o->error = (struct outcome){PHASE_GREETING, CAUSE_DEADLINE, 0};
+    }
     ladder_finish(&e->ladder, e->left ? CAUSE_NOT_ASKED : CAUSE_DEADLINE);
     e->stage = ENDPOINT_DONE;
     return false;

@@ -226,6 +226,12 @@ static bool lets_in(struct host_log *log)
     return true;
 }
 
+static void set_due(struct probe *p, uint64_t ms)
+{
+    uint64_t deadline = p->request.deadline;
+    p->due = world.now + ms < deadline ? world.now + ms : deadline;
+}
+
 void probe_begin(struct probe *p)
 {
     struct host_log *log = log_of(p);
@@ -233,7 +239,7 @@ void probe_begin(struct probe *p)
     if (++log->talking > log->most_talking)
         log->most_talking = log->talking;
     p->dialogue.protocol = p->request.protocol;
-    p->due = world.now + world.talk_ms;
+    set_due(p, world.talk_ms);
     if (p->kind == NARROW)
         p->accepted = lets_in(log);
     p->hung_up = p->kind == HANGING && world.now > p->connected + 100;
@@ -254,13 +260,15 @@ static void connect_probe(struct probe *p)
     }
     p->facts.held = true;
     log_of(p)->held++;
-    p->due = world.now + 5 * SECOND;
+    set_due(p, 5 * SECOND);
 }
 
 /* The next thing happens to this probe. */
 static void advance(struct probe *p)
 {
-    if (p->hung_up) {
+    if (world.now >= p->request.deadline) {
+        finish(p, p->facts.begun ? PHASE_GREETING : PHASE_CONNECT, CAUSE_DEADLINE);
+    } else if (p->hung_up) {
         finish(p, PHASE_GREETING, CAUSE_CLOSED);
     } else if (p->facts.begun) {
         p->facts.received = 10;
@@ -649,6 +657,17 @@ static void what_is_complete_is_told(void **state)
     assert_int_equal(world.now, world.quiet_since);
 }
 
+/* Its time is over before it has its turn: then nothing is known, and that is said. */
+static void what_never_has_its_turn_is_not_known(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.endpoint.deadline_ms = 2000;
+    run(o, 1, all_sound, 1990);
+    assert_int_equal(world.statuses[STATUS_OK], 3);
+    assert_int_equal(world.statuses[STATUS_ERROR], PORTS - 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -671,6 +690,7 @@ int main(void)
         cmocka_unit_test(what_breaks_as_it_begins),
         cmocka_unit_test(who_is_connected_comes_first),
         cmocka_unit_test(what_is_complete_is_told),
+        cmocka_unit_test(what_never_has_its_turn_is_not_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
