@@ -68,7 +68,8 @@ static struct {
     uint64_t quiet_since; /* the last connection ended then */
 
     /* targets */
-    size_t next_host, host_count;
+    size_t next_host, host_count, most_open;
+    bool awaited;
     const struct service *services[PORTS];
     struct host_log logs[256]; /* by the last octet; of the first network alone */
 
@@ -80,6 +81,25 @@ static struct {
 } world;
 
 static struct service rows[PORTS];
+
+/* What is out of the ordinary in a run; all zeros: nothing. */
+static struct {
+    uint64_t seed;
+    unsigned addresses;   /* hosts share this many; 0: each has its own                */
+    unsigned descriptors; /* 0: as many as there are connections                       */
+    unsigned failing;     /* per cent of connections that cannot be begun              */
+    unsigned late;        /* per cent of hosts that are not there when they are wanted */
+    unsigned pairs;       /* this many ports have two services                         */
+    size_t stop_at;       /* the run is ended by whoever is told then; 0: by nobody    */
+} twist;
+
+static uint64_t chance(uint64_t below)
+{
+    uint64_t x = twist.seed += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (x ^ x >> 31) % below;
+}
 
 uint64_t uv_now(const uv_loop_t *loop)
 {
@@ -155,6 +175,9 @@ static unsigned in_net(const struct address *a)
 
 bool probe_start(struct network *network, const struct probe_request *request, struct probe **out)
 {
+    if ((twist.descriptors && world.active >= twist.descriptors) ||
+        (twist.failing && chance(100) < twist.failing))
+        return false;
     struct probe *p = calloc(1, sizeof *p);
     assert_non_null(p);
     for (struct probe *other = world.probes; other; other = other->next)
@@ -295,7 +318,15 @@ static enum dealer_step next(void *context, struct assignment *a)
     (void)context;
     if (world.next_host == world.host_count)
         return DEALER_END;
+    if (twist.late && (world.awaited || chance(100) < twist.late)) {
+        world.awaited = true;
+        return DEALER_WAIT;
+    }
     size_t n = world.next_host++;
+    if (world.next_host - world.told > world.most_open)
+        world.most_open = world.next_host - world.told;
+    if (twist.addresses)
+        n %= twist.addresses;
     *a = (struct assignment){
         .target = {.services = world.services, .service_count = PORTS, .line = 1},
         .address = {
@@ -315,7 +346,7 @@ static bool on_host(void *context, const struct host_view *view, struct dealt *d
         world.statuses[view->endpoints[i].status]++;
         world.connections += view->endpoints[i].connections;
     }
-    return true;
+    return world.told != twist.stop_at;
 }
 
 static void on_message(void *context, const char *text)
@@ -361,7 +392,8 @@ static uint64_t run(struct engine_options options, size_t hosts,
     world.kind_of = kind_of;
     world.talk_ms = talk_ms;
     for (size_t i = 0; i < PORTS; i++) {
-        rows[i] = (struct service){&protocol_imap, (uint16_t)(1143 + i), MODE_INSECURE};
+        size_t port = i < 2 * twist.pairs ? i / 2 : i;
+        rows[i] = (struct service){&protocol_imap, (uint16_t)(1143 + port), MODE_INSECURE};
         world.services[i] = &rows[i];
     }
     struct engine *e = engine_new(&loop, &options, events, stderr);
@@ -372,7 +404,7 @@ static uint64_t run(struct engine_options options, size_t hosts,
             world.on_idle(world.idle);
             continue;
         }
-        uint64_t at = next_time();
+        uint64_t at = world.awaited ? world.now + chance(50) : next_time();
         assert_true(at != UINT64_MAX); /* it waits for something that will never come */
         if (at > world.now)
             world.now = at;
@@ -382,10 +414,14 @@ static uint64_t run(struct engine_options options, size_t hosts,
         }
         while ((p = due_probe()))
             advance(p);
+        if (world.awaited) {
+            world.awaited = false;
+            engine_wake(e);
+        }
     }
     engine_free(e);
     assert_null(world.probes);
-    assert_int_equal(world.told, hosts);
+    assert_int_equal(world.told, twist.stop_at && twist.stop_at < hosts ? twist.stop_at : hosts);
     return world.now - 1;
 }
 
@@ -668,6 +704,84 @@ static void what_never_has_its_turn_is_not_known(void **state)
     assert_int_equal(world.statuses[STATUS_ERROR], PORTS - 3);
 }
 
+/* --- whatever comes together ------------------------------------------------------------------ */
+
+static enum kind any_kind(const struct address *a)
+{
+    static const enum kind kinds[] = {SILENT, SHUT,    SOUND,    SOUND,  NARROW,
+                                      NARROW, HANGING, BREAKING, DOORMAN};
+    return kinds[(a->bytes[2] * 31U + a->bytes[3]) * 2654435761U % 4093 %
+                 (sizeof kinds / sizeof *kinds)];
+}
+
+static enum kind any_sound_kind(const struct address *a)
+{
+    static const enum kind kinds[] = {SOUND, NARROW, HANGING, DOORMAN};
+    return kinds[(a->bytes[2] * 31U + a->bytes[3]) * 2654435761U % 4093 % 4];
+}
+
+static struct engine_options any_options(void)
+{
+    static const unsigned concurrencies[] = {1, 2, 7, 10, 30, 100, 500};
+    static const unsigned patience[] = {0, 1000, 60000, 300000, 900000};
+    struct engine_options o = options_of(concurrencies[chance(7)]);
+    o.per_host = 1 + (unsigned)chance(4);
+    o.per_net = chance(2) ? 0 : 1 + (unsigned)chance(12);
+    o.rate = chance(3) ? 0 : 1 + (double)chance(500) / 3;
+    o.patience_ms = patience[chance(5)];
+    twist.addresses = chance(3) ? 0 : 1 + (unsigned)chance(8);
+    twist.descriptors = chance(3) ? 0 : 1 + (unsigned)chance(12);
+    twist.failing = chance(4) ? 0 : (unsigned)chance(60);
+    twist.late = chance(2) ? 0 : (unsigned)chance(60);
+    twist.pairs = chance(2) ? 0 : (unsigned)chance(PORTS / 2);
+    return o;
+}
+
+static void expect_manners(const struct engine_options *o, size_t hosts)
+{
+    assert_true(world.most_active <= o->concurrency);
+    assert_true(!twist.descriptors || world.most_active <= twist.descriptors);
+    assert_true(!o->per_net || world.most_in_net <= o->per_net);
+    assert_true(world.most_open <= o->concurrency + 256 + 512);
+    assert_true(o->rate == 0 ||
+                world.started <= 2 + o->rate * (0.1 + (double)world.now / (double)SECOND));
+    for (size_t i = 0; i < 256 && i < hosts; i++)
+        assert_true(world.logs[i].most_talking <= o->per_host);
+}
+
+/* Every run ends, with every host told once and no limit passed. */
+static void any_run(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        twist.seed = seed;
+        struct engine_options o = any_options();
+        size_t hosts = 1 + chance(60);
+        twist.stop_at = chance(4) ? 0 : 1 + chance(hosts);
+        run(o, hosts, any_kind, 1 + chance(3000));
+        expect_manners(&o, hosts);
+    }
+    memset(&twist, 0, sizeof twist);
+}
+
+/* Where every service would speak to us if it is asked gently enough, all of them do in the end. */
+static void any_run_with_patience(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        twist.seed = seed;
+        struct engine_options o = any_options();
+        size_t hosts = 1 + chance(40);
+        o.patience_ms = 3600000;
+        run(o, hosts, any_sound_kind, 1 + chance(3000));
+        expect_manners(&o, hosts);
+        if (world.statuses[STATUS_OK] != hosts * PORTS)
+            fail_msg("seed %u: %u of %zu", (unsigned)seed, world.statuses[STATUS_OK],
+                     hosts * PORTS);
+    }
+    memset(&twist, 0, sizeof twist);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -691,6 +805,8 @@ int main(void)
         cmocka_unit_test(who_is_connected_comes_first),
         cmocka_unit_test(what_is_complete_is_told),
         cmocka_unit_test(what_never_has_its_turn_is_not_known),
+        cmocka_unit_test(any_run),
+        cmocka_unit_test(any_run_with_patience),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
