@@ -14,7 +14,8 @@ struct worker {
     struct crew *crew;
     unsigned number;
     struct engine *engine;
-    uv_loop_t loop;  /* of a thread  */
+    uv_loop_t loop; /* of a thread, if it has one */
+    bool has_loop;
     uv_async_t call; /* there is mail, or it is to stop */
     pthread_t thread;
     bool running; /* the thread is to be joined */
@@ -155,7 +156,15 @@ static void end(struct crew *c)
 {
     c->ended = true;
     c->dealing = false;
-    dealer_close(c->dealer);
+    if (c->dealer)
+        dealer_close(c->dealer);
+    else
+        on_dealer_closed(c);
+}
+
+static void on_wanted_closed(uv_handle_t *wanted)
+{
+    end(wanted->data);
 }
 
 /* --- engines ---------------------------------------------------------------------------------- */
@@ -267,8 +276,8 @@ static void on_wanted(uv_async_t *wanted)
     }
     if (!all)
         return;
-    uv_close((uv_handle_t *)&c->wanted, NULL);
-    end(c);
+    c->ended = true;
+    uv_close((uv_handle_t *)&c->wanted, on_wanted_closed);
 }
 
 /* A worker whose thread was never begun: its loop is run to its end here. */
@@ -287,12 +296,10 @@ static bool make_worker(struct crew *c, unsigned number, FILE *errors)
     struct worker *w = &c->workers[number];
     if (!c->threaded)
         return make_engine(w, errors);
-    if (!(w->mail = calloc(MAILBOX, sizeof *w->mail)) || uv_loop_init(&w->loop) < 0)
+    w->mail = calloc(MAILBOX, sizeof *w->mail);
+    w->has_loop = w->mail && uv_loop_init(&w->loop) == 0;
+    if (!w->has_loop || uv_async_init(&w->loop, &w->call, on_call) < 0)
         return false;
-    if (uv_async_init(&w->loop, &w->call, on_call) < 0) {
-        uv_loop_close(&w->loop);
-        return false;
-    }
     w->call.data = w;
     w->finished = false;
     return make_engine(w, errors);
@@ -312,11 +319,9 @@ static void abandon(struct crew *c)
         if (!c->workers[i].finished)
             discard(&c->workers[i]);
     if (c->threaded)
-        uv_close((uv_handle_t *)&c->wanted, NULL);
-    if (!c->dealer)
-        crew_free(c);
+        uv_close((uv_handle_t *)&c->wanted, on_wanted_closed);
     else
-        dealer_close(c->dealer);
+        end(c);
 }
 
 struct crew *crew_new(uv_loop_t *loop, const struct crew_options *options,
@@ -362,7 +367,7 @@ void crew_free(struct crew *c)
         return;
     for (unsigned i = 0; i < c->count; i++) {
         struct worker *w = &c->workers[i];
-        if (c->threaded && w->mail)
+        if (w->has_loop)
             uv_loop_close(&w->loop);
         engine_free(w->engine);
         pthread_mutex_destroy(&w->lock);

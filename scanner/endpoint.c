@@ -106,17 +106,17 @@ static bool choose(struct endpoint *e)
             ask_hello(e);
             return true;
         }
-        if (worth_a_small_hello(e)) {
-            e->stage = ENDPOINT_SMALL;
-            ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
-            return true;
-        }
-        return false;
-    case ENDPOINT_SMALL:
-    case ENDPOINT_DONE:
+        if (!worth_a_small_hello(e))
+            return false;
+        e->stage = ENDPOINT_SMALL;
         break;
+    case ENDPOINT_SMALL: /* put off */
+        break;
+    case ENDPOINT_DONE:
+        return false;
     }
-    return false;
+    ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
+    return true;
 }
 
 /* The next trial of this course that is worth it. */
@@ -135,11 +135,17 @@ static bool choose_trial(struct endpoint *e, enum course course)
     return false;
 }
 
-/* Passive questions until there are no more: then the ladder is told so. */
+/* Passive questions until there are no more: then the ladder is told so. All its time may have gone
+   by while it was held or put off. */
 static bool choose_passive(struct endpoint *e)
 {
+    struct observation *o = e->observation;
     if (e->stage != ENDPOINT_DONE && e->left && choose(e))
         return true;
+    if (e->stage < ENDPOINT_VERSIONS && o->error.cause == CAUSE_NONE) {
+        o->status = STATUS_ERROR;
+        o->error = (struct outcome){PHASE_GREETING, CAUSE_DEADLINE, 0};
+    }
     ladder_finish(&e->ladder, e->left ? CAUSE_NOT_ASKED : CAUSE_DEADLINE);
     e->stage = ENDPOINT_DONE;
     return false;
@@ -173,7 +179,8 @@ bool endpoint_next(struct endpoint *e, enum course course, struct probe_request 
 
 void endpoint_withdraw(struct endpoint *e)
 {
-    e->observation->connections--;
+    if (--e->observation->connections == 0)
+        e->observation->started = 0;
 }
 
 /* What every probe costs and shows, whatever else comes of it. */
@@ -209,9 +216,12 @@ void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
     e->doubts = false; /* what was doubted is asked again */
     if (e->hearing == HEARING_NOTHING)
         return;
-    text_free(&o->banner);
-    text_free(&o->upgrade_reply);
-    for (int side = 0; side < 2; side++) {
+    bool inside = e->hearing == HEARING_INSIDE; /* what was heard in clear was another probe's */
+    if (!inside || e->implicit)
+        text_free(&o->banner);
+    if (!inside)
+        text_free(&o->upgrade_reply);
+    for (int side = inside; side < 2; side++) {
         list_clear(&o->capabilities[side]);
         list_clear(&o->mechanisms[side]);
     }

@@ -289,6 +289,21 @@ static bool on_connected(void *context)
     return true;
 }
 
+/* Those that are connected come first: they are kept waiting no longer than must be. */
+static void begin_held(struct host *h)
+{
+    if (must_rest(h))
+        return;
+    for (size_t i = 0; h->held && i < h->view.count && h->talking < dialogues_max(h); i++) {
+        struct task *t = &h->tasks[i];
+        if (!t->held)
+            continue;
+        set_held(t, false);
+        set_talking(t, true);
+        probe_begin(t->probe);
+    }
+}
+
 /* Lost while it was made to wait for its turn: that says nothing of the peer. */
 static bool tired_of_waiting(const struct probe_facts *f)
 {
@@ -322,46 +337,9 @@ static void on_probe_done(void *context, struct probe *probe)
             patience_success(&h->patience);
         endpoint_absorb(&t->endpoint, &facts);
     }
+    begin_held(h);
     host_wait(h); /* behind those that wait already */
     wake(e);
-}
-
-enum started { STARTED, COMPLETE, NO_ROOM };
-
-static enum started task_start(struct task *t)
-{
-    struct host *h = t->host;
-    struct engine *e = h->engine;
-    struct probe_request request;
-
-    if (!endpoint_next(&t->endpoint, h->course, &request)) {
-        t->complete = true;
-        h->complete++;
-        return COMPLETE;
-    }
-    request.note = on_note;
-    request.on_connected = on_connected;
-    request.on_done = on_probe_done;
-    request.context = t;
-    if (probe_start(&e->network, &request, &t->probe)) {
-        e->starved = 0;
-        t->begun = uv_now(e->loop);
-        count_active(e, 1);
-        rate_take(&e->rate);
-        patience_begin(&h->patience, t->begun);
-        if (h->net)
-            h->net->active++;
-        return STARTED;
-    }
-    if (e->active > 0 || e->starved++ < STARVED_MAX) {
-        e->room = e->active ? e->active : 1; /* as many as there are now is all there can be */
-        e->starving = e->active == 0;        /* others have them all */
-        endpoint_withdraw(&t->endpoint);
-        return NO_ROOM;
-    }
-    endpoint_absorb(&t->endpoint,
-                    &(struct probe_facts){.outcome = {PHASE_CONNECT, CAUSE_LOCAL, 0}});
-    return task_start(t);
 }
 
 /* --- what is asked of a host ------------------------------------------------------------------ */
@@ -429,19 +407,47 @@ static bool may_connect(struct host *h)
     return true;
 }
 
-/* Those that are connected come first: they are kept waiting no longer than must be. */
-static void begin_held(struct host *h)
+enum started { STARTED, COMPLETE, WAITING };
+
+static enum started task_start(struct task *t)
 {
-    if (must_rest(h))
-        return;
-    for (size_t i = 0; h->held && i < h->view.count && h->talking < dialogues_max(h); i++) {
-        struct task *t = &h->tasks[i];
-        if (!t->held)
-            continue;
-        set_held(t, false);
-        set_talking(t, true);
-        probe_begin(t->probe);
+    struct host *h = t->host;
+    struct engine *e = h->engine;
+    struct probe_request request;
+
+    if (!endpoint_next(&t->endpoint, h->course, &request)) {
+        t->complete = true;
+        h->complete++;
+        return COMPLETE;
     }
+    if (!may_connect(h)) {
+        endpoint_withdraw(&t->endpoint);
+        return WAITING;
+    }
+    request.note = on_note;
+    request.on_connected = on_connected;
+    request.on_done = on_probe_done;
+    request.context = t;
+    if (probe_start(&e->network, &request, &t->probe)) {
+        e->starved = 0;
+        t->begun = uv_now(e->loop);
+        count_active(e, 1);
+        rate_take(&e->rate);
+        patience_begin(&h->patience, t->begun);
+        if (h->net)
+            h->net->active++;
+        return STARTED;
+    }
+    if (e->active > 0 || e->starved++ < STARVED_MAX) {
+        e->room = e->active ? e->active : 1; /* as many as there are now is all there can be */
+        e->starving = e->active == 0;        /* others have them all */
+        endpoint_withdraw(&t->endpoint);
+        host_wait(h);
+        return WAITING;
+    }
+    endpoint_absorb(&t->endpoint,
+                    &(struct probe_facts){.outcome = {PHASE_CONNECT, CAUSE_LOCAL, 0}});
+    return task_start(t);
 }
 
 /* May this endpoint be asked something now? The first connection needs no dialogue to spare. */
@@ -452,8 +458,9 @@ static bool is_due(const struct host *h, const struct task *t, bool first)
            (first && !h->patience.space ? true : h->talking + h->held < dialogues_max(h));
 }
 
-/* Opens what may be opened; an endpoint that was begun goes on before another is begun. False: it
-   waits for something now. */
+/* Opens what may be opened; an endpoint that was begun goes on before another is begun. Where one
+   thing is asked at a time, a connection is that from the start. False: it waits for something
+   now. */
 static bool connect_more(struct host *h)
 {
     for (int first = 0; first <= 1; first++)
@@ -461,14 +468,10 @@ static bool connect_more(struct host *h)
             struct task *t = &h->tasks[i];
             if (!is_due(h, t, first == 1))
                 continue;
-            if (!may_connect(h))
-                return false;
             enum started how = task_start(t);
-            if (how == NO_ROOM) {
-                host_wait(h);
+            if (how == WAITING)
                 return false;
-            }
-            if (how == STARTED && first == 0)
+            if (how == STARTED && (first == 0 || h->patience.space))
                 set_talking(t, true);
         }
     return true;
@@ -478,6 +481,8 @@ static void host_pump(struct host *h)
 {
     for (;;) {
         begin_held(h);
+        if (h->waiting != WAITING_NOT)
+            return; /* one of them broke as it began: the host stands in line again */
         bool served = connect_more(h);
         if (!served || h->complete < h->view.count) {
             if (h->waiting != WAITING_NET)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An implicit port that hangs up on hellos: a refusal, or are we not let in any more? */
+/* What is lost when a server does not let us in any more, and what is not. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,12 +145,112 @@ static void being_let_in_again_tells_all(void **state)
     }
 }
 
+/* --- a small hello ---------------------------------------------------------------------------- */
+
+static const struct service in_clear = {&protocol_imap, 143, MODE_INSECURE};
+
+static void note(struct endpoint *e, enum note what, const char *text)
+{
+    endpoint_note(e, false, what, span_of(text));
+}
+
+/* Greets, lists, and accepts the upgrade. */
+static struct dialogue spoken(void)
+{
+    struct dialogue d = {.protocol = &protocol_imap, .greeting = GREETING_OK};
+    d.capabilities[0] = (struct capabilities){.answer = ANSWER_YES, .starttls = true};
+    d.upgrade = ANSWER_YES;
+    return d;
+}
+
+/* A full handshake that dies on its hello, and hellos of other versions that do not. */
+static void absorb_up_to_small(struct endpoint *e, struct tls *tls)
+{
+    struct dialogue dialogue = spoken();
+    struct response response = {.greeted = true};
+    struct probe_request request;
+    struct probe_facts f = {.connected = true,
+                            .begun = true,
+                            .tls_begun = true,
+                            .received = 100,
+                            .dialogue = &dialogue,
+                            .tls = tls,
+                            .outcome = {PHASE_TLS, CAUSE_CLOSED, 0}};
+
+    assert_true(endpoint_next(e, COURSE_PASSIVE, &request));
+    assert_int_equal(request.offer, OFFER_HANDSHAKE);
+    note(e, NOTE_BANNER, "* OK ready");
+    note(e, NOTE_CAPABILITIES_BEGIN, "");
+    note(e, NOTE_CAPABILITY, "IMAP4REV1");
+    note(e, NOTE_UPGRADE, "a2 OK begin");
+    endpoint_absorb(e, &f);
+    f.tls = NULL;
+    f.response = &response;
+    f.outcome.cause = CAUSE_NONE;
+    while (endpoint_next(e, COURSE_PASSIVE, &request) && request.offer == OFFER_HELLO) {
+        response.hello.version = choose(&request.hello);
+        f.outcome.cause = response.hello.version == VERSION_NONE ? CAUSE_CLOSED : CAUSE_NONE;
+        response.greeted = f.outcome.cause == CAUSE_NONE;
+        endpoint_absorb(e, &f);
+    }
+    assert_int_equal(request.offer, OFFER_HANDSHAKE);
+    assert_int_equal(request.handshake, TLS_OFFER_SMALL);
+}
+
+/* It is put off, or there is no room for it now: it is asked again, and what was seen before stays
+   seen. */
+static void a_small_hello_is_not_forgotten(void **state)
+{
+    static const struct address address = {AF_INET, {192, 0, 2, 1}};
+    static const struct endpoint_options options = {
+        .facts = FACTS_CAPABILITIES | FACTS_HANDSHAKE | FACTS_VERSIONS, .deadline_ms = 1000};
+    struct network network = {.tls = tls_context_new(stderr)};
+    struct tls *tls = tls_new(network.tls, TLS_OFFER_DEFAULT, NULL, false);
+    struct dialogue busy = {.protocol = &protocol_imap, .greeting = GREETING_REFUSED};
+    struct probe_facts f = {.connected = true,
+                            .begun = true,
+                            .received = 10,
+                            .dialogue = &busy,
+                            .outcome = {PHASE_GREETING, CAUSE_REFUSED, 0}};
+    struct probe_request request;
+    struct observation o;
+    struct endpoint e;
+
+    (void)state;
+    assert_non_null(tls);
+    observation_init(&o, &in_clear);
+    endpoint_init(&e, &o, &options, &network, &address, NULL);
+    absorb_up_to_small(&e, tls);
+
+    endpoint_withdraw(&e);
+    assert_true(endpoint_next(&e, COURSE_PASSIVE, &request));
+    assert_int_equal(request.handshake, TLS_OFFER_SMALL);
+    note(&e, NOTE_BANNER, "* BYE busy");
+    assert_true(endpoint_put_off(&e, &f));
+    endpoint_postpone(&e, &f);
+    assert_true(endpoint_next(&e, COURSE_PASSIVE, &request));
+    assert_int_equal(request.handshake, TLS_OFFER_SMALL);
+    endpoint_absorb(&e, &f);
+    assert_false(endpoint_next(&e, COURSE_PASSIVE, &request));
+    endpoint_conclude(&e);
+
+    assert_int_equal(o.status, STATUS_OK);
+    assert_true(observation_knows(&o, FACT_CAPABILITIES_BEFORE));
+    assert_true(list_has(&o.capabilities[0], "IMAP4REV1"));
+    assert_string_equal(o.banner.data, "* OK ready");
+    assert_string_equal(o.upgrade_reply.data, "a2 OK begin");
+    observation_free(&o);
+    tls_free(tls);
+    tls_context_free(network.tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_by_hanging_up_is_one),
         cmocka_unit_test(being_shut_out_is_no_refusal),
         cmocka_unit_test(being_let_in_again_tells_all),
+        cmocka_unit_test(a_small_hello_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,12 +22,14 @@
 
 /* What a host is like. */
 enum kind {
-    SILENT,  /* nothing ever comes back                                             */
-    SHUT,    /* every port refuses                                                  */
-    SOUND,   /* every port speaks IMAP                                              */
-    NARROW,  /* as sound, but says BYE to more than two connections a minute        */
-    HANGING, /* as sound, and hangs up on whoever says nothing for 100 ms           */
-    ONE_PORT /* the first port speaks, the others are silent                        */
+    SILENT,   /* nothing ever comes back                                             */
+    SHUT,     /* every port refuses                                                  */
+    SOUND,    /* every port speaks IMAP                                              */
+    NARROW,   /* as sound, but says BYE to more than two connections a minute        */
+    HANGING,  /* as sound, and hangs up on whoever says nothing for 100 ms           */
+    DOORMAN,  /* as narrow, but whoever is connected has come in, and counts         */
+    BREAKING, /* as sound, but a connection that was held breaks as it begins       */
+    ONE_PORT  /* the first port speaks, the others are silent                        */
 };
 
 struct probe {
@@ -47,6 +49,7 @@ struct host_log {
     size_t count;
     unsigned refused;
     unsigned talking, most_talking;
+    unsigned held;
 };
 
 static struct {
@@ -61,10 +64,12 @@ static struct {
     unsigned started;         /* connections in all */
     unsigned in_second[7200]; /* of them, by second */
     enum kind (*kind_of)(const struct address *);
-    uint64_t talk_ms; /* what a dialogue takes */
+    uint64_t talk_ms;     /* what a dialogue takes          */
+    uint64_t quiet_since; /* the last connection ended then */
 
     /* targets */
-    size_t next_host, host_count;
+    size_t next_host, host_count, most_open;
+    bool awaited;
     const struct service *services[PORTS];
     struct host_log logs[256]; /* by the last octet; of the first network alone */
 
@@ -76,6 +81,25 @@ static struct {
 } world;
 
 static struct service rows[PORTS];
+
+/* What is out of the ordinary in a run; all zeros: nothing. */
+static struct {
+    uint64_t seed;
+    unsigned addresses;   /* hosts share this many; 0: each has its own                */
+    unsigned descriptors; /* 0: as many as there are connections                       */
+    unsigned failing;     /* per cent of connections that cannot be begun              */
+    unsigned late;        /* per cent of hosts that are not there when they are wanted */
+    unsigned pairs;       /* this many ports have two services                         */
+    size_t stop_at;       /* the run is ended by whoever is told then; 0: by nobody    */
+} twist;
+
+static uint64_t chance(uint64_t below)
+{
+    uint64_t x = twist.seed += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (x ^ x >> 31) % below;
+}
 
 uint64_t uv_now(const uv_loop_t *loop)
 {
@@ -151,6 +175,9 @@ static unsigned in_net(const struct address *a)
 
 bool probe_start(struct network *network, const struct probe_request *request, struct probe **out)
 {
+    if ((twist.descriptors && world.active >= twist.descriptors) ||
+        (twist.failing && chance(100) < twist.failing))
+        return false;
     struct probe *p = calloc(1, sizeof *p);
     assert_non_null(p);
     for (struct probe *other = world.probes; other; other = other->next)
@@ -187,6 +214,7 @@ static void unlink_probe(struct probe *p)
 
 static void finish(struct probe *p, enum phase phase, enum cause cause)
 {
+    world.quiet_since = world.now;
     p->facts.outcome = (struct outcome){phase, cause, 0};
     p->facts.dialogue = &p->dialogue;
     if (p->facts.begun)
@@ -221,6 +249,12 @@ static bool lets_in(struct host_log *log)
     return true;
 }
 
+static void set_due(struct probe *p, uint64_t ms)
+{
+    uint64_t deadline = p->request.deadline;
+    p->due = world.now + ms < deadline ? world.now + ms : deadline;
+}
+
 void probe_begin(struct probe *p)
 {
     struct host_log *log = log_of(p);
@@ -228,15 +262,19 @@ void probe_begin(struct probe *p)
     if (++log->talking > log->most_talking)
         log->most_talking = log->talking;
     p->dialogue.protocol = p->request.protocol;
-    p->due = world.now + world.talk_ms;
-    p->accepted = p->kind != NARROW || lets_in(log);
+    set_due(p, world.talk_ms);
+    if (p->kind == NARROW)
+        p->accepted = lets_in(log);
     p->hung_up = p->kind == HANGING && world.now > p->connected + 100;
+    if (p->kind == BREAKING && p->facts.held)
+        finish(p, PHASE_TLS, CAUSE_LOCAL);
 }
 
 static void connect_probe(struct probe *p)
 {
     p->facts.connected = true;
     p->connected = world.now;
+    p->accepted = p->kind != DOORMAN || lets_in(log_of(p));
     p->facts.source = (struct address){.family = AF_INET, .bytes = {127, 0, 0, 1}};
     round_trip_add(&p->network->round_trip, 2);
     if (p->request.on_connected(p->request.context)) {
@@ -244,13 +282,16 @@ static void connect_probe(struct probe *p)
         return;
     }
     p->facts.held = true;
-    p->due = world.now + 5 * SECOND;
+    log_of(p)->held++;
+    set_due(p, 5 * SECOND);
 }
 
 /* The next thing happens to this probe. */
 static void advance(struct probe *p)
 {
-    if (p->hung_up) {
+    if (world.now >= p->request.deadline) {
+        finish(p, p->facts.begun ? PHASE_GREETING : PHASE_CONNECT, CAUSE_DEADLINE);
+    } else if (p->hung_up) {
         finish(p, PHASE_GREETING, CAUSE_CLOSED);
     } else if (p->facts.begun) {
         p->facts.received = 10;
@@ -277,7 +318,15 @@ static enum dealer_step next(void *context, struct assignment *a)
     (void)context;
     if (world.next_host == world.host_count)
         return DEALER_END;
+    if (twist.late && (world.awaited || chance(100) < twist.late)) {
+        world.awaited = true;
+        return DEALER_WAIT;
+    }
     size_t n = world.next_host++;
+    if (world.next_host - world.told > world.most_open)
+        world.most_open = world.next_host - world.told;
+    if (twist.addresses)
+        n %= twist.addresses;
     *a = (struct assignment){
         .target = {.services = world.services, .service_count = PORTS, .line = 1},
         .address = {
@@ -297,7 +346,7 @@ static bool on_host(void *context, const struct host_view *view, struct dealt *d
         world.statuses[view->endpoints[i].status]++;
         world.connections += view->endpoints[i].connections;
     }
-    return true;
+    return world.told != twist.stop_at;
 }
 
 static void on_message(void *context, const char *text)
@@ -343,7 +392,8 @@ static uint64_t run(struct engine_options options, size_t hosts,
     world.kind_of = kind_of;
     world.talk_ms = talk_ms;
     for (size_t i = 0; i < PORTS; i++) {
-        rows[i] = (struct service){&protocol_imap, (uint16_t)(1143 + i), MODE_INSECURE};
+        size_t port = i < 2 * twist.pairs ? i / 2 : i;
+        rows[i] = (struct service){&protocol_imap, (uint16_t)(1143 + port), MODE_INSECURE};
         world.services[i] = &rows[i];
     }
     struct engine *e = engine_new(&loop, &options, events, stderr);
@@ -354,7 +404,7 @@ static uint64_t run(struct engine_options options, size_t hosts,
             world.on_idle(world.idle);
             continue;
         }
-        uint64_t at = next_time();
+        uint64_t at = world.awaited ? world.now + chance(50) : next_time();
         assert_true(at != UINT64_MAX); /* it waits for something that will never come */
         if (at > world.now)
             world.now = at;
@@ -364,10 +414,14 @@ static uint64_t run(struct engine_options options, size_t hosts,
         }
         while ((p = due_probe()))
             advance(p);
+        if (world.awaited) {
+            world.awaited = false;
+            engine_wake(e);
+        }
     }
     engine_free(e);
     assert_null(world.probes);
-    assert_int_equal(world.told, hosts);
+    assert_int_equal(world.told, twist.stop_at && twist.stop_at < hosts ? twist.stop_at : hosts);
     return world.now - 1;
 }
 
@@ -408,6 +462,18 @@ static enum kind all_narrow(const struct address *a)
 {
     (void)a;
     return NARROW;
+}
+
+static enum kind all_breaking(const struct address *a)
+{
+    (void)a;
+    return BREAKING;
+}
+
+static enum kind all_doormen(const struct address *a)
+{
+    (void)a;
+    return DOORMAN;
 }
 
 static enum kind all_one_port(const struct address *a)
@@ -587,6 +653,135 @@ static void very_many_that_turn_us_away(void **state)
     assert_int_equal(world.statuses[STATUS_OK] + world.statuses[STATUS_REFUSED], 3000 * PORTS);
 }
 
+/* Whoever is to be spared is not connected to only to be kept waiting. */
+static void none_is_held_where_we_wait(void **state)
+{
+    struct engine_options o = options_of(3);
+    (void)state;
+    o.patience_ms = 900000;
+    run(o, 1, all_doormen, 10);
+    assert_int_equal(world.statuses[STATUS_OK], PORTS);
+    assert_int_equal(world.logs[0].held, 0);
+}
+
+/* Out of memory, say: the host may be complete with that. */
+static void what_breaks_as_it_begins(void **state)
+{
+    (void)state;
+    run(options_of(500), 20, all_breaking, 10);
+    assert_int_equal(world.statuses[STATUS_OK], 20 * 3);
+    assert_int_equal(world.statuses[STATUS_ERROR], 20 * (PORTS - 3));
+}
+
+/* A dialogue that ends makes way for one that is connected already, whoever waits for the network. */
+static void who_is_connected_comes_first(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.per_net = 20;
+    run(o, 256, all_sound, SECOND);
+    assert_int_equal(world.connections, 256 * PORTS);
+}
+
+/* Who has answered all is not waited for. */
+static void what_is_complete_is_told(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.patience_ms = 900000;
+    run(o, 1, all_narrow, 10);
+    assert_int_equal(world.now, world.quiet_since);
+}
+
+/* Its time is over before it has its turn: then nothing is known, and that is said. */
+static void what_never_has_its_turn_is_not_known(void **state)
+{
+    struct engine_options o = options_of(500);
+    (void)state;
+    o.endpoint.deadline_ms = 2000;
+    run(o, 1, all_sound, 1990);
+    assert_int_equal(world.statuses[STATUS_OK], 3);
+    assert_int_equal(world.statuses[STATUS_ERROR], PORTS - 3);
+}
+
+/* --- whatever comes together ------------------------------------------------------------------ */
+
+static enum kind any_kind(const struct address *a)
+{
+    static const enum kind kinds[] = {SILENT, SHUT,    SOUND,    SOUND,  NARROW,
+                                      NARROW, HANGING, BREAKING, DOORMAN};
+    return kinds[(a->bytes[2] * 31U + a->bytes[3]) * 2654435761U % 4093 %
+                 (sizeof kinds / sizeof *kinds)];
+}
+
+static enum kind any_sound_kind(const struct address *a)
+{
+    static const enum kind kinds[] = {SOUND, NARROW, HANGING, DOORMAN};
+    return kinds[(a->bytes[2] * 31U + a->bytes[3]) * 2654435761U % 4093 % 4];
+}
+
+static struct engine_options any_options(void)
+{
+    static const unsigned concurrencies[] = {1, 2, 7, 10, 30, 100, 500};
+    static const unsigned patience[] = {0, 1000, 60000, 300000, 900000};
+    struct engine_options o = options_of(concurrencies[chance(7)]);
+    o.per_host = 1 + (unsigned)chance(4);
+    o.per_net = chance(2) ? 0 : 1 + (unsigned)chance(12);
+    o.rate = chance(3) ? 0 : 1 + (double)chance(500) / 3;
+    o.patience_ms = patience[chance(5)];
+    twist.addresses = chance(3) ? 0 : 1 + (unsigned)chance(8);
+    twist.descriptors = chance(3) ? 0 : 1 + (unsigned)chance(12);
+    twist.failing = chance(4) ? 0 : (unsigned)chance(60);
+    twist.late = chance(2) ? 0 : (unsigned)chance(60);
+    twist.pairs = chance(2) ? 0 : (unsigned)chance(PORTS / 2);
+    return o;
+}
+
+static void expect_manners(const struct engine_options *o, size_t hosts)
+{
+    assert_true(world.most_active <= o->concurrency);
+    assert_true(!twist.descriptors || world.most_active <= twist.descriptors);
+    assert_true(!o->per_net || world.most_in_net <= o->per_net);
+    assert_true(world.most_open <= o->concurrency + 256 + 512);
+    assert_true(o->rate == 0 ||
+                world.started <= 2 + o->rate * (0.1 + (double)world.now / (double)SECOND));
+    for (size_t i = 0; i < 256 && i < hosts; i++)
+        assert_true(world.logs[i].most_talking <= o->per_host);
+}
+
+/* Every run ends, with every host told once and no limit passed. */
+static void any_run(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        twist.seed = seed;
+        struct engine_options o = any_options();
+        size_t hosts = 1 + chance(60);
+        twist.stop_at = chance(4) ? 0 : 1 + chance(hosts);
+        run(o, hosts, any_kind, 1 + chance(3000));
+        expect_manners(&o, hosts);
+    }
+    memset(&twist, 0, sizeof twist);
+}
+
+/* Where every service would speak to us if it is asked gently enough, all of them do in the end. */
+static void any_run_with_patience(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        twist.seed = seed;
+        struct engine_options o = any_options();
+        size_t hosts = 1 + chance(40);
+        o.patience_ms = 3600000;
+        run(o, hosts, any_sound_kind, 1 + chance(3000));
+        expect_manners(&o, hosts);
+        if (world.statuses[STATUS_OK] != hosts * PORTS)
+            fail_msg("seed %u: %u of %zu", (unsigned)seed, world.statuses[STATUS_OK],
+                     hosts * PORTS);
+    }
+    memset(&twist, 0, sizeof twist);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +800,13 @@ int main(void)
         cmocka_unit_test(without_patience_nothing_is_asked_again),
         cmocka_unit_test(one_that_turns_us_away_holds_up_nobody),
         cmocka_unit_test(very_many_that_turn_us_away),
+        cmocka_unit_test(none_is_held_where_we_wait),
+        cmocka_unit_test(what_breaks_as_it_begins),
+        cmocka_unit_test(who_is_connected_comes_first),
+        cmocka_unit_test(what_is_complete_is_told),
+        cmocka_unit_test(what_never_has_its_turn_is_not_known),
+        cmocka_unit_test(any_run),
+        cmocka_unit_test(any_run_with_patience),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
