@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "output/builder.h"
-#include "output/hex.h"
 #include "output/date.h"
+#include "output/hex.h"
 #include "output/verdict.h"
 #include "scanner/targets.h"
 

@@ -73,9 +73,14 @@ class Case(unittest.TestCase):
         port = 12000 + int(net.split(".")[2])
         for i in range(1, cls.LIVE + 1):
             cls.farm.add("imap", address=f"{net}.{i}", port=port)
+        slow = [f"{net}.{cls.LIVE + i}" for i in range(1, 4)]
+        for address in slow:
+            cls.farm.add("imap", address=address, port=port, greeting_delay="2000")
         cls.farm.start()
         names = {f"h{i}.demo.test": cls.addresses(i) for i in range(cls.NAMES)}
-        cls.server = NameServer(f"{net}.1", names)
+        cls.half = {f"half{i}.demo.test": [f"{cls.dead}.{i + 1}", address, f"{cls.dead}.{i + 9}"]
+                    for i, address in enumerate(slow)}
+        cls.server = NameServer(f"{net}.1", {**names, **cls.half})
         cls.addClassCleanup(cls.server.close)
         cls.directory = Path(tempfile.mkdtemp(prefix="resume-"))
         cls.addClassCleanup(lambda: subprocess.run(["rm", "-r", cls.directory], check=True))
@@ -314,6 +319,24 @@ class Course(Case):
         self.assertEqual(problems_of(data), [])
         self.assertEqual(records_of(data)[-1]["hosts"], {"scanned": 16384, "answered": 0})
         self.assertEqual(records_of(data)[-1]["complete"], True)
+
+    def test_half_a_name(self):
+        """Addresses of a name that leave no record do not count before the name is complete."""
+        targets = [*self.half, "h3.demo.test"]
+        whole = self.whole(targets=targets)
+        process = self.begin("-o", self.path, targets=targets)
+        while not self.path.exists() or b'"sni":"h3.demo.test"' not in self.path.read_bytes():
+            self.assertIsNone(process.poll(), "the run is over")
+            time.sleep(0.01)
+        self.interrupt(process)
+        records = records_of(self.path.read_bytes())
+        ended = [record for record in records if record["type"] in ("checkpoint", "run_end")]
+        self.assertEqual([record["type"] for record in ended], ["checkpoint", "run_end"])
+        self.assertEqual(len(ended[0]["pending"]), 3)
+        for record in ended:
+            self.assertEqual(record["hosts"], {"scanned": 1, "answered": 1})
+        self.finish("--resume", self.path, targets=targets)
+        self.check(whole)
 
     def test_a_window(self):
         """An end in good order, again and again."""
