@@ -98,12 +98,13 @@ static bool choose(struct endpoint *e)
             ladder_next(&e->ladder, &e->request.hello);
         return true;
     case ENDPOINT_VERSIONS:
-        if (e->doubts) {
-            ask_known_hello(e);
-            return true;
-        }
         if (ladder_next(&e->ladder, &e->request.hello)) {
             ask_hello(e);
+            return true;
+        }
+        if (e->doubtful && ladder_has_accepted(&e->ladder)) {
+            e->assures = true;
+            ask_known_hello(e);
             return true;
         }
         if (!worth_a_small_hello(e))
@@ -204,7 +205,7 @@ bool endpoint_put_off(const struct endpoint *e, const struct probe_facts *f)
     if (f->begun && d->greeting == GREETING_REFUSED)
         return true;
     if (f->begun && d->greeting == GREETING_NONE && f->received == 0 && cut)
-        return !f->tls_begun || e->stage == ENDPOINT_FIRST || e->doubts;
+        return !f->tls_begun || e->stage == ENDPOINT_FIRST || e->assures;
     return !e->trial && (d->ending == ENDING_LEFT || d->upgrade == ANSWER_LATER);
 }
 
@@ -213,7 +214,11 @@ void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
     struct observation *o = e->observation;
     account(e, f);
     e->trial = NULL;
-    e->doubts = false; /* what was doubted is asked again */
+    if (e->assures) { /* what is doubtful is asked again, too */
+        ladder_reopen(&e->ladder, e->doubtful);
+        e->doubtful = 0;
+        e->assures = false;
+    }
     if (e->hearing == HEARING_NOTHING)
         return;
     bool inside = e->hearing == HEARING_INSIDE; /* what was heard in clear was another probe's */
@@ -554,20 +559,25 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
                         !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
 }
 
-/* An end without a word, on a port where nothing was said before, though it let us in before. */
-static bool may_be_shut_out(const struct endpoint *e, const struct hello_result *r)
+/* Whoever says anything lets us in: then what hung up on us before refused the hello, and not us. */
+static void doubt(struct endpoint *e, const struct hello_result *r, bool answered)
 {
-    return e->implicit && e->stage == ENDPOINT_VERSIONS && r->reached && !r->torn &&
-           (r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET) && ladder_has_accepted(&e->ladder);
+    enum version asked = e->request.hello.highest;
+    const struct version_fact *fact = &e->observation->tls.versions[asked];
+    bool cut = r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET;
+
+    if (answered)
+        e->doubtful = 0;
+    else if (e->implicit && cut && fact->status == VERSION_REJECTED)
+        e->doubtful |= 1U << asked;
 }
 
-/* Was the hello before this one refused, or were we? Whoever says anything lets us in. */
-static void settle_doubt(struct endpoint *e, const struct probe_facts *f)
+static void absorb_assurance(struct endpoint *e, const struct probe_facts *f)
 {
-    e->doubts = false;
     if (!f->received)
-        e->doubtful = (struct hello_result){.cause = CAUSE_RATE_LIMITED};
-    ladder_absorb(&e->ladder, &e->doubted, &e->doubtful);
+        ladder_leave_open(&e->ladder, e->doubtful, CAUSE_RATE_LIMITED);
+    e->doubtful = 0;
+    e->assures = false;
 }
 
 static void absorb_response(struct endpoint *e, const struct probe_facts *f)
@@ -592,13 +602,8 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
         result.cause = CAUSE_REFUSED;
     }
-    if (may_be_shut_out(e, &result)) {
-        e->doubts = true;
-        e->doubted = e->request.hello;
-        e->doubtful = result;
-        return;
-    }
     ladder_absorb(&e->ladder, &e->request.hello, &result);
+    doubt(e, &result, f->received > 0);
 }
 
 static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
@@ -609,8 +614,8 @@ static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
     }
     if (f->tls && f->tls_begun)
         absorb_handshake(e, f);
-    if (e->doubts)
-        settle_doubt(e, f);
+    if (e->assures)
+        absorb_assurance(e, f);
     else if (e->request.offer == OFFER_HELLO && (e->stage == ENDPOINT_VERSIONS || f->tls_begun))
         absorb_response(e, f);
 }

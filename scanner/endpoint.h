@@ -59,11 +59,11 @@ struct endpoint {
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
     struct ladder ladder;
-    /* An implicit port hung up on a hello: a refusal, or are we not let in any more? A hello that
-       it accepted before tells. */
-    bool doubts;
-    struct hello doubted;
-    struct hello_result doubtful;
+    /* Versions (1 << VERSION_x) on which an implicit port hung up without a word: refusals, unless we
+       are not let in any more. Any word of it after that tells; if there is none, a hello that it
+       took before is asked once more. */
+    unsigned doubtful;
+    bool assures;              /* that hello is under way */
     struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
     bool below_seen;
     enum tri compression;      /* as chosen by the first of them that was offered it         */

@@ -88,6 +88,8 @@ bool ladder_next(struct ladder *l, struct hello *ask)
     ask->by_list = has_modern && !l->exhaustive && !l->list_ignored && old >= VERSION_SSL3;
     if (ask->by_list) /* one hello for all of these, if the server reads lists */
         v = old;
+    else if (has_modern && !l->exhaustive && v == VERSION_TLS12 && !l->settled[VERSION_SSL2])
+        v = VERSION_SSL2; /* what is likely to be accepted comes last: see endpoint.h, doubtful */
     if (v < VERSION_SSL2)
         return false;
     ask->highest = (enum version)v;
@@ -167,6 +169,22 @@ void ladder_absorb(struct ladder *l, const struct hello *asked, const struct hel
         leave_open(l, asked->highest, result->cause, -1);
         break;
     }
+}
+
+void ladder_reopen(struct ladder *l, unsigned versions)
+{
+    for (int v = 0; v < VERSION_COUNT; v++)
+        if (versions & 1U << v) {
+            l->settled[v] = false;
+            l->facts[v] = (struct version_fact){.alert = -1};
+        }
+}
+
+void ladder_leave_open(struct ladder *l, unsigned versions, enum cause cause)
+{
+    for (int v = 0; v < VERSION_COUNT; v++)
+        if (versions & 1U << v)
+            leave_open(l, (enum version)v, cause, -1);
 }
 
 bool ladder_has_accepted(const struct ladder *l)

@@ -52,6 +52,10 @@ void ladder_absorb(struct ladder *, const struct hello *, const struct hello_res
  * nothing say so. */
 void ladder_finish(struct ladder *, enum cause);
 
+/* These versions (1 << VERSION_x) are to be asked again, or are not known for this reason. */
+void ladder_reopen(struct ladder *, unsigned versions);
+void ladder_leave_open(struct ladder *, unsigned versions, enum cause);
+
 /* Has any hello been accepted? */
 bool ladder_has_accepted(const struct ladder *);
 

@@ -101,6 +101,7 @@ static void a_refusal_by_hanging_up_is_one(void **state)
         assert_int_equal(o.tls.versions[v].proof, PROOF_CLOSE);
     }
     assert_int_equal(s.put_off, 0);
+    assert_int_equal(s.connections, VERSION_COUNT); /* the last of them was accepted: no doubt */
     observation_free(&o);
 }
 
