@@ -112,10 +112,12 @@ static struct login_meaning meaning_of(enum login_reply reply, bool disabled, bo
 }
 
 /* A server that turned us away this time only: it did let us in before. */
-static enum cause why_unanswered(const struct probe_facts *f)
+static enum cause why_unanswered(const struct endpoint *e, const struct probe_facts *f)
 {
     enum cause cause = f->outcome.cause;
-    return cause == CAUSE_NONE ? CAUSE_CLOSED : cause == CAUSE_REFUSED ? CAUSE_RATE_LIMITED : cause;
+    if (e->put_off || cause == CAUSE_REFUSED)
+        return CAUSE_RATE_LIMITED;
+    return cause == CAUSE_NONE ? CAUSE_CLOSED : cause;
 }
 
 /* The name is new in every run; a reply that repeats it must not look new for that. */
@@ -134,7 +136,7 @@ static void absorb_login(struct endpoint *e, const struct probe_facts *f)
     /* In IMAP the list says nothing about other ways than LOGIN. */
     bool complete_list = o->service->protocol != &protocol_imap;
     struct login_meaning m = meaning_of(f->connected ? d->login : LOGIN_REPLY_NONE, disabled,
-                                        complete_list, why_unanswered(f));
+                                        complete_list, why_unanswered(e, f));
 
     o->login.verdict = m.verdict;
     o->login.confidence = m.confidence;
@@ -219,7 +221,8 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
                         CAUSE_NONE);
     else
         judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE,
-                        asked && d->upgrade == ANSWER_LATER ? CAUSE_TEMPORARY : why_unanswered(f));
+                        asked && d->upgrade == ANSWER_LATER ? CAUSE_TEMPORARY
+                                                            : why_unanswered(e, f));
     if (i->sign == SIGN_ANSWERED_IN_CLEAR)
         text_set(&i->reply, first_line_of(f->first_text), TEXT_REPLY_MAX);
     else if (i->sign != SIGN_ANSWERED_INSIDE && i->sign != SIGN_REFUSED)
@@ -251,7 +254,7 @@ static void absorb_resumption(struct endpoint *e, const struct probe_facts *f)
         judge_injection(i, INJECTION_NOT_TESTED, SIGN_NONE, CAUSE_TLS); /* as yet */
         tls_ticket_free(&e->ticket);
     } else {
-        judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE, why_unanswered(f));
+        judge_injection(i, INJECTION_INCONCLUSIVE, SIGN_NONE, why_unanswered(e, f));
     }
 }
 
@@ -280,7 +283,7 @@ static void absorb_falling_back(struct endpoint *e, const struct probe_facts *f)
         answer = ANSWER_NO;
     if (answer == ANSWER_NOT_ASKED || answer == ANSWER_MISSING)
         e->observation->why[FACT_CONTINUES] =
-            begun && cause == CAUSE_NONE ? CAUSE_TIMEOUT : why_unanswered(f);
+            begun && cause == CAUSE_NONE ? CAUSE_TIMEOUT : why_unanswered(e, f);
     else
         learn(e->observation, FACT_CONTINUES, &e->observation->continues, answer, f);
 }
@@ -332,7 +335,7 @@ static void absorb_odd_hello(struct endpoint *e, const struct probe_facts *f, en
         *value = TRI_NO;
         *why = CAUSE_NONE;
     } else {
-        *why = r && r->greeted ? CAUSE_ODD_REPLY : why_unanswered(f);
+        *why = r && r->greeted ? CAUSE_ODD_REPLY : why_unanswered(e, f);
     }
 }
 
@@ -383,7 +386,8 @@ static void absorb_renegotiation(struct endpoint *e, const struct probe_facts *f
     bool cut = s.completed && (f->outcome.cause == CAUSE_CLOSED ||
                                f->outcome.cause == CAUSE_RESET || f->outcome.cause == CAUSE_ALERT);
     o->tls.renegotiates = cut ? TRI_NO : s.renegotiated;
-    o->why[FACT_RENEGOTIATES] = o->tls.renegotiates != TRI_UNKNOWN ? CAUSE_NONE : why_unanswered(f);
+    o->why[FACT_RENEGOTIATES] =
+        o->tls.renegotiates != TRI_UNKNOWN ? CAUSE_NONE : why_unanswered(e, f);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */

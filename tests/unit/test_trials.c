@@ -133,6 +133,38 @@ static void test_logins(void **state)
     }
 }
 
+/* It let us in before: whatever way it keeps us out now. */
+static void test_being_shut_out(void **state)
+{
+    static const struct probe_facts shut[] = {
+        {.outcome = {PHASE_CONNECT, CAUSE_CLOSED, 0}},
+        {.outcome = {PHASE_CONNECT, CAUSE_RESET, 0}},
+        {.connected = true, .begun = true, .outcome = {PHASE_GREETING, CAUSE_CLOSED, 0}},
+        {.connected = true, .begun = true, .outcome = {PHASE_GREETING, CAUSE_RESET, 0}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof shut / sizeof *shut; i++) {
+        struct scene s;
+        struct dialogue nothing = {.protocol = &protocol_imap};
+        struct probe_facts f = shut[i];
+        f.dialogue = &nothing;
+        f.source = (struct address){AF_INET, {192, 0, 2, 9}};
+        set_up(&s, &protocol_imap);
+        s.network.loop = uv_default_loop();
+        s.e.connected = true;
+        for (size_t t = 0; t < 2; t++) {
+            s.e.trial = trial(t ? "injection" : "login");
+            endpoint_absorb(&s.e, &f);
+        }
+        assert_int_equal(s.o.login.verdict, LOGIN_INCONCLUSIVE);
+        assert_int_equal(s.o.login.reason, CAUSE_RATE_LIMITED);
+        assert_int_equal(s.o.injection.verdict, INJECTION_INCONCLUSIVE);
+        assert_int_equal(s.o.injection.reason, CAUSE_RATE_LIMITED);
+        tear_down(&s);
+    }
+    uv_loop_close(uv_default_loop());
+}
+
 /* Two nights must be the same night if nothing changed. */
 static void test_the_name_is_masked(void **state)
 {
@@ -630,6 +662,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logins),
         cmocka_unit_test(test_login_without_a_connection),
+        cmocka_unit_test(test_being_shut_out),
         cmocka_unit_test(test_the_name_is_masked),
         cmocka_unit_test(test_required),
         cmocka_unit_test(test_login_is_worth),
