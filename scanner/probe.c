@@ -81,8 +81,8 @@ static void finish(struct probe *p, enum phase phase, enum cause cause, int deta
         return;
     p->done = true;
     p->facts.outcome = (struct outcome){phase, cause, detail};
+    close_handles(p); /* another dialogue with the host may begin in on_done */
     p->request.on_done(p->request.context, p);
-    close_handles(p);
 }
 
 void probe_cancel(struct probe *p)
