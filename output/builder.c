@@ -144,7 +144,6 @@ static struct part open_part(struct builder *b, char *at, const char *ends)
     if (!at)
         return (struct part){0, 0};
     b->open[b->depth].number = ++b->count;
-    b->open[b->depth].start = (size_t)(at - b->page->bytes);
     b->open[b->depth].any = false;
     b->open[b->depth].end = ends[1];
     *at = ends[0];
@@ -156,18 +155,6 @@ struct part builder_part(struct builder *b, struct part parent, struct span name
 {
     bool deep = parent.depth == BUILDER_DEPTH_MAX;
     return open_part(b, deep ? fail(b) : begin_value(b, parent, name, 1), ends);
-}
-
-struct span put_end(struct builder *b, struct part part)
-{
-    char *at = page_room(b->page, BUILDER_DEPTH_MAX);
-    if (!at || !is_open(b, part)) {
-        fail(b);
-        return span_of("");
-    }
-    end_value(b, close_above(b, part.depth - 1, at));
-    size_t start = b->open[part.depth - 1].start;
-    return (struct span){b->page->bytes + start, b->page->len - start};
 }
 
 /* --- records ---------------------------------------------------------------------------------- */

@@ -29,8 +29,7 @@ struct builder {
     struct part root;
     struct {
         unsigned number;
-        size_t start; /* on the page */
-        bool any;     /* something is in it */
+        bool any; /* something is in it */
         char end;
     } open[BUILDER_DEPTH_MAX];
     unsigned depth, count; /* of open parts, of all parts */
@@ -50,9 +49,6 @@ void builder_begin(struct builder *, struct page *);
 
 /* Ends its line. False: it is no record, and the page is as before. */
 bool builder_end(struct builder *);
-
-/* Closes the part, and gives its text, which lives until something else is put. */
-struct span put_end(struct builder *, struct part);
 
 /* What the functions below are made of. Ends are the two octets around a part; a word stands there
    as it is. */

@@ -619,46 +619,38 @@ static void put_count(struct builder *b, struct part parent, const char *name, b
         put_null(b, parent, name);
 }
 
-static struct part put_options(struct builder *b, const struct run *run)
+static void put_options(struct builder *b, const struct run *run, bool manners)
 {
     struct part options = put_object(b, b->root, "options");
     for (size_t i = 0; i < run->option_count; i++)
-        put_option(b, options, &run->options[i]);
-    return options;
-}
-
-/* The text of the options was put there last; NULL: it could not be. */
-static bool hash_options(const struct run *run, struct span options, char out[RECORD_HASH_SIZE])
-{
-    unsigned char digest[32];
-    gnutls_hash_hd_t hash;
-    if (!options.at || gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
-        return false;
-    gnutls_hash(hash, run->scope_hash, strlen(run->scope_hash));
-    gnutls_hash(hash, options.at, options.len);
-    gnutls_hash_deinit(hash, digest);
-    hex_encode(digest, sizeof digest, out, RECORD_HASH_SIZE);
-    return true;
+        if (manners || !run->options[i].manner)
+            put_option(b, options, &run->options[i]);
 }
 
 bool record_options_hash(const struct run *run, char out[RECORD_HASH_SIZE])
 {
     struct page page = {0};
     struct builder b;
+    unsigned char digest[32];
+
     builder_begin(&b, &page);
-    struct span options = put_end(&b, put_options(&b, run));
-    bool ok = !b.failed && hash_options(run, options, out);
+    put_text(&b, b.root, "scope", run->scope_hash);
+    put_options(&b, run, false);
+    bool ok =
+        builder_end(&b) && gnutls_hash_fast(GNUTLS_DIG_SHA256, page.bytes, page.len, digest) >= 0;
+    if (ok)
+        hex_encode(digest, sizeof digest, out, RECORD_HASH_SIZE);
     page_free(&page);
     return ok;
 }
 
-static void put_options_hash(struct builder *b, const struct run *run, struct span options)
+static void put_options_hash(struct builder *b, const struct run *run)
 {
     char hash[RECORD_HASH_SIZE];
-    if (b->failed || !hash_options(run, options, hash))
-        b->failed = true;
-    else
+    if (record_options_hash(run, hash))
         put_text(b, b->root, "options_sha256", hash);
+    else
+        b->failed = true;
 }
 
 /* Of the order of targets. A number of 64 bits, which many readers of JSON would round. */
@@ -707,7 +699,8 @@ bool record_run_start(struct page *page, const struct run *run)
     put_count(&b, scope, "targets_total", !run->streamed, run->targets_total);
     put_count(&b, scope, "hosts", !run->streamed, run->hosts);
     put_count(&b, scope, "endpoints", !run->streamed, run->endpoints);
-    put_options_hash(&b, run, put_end(&b, put_options(&b, run)));
+    put_options(&b, run, true);
+    put_options_hash(&b, run);
     put_part(&b, run);
     put_policies(&b, &run->policies);
     return builder_end(&b);

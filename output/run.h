@@ -11,12 +11,15 @@
 #define RUN_SCHEMA "1.2"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
 
+enum run_option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_TRUTH, OPTION_LIST };
+
 /* An option as it is recorded: one of a text, a number, a truth or a list of texts. */
 struct run_option {
     const char *name;
-    enum { OPTION_TEXT, OPTION_NUMBER, OPTION_TRUTH, OPTION_LIST } kind;
+    enum run_option_kind kind;
     const char *text; /* NULL: null; OPTION_LIST: its items, with commas between them */
     uint64_t number;  /* OPTION_TRUTH: 0 or 1 */
+    bool manner;      /* how it is asked, and not what: it may change within a run */
 };
 
 struct run {

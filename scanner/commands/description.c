@@ -95,12 +95,20 @@ static char *describe_choice(const struct service_set *set)
     return text;
 }
 
+enum { ASKED, MANNER };
+
+static void add(struct description *d, bool manner, const char *name, enum run_option_kind kind,
+                const char *text, uint64_t number)
+{
+    d->options[d->run.option_count++] = (struct run_option){name, kind, text, number, manner};
+    d->run.options = d->options;
+}
+
 bool description_make(struct description *d, const struct scan_options *o,
                       const struct targets *targets, const struct service_set *chosen)
 {
     const struct engine_options *e = &o->crew.engine;
     struct run *run = &d->run;
-    size_t n = 0;
 
     run->started = now_ms();
     run->version = VERSION;
@@ -119,37 +127,30 @@ bool description_make(struct description *d, const struct scan_options *o,
     d->chosen = describe_choice(chosen);
     if (!d->chosen || !make_run_id(run->started, run->id) || !describe_scope(d, targets))
         return false;
-    d->options[n++] = (struct run_option){"services", OPTION_LIST, d->chosen, 0};
-    d->options[n++] = (struct run_option){
-        "facts", OPTION_LIST, facts_text(e->endpoint.facts, d->facts, sizeof d->facts), 0};
-    d->options[n++] = (struct run_option){"exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive};
-    d->options[n++] =
-        (struct run_option){"dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login};
-    d->options[n++] = (struct run_option){"all", OPTION_TRUTH, NULL, o->all};
-    d->options[n++] = (struct run_option){"ca_file", OPTION_TEXT, o->ca_file, 0};
-    d->options[n++] = (struct run_option){"resolver", OPTION_TEXT, o->crew.dealer.resolver, 0};
-    d->options[n++] = (struct run_option){"ehlo_name", OPTION_TEXT, e->name, 0};
-    d->options[n++] = (struct run_option){"concurrency", OPTION_NUMBER, NULL, e->concurrency};
-    d->options[n++] = (struct run_option){"per_host", OPTION_NUMBER, NULL, e->per_host};
-    d->options[n++] =
-        (struct run_option){"connect_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.connect};
-    d->options[n++] =
-        (struct run_option){"greeting_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.greeting};
-    d->options[n++] =
-        (struct run_option){"reply_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.reply};
-    d->options[n++] = (struct run_option){"tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls};
-    d->options[n++] =
-        (struct run_option){"endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms};
-    d->options[n++] = (struct run_option){"per_net", OPTION_NUMBER, NULL, e->per_net};
+    facts_text(e->endpoint.facts, d->facts, sizeof d->facts);
     snprintf(d->rate, sizeof d->rate, "%g", e->rate);
-    d->options[n++] = (struct run_option){"rate", OPTION_TEXT, e->rate > 0 ? d->rate : NULL, 0};
-    d->options[n++] = (struct run_option){"patience_ms", OPTION_NUMBER, NULL, e->patience_ms};
+    add(d, ASKED, "services", OPTION_LIST, d->chosen, 0);
+    add(d, ASKED, "facts", OPTION_LIST, d->facts, 0);
+    add(d, ASKED, "exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive);
+    add(d, ASKED, "dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login);
+    add(d, ASKED, "all", OPTION_TRUTH, NULL, o->all);
+    add(d, ASKED, "ca_file", OPTION_TEXT, o->ca_file, 0);
+    add(d, MANNER, "resolver", OPTION_TEXT, o->crew.dealer.resolver, 0);
+    add(d, MANNER, "ehlo_name", OPTION_TEXT, e->name, 0);
+    add(d, MANNER, "concurrency", OPTION_NUMBER, NULL, e->concurrency);
+    add(d, MANNER, "per_host", OPTION_NUMBER, NULL, e->per_host);
+    add(d, MANNER, "per_net", OPTION_NUMBER, NULL, e->per_net);
+    add(d, MANNER, "rate", OPTION_TEXT, e->rate > 0 ? d->rate : NULL, 0);
+    add(d, MANNER, "patience_ms", OPTION_NUMBER, NULL, e->patience_ms);
+    add(d, MANNER, "connect_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.connect);
+    add(d, MANNER, "greeting_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.greeting);
+    add(d, MANNER, "reply_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.reply);
+    add(d, MANNER, "tls_timeout_ms", OPTION_NUMBER, NULL, e->deadlines.tls);
+    add(d, MANNER, "endpoint_timeout_ms", OPTION_NUMBER, NULL, e->endpoint.deadline_ms);
     run->seed = o->crew.dealer.seed;
     run->ordered = o->crew.dealer.ordered;
     run->shard = o->crew.dealer.shard;
     run->shards = o->crew.dealer.shards;
-    run->options = d->options;
-    run->option_count = n;
     return true;
 }
 

@@ -204,7 +204,6 @@ static void test_numbers(void **state)
 
 static void test_parts_close_by_themselves(void **state)
 {
-    static const char part_text[] = "{\"c\":[1,[]],\"d\":null}";
     struct page page = {0};
     struct builder b;
     (void)state;
@@ -213,9 +212,6 @@ static void test_parts_close_by_themselves(void **state)
     put_number(&b, c, NULL, 1);
     put_array(&b, c, NULL);
     put_null(&b, a, "d");
-    struct span text = put_end(&b, a);
-    assert_int_equal(text.len, strlen(part_text));
-    assert_memory_equal(text.at, part_text, text.len);
     put_object(&b, b.root, "e");
     assert_true(builder_end(&b));
     assert_line(&page, 0, "{\"a\":{\"c\":[1,[]],\"d\":null},\"e\":{}}");
@@ -228,7 +224,7 @@ static void test_closed_parts_take_nothing(void **state)
     struct page page = {0};
     (void)state;
     assert_true(page_add(&page, "before\n", 7));
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 3; how++) {
         struct builder b;
         builder_begin(&b, &page);
         struct part a = put_object(&b, b.root, "a"), inner = put_array(&b, a, "inner");
@@ -236,8 +232,6 @@ static void test_closed_parts_take_nothing(void **state)
         if (how == 1)
             put_object(&b, b.root, "stands where a stood");
         if (how == 2)
-            put_end(&b, inner);
-        else if (how == 3)
             put_text(&b, (struct part){0, 0}, "nowhere", "text");
         else
             put_text(&b, how ? a : inner, how ? "name" : NULL, "text");
