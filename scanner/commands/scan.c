@@ -19,6 +19,7 @@
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
 #define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
+#define RATE_OF_WORKER 100      /* connections a second that are work for a thread */
 
 struct scan {
     struct scan_options options;
@@ -340,13 +341,16 @@ static void make_room(struct crew_options *o, bool quiet)
                 o->engine.concurrency);
 }
 
-/* No more threads than there are hosts: more would have nothing to do. */
+/* No more threads than there are hosts: more would have nothing to do. And each keeps its share of
+   the rate by itself: shares of a low one would be used all at once, or by nobody. */
 static void limit_workers(struct scan *s)
 {
     struct crew_options *o = &s->options.crew;
     uint64_t most = targets_count(s->targets);
     if (most > o->engine.concurrency || s->stream)
         most = o->engine.concurrency;
+    if (o->engine.rate > 0 && (double)most > o->engine.rate / RATE_OF_WORKER)
+        most = (uint64_t)(o->engine.rate / RATE_OF_WORKER);
     if (o->workers > most)
         o->workers = most ? (unsigned)most : 1;
 }
