@@ -390,8 +390,11 @@ static bool start(struct scan *s)
         uv_timer_start(&s->redraw, on_redraw, 200, 200);
     if (s->options.max_duration)
         uv_timer_start(&s->deadline, on_deadline, s->options.max_duration, 0);
-    if (!crew_start(s->crew))
+    if (!crew_start(s->crew)) {
+        pthread_mutex_lock(&s->lock); /* others were begun */
         tell_trouble(s, "a thread cannot be begun", "error");
+        pthread_mutex_unlock(&s->lock);
+    }
     return true;
 }
 
