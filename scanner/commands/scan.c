@@ -21,6 +21,7 @@
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
 #define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
+#define RATE_OF_WORKER 100      /* connections a second that are work for a thread */
 
 /* There is a checkpoint after so long, and after so many hosts. */
 #define CHECKPOINT_MS 10000
@@ -463,13 +464,16 @@ static void make_room(struct crew_options *o, bool quiet)
                 o->engine.concurrency);
 }
 
-/* No more threads than there are hosts: more would have nothing to do. */
+/* No more threads than there are hosts: more would have nothing to do. And each keeps its share of
+   the rate by itself: shares of a low one would be used all at once, or by nobody. */
 static void limit_workers(struct scan *s)
 {
     struct crew_options *o = &s->options.crew;
     uint64_t most = targets_count(s->targets);
     if (most > o->engine.concurrency || s->stream)
         most = o->engine.concurrency;
+    if (o->engine.rate > 0 && (double)most > o->engine.rate / RATE_OF_WORKER)
+        most = (uint64_t)(o->engine.rate / RATE_OF_WORKER);
     if (o->workers > most)
         o->workers = most ? (unsigned)most : 1;
 }
@@ -515,8 +519,11 @@ static bool start(struct scan *s)
     if (s->options.max_duration)
         uv_timer_start(&s->deadline, on_deadline, s->options.max_duration, 0);
     uv_timer_start(&s->mark, on_mark, CHECKPOINT_MS, CHECKPOINT_MS);
-    if (!crew_start(s->crew))
+    if (!crew_start(s->crew)) {
+        pthread_mutex_lock(&s->lock); /* others were begun */
         tell_trouble(s, "a thread cannot be begun", "error");
+        pthread_mutex_unlock(&s->lock);
+    }
     return true;
 }
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import unittest
 from collections import Counter
+from datetime import datetime, timedelta
 
 import scan
 from case import main
@@ -132,8 +133,16 @@ class Whole(unittest.TestCase):
         self.assertEqual(len(run.records), run.end["endpoints"]["recorded"])
         self.assertLess(run.end["hosts"]["scanned"], 256)
 
+    def test_a_low_rate_is_not_shared_out(self):
+        """Many workers with a share each would all begin at once."""
+        run = scan.run("--workers", "4", "--rate", "4", "--facts", "capabilities",
+                       *(f"{address}:11143/imap" for address in list(self.net)[:8]))
+        begun = sorted(datetime.fromisoformat(record["time"]) for record in run.records)
+        self.assertEqual(len(begun), 8)
+        self.assertGreater(begun[3] - begun[0], timedelta(seconds=0.3), "it is due after 0.65")
+
     def test_a_signal_ends_all_workers(self):
-        line = scan.command("--workers", "4", "--rate", "100", *self.ports, self.target)
+        line = scan.command("--workers", "4", "--rate", "400", *self.ports, self.target)
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         first = process.stdout.readline()  # run_start
         process.send_signal(signal.SIGINT)
