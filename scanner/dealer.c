@@ -262,8 +262,8 @@ static void on_input(void *context, struct span bytes, int error)
     struct dealer *s = context;
     s->input_wanted = false;
     if (error)
-        say(s, "standard input", "cannot be read", uv_strerror(error));
-    if (bytes.len)
+        targets_stream_fail(s->stream, uv_strerror(error));
+    else if (bytes.len)
         targets_stream_feed(s->stream, bytes);
     else
         targets_stream_end(s->stream);

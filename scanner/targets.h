@@ -103,7 +103,7 @@ enum targets_step {
     TARGETS_HOST,      /* here is one                                 */
     TARGETS_NEED_MORE, /* feed it, or end it                          */
     TARGETS_END,       /* that was all                                */
-    TARGETS_FAILED     /* out of memory; it was told, and it is over  */
+    TARGETS_FAILED     /* no memory, or it cannot be read; that was told, and it is over */
 };
 
 /* The targets must be built, and stay. The label is what errors and hosts name as the file.
@@ -117,6 +117,9 @@ void targets_stream_feed(struct targets_stream *, struct span bytes);
 
 /* No more will be fed. */
 void targets_stream_end(struct targets_stream *);
+
+/* Nor can they be: it fails, and half a line is none. */
+void targets_stream_fail(struct targets_stream *, const char *why);
 
 enum targets_step targets_stream_next(struct targets_stream *, struct target_host *);
 

@@ -77,6 +77,14 @@ static void tell(struct targets_stream *s, const char *what)
     s->errors++;
 }
 
+void targets_stream_fail(struct targets_stream *s, const char *why)
+{
+    struct complaint complaint;
+    snprintf(complaint.text, sizeof complaint.text, "cannot be read any further: %s", why);
+    tell(s, complaint.text);
+    s->failed = true;
+}
+
 /* All up to this address is dealt with. */
 static void step(struct walk *w, struct wide past)
 {

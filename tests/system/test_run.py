@@ -230,6 +230,13 @@ class Output(RunCase, unittest.TestCase):
             self.assertEqual(code, 0)
             self.assertEqual(validate.check_run(output), [])
 
+    def test_stdin_that_cannot_be_read(self):
+        directory = os.open("/", os.O_RDONLY)
+        self.addCleanup(os.close, directory)
+        code, _, errors = self.done("-f", "-", stdin=directory)
+        self.assertEqual(code, 2)
+        self.assertIn("cannot be read", errors)
+
     def test_a_reader_that_leaves(self):
         process = self.begin(*self.targets, *self.hanging, "--greeting-timeout", "600")
         process.stdout.readline()
