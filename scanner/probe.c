@@ -74,15 +74,15 @@ static void close_handles(struct probe *p)
         uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
-/* The one exit. */
+/* The one exit. The peer sees the end of this dialogue before another begins: on_done may see to
+   that. */
 static void finish(struct probe *p, enum phase phase, enum cause cause, int detail)
 {
     if (p->done)
         return;
-    p->done = true;
     p->facts.outcome = (struct outcome){phase, cause, detail};
-    p->request.on_done(p->request.context, p);
     close_handles(p);
+    p->request.on_done(p->request.context, p);
 }
 
 void probe_cancel(struct probe *p)
