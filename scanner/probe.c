@@ -74,14 +74,14 @@ static void close_handles(struct probe *p)
         uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
-/* The one exit. */
+/* The one exit. The peer sees the end of this dialogue before another begins: on_done may see to
+   that. */
 static void finish(struct probe *p, enum phase phase, enum cause cause, int detail)
 {
     if (p->done)
         return;
-    p->done = true;
     p->facts.outcome = (struct outcome){phase, cause, detail};
-    close_handles(p); /* another dialogue with the host may begin in on_done */
+    close_handles(p);
     p->request.on_done(p->request.context, p);
 }
 
