@@ -255,9 +255,14 @@ static bool must_rest(const struct host *h)
     return h->patience.space && uv_now(h->engine->loop) < h->patience.not_before;
 }
 
+static bool is_spared(const struct host *h)
+{
+    return h->patience.space || h->patience.at_an_end;
+}
+
 static unsigned dialogues_max(const struct host *h)
 {
-    return h->patience.space ? 1 : h->engine->options.per_host;
+    return is_spared(h) ? 1 : h->engine->options.per_host;
 }
 
 static void set_talking(struct task *t, bool talking)
@@ -455,7 +460,7 @@ static bool is_due(const struct host *h, const struct task *t, bool first)
 {
     bool begun = t->endpoint.observation->connections > 0;
     return !t->complete && begun != first && !port_is_busy(h, t) &&
-           (first && !h->patience.space ? true : h->talking + h->held < dialogues_max(h));
+           ((first && !is_spared(h)) || h->talking + h->held < dialogues_max(h));
 }
 
 /* Opens what may be opened; an endpoint that was begun goes on before another is begun. Where one
@@ -471,7 +476,7 @@ static bool connect_more(struct host *h)
             enum started how = task_start(t);
             if (how == WAITING)
                 return false;
-            if (how == STARTED && (first == 0 || h->patience.space))
+            if (how == STARTED && (first == 0 || is_spared(h)))
                 set_talking(t, true);
         }
     return true;
