@@ -39,7 +39,8 @@ void opinions_free(struct opinions *);
 
 static inline struct opinion opinions_at(const struct opinions *o, size_t endpoint)
 {
-    return (struct opinion){&o->judgements[endpoint], &o->results[endpoint * o->policy_count]};
+    return (struct opinion){&o->judgements[endpoint],
+                            o->results ? &o->results[endpoint * o->policy_count] : NULL};
 }
 
 /* What all of them add up to. */
