@@ -141,7 +141,7 @@ bool name_set_add(struct name_set *set, enum policy_kind kind, const char *patte
     const char *known;
     bool any = strcmp(pattern, "*") == 0;
 
-    if (any)
+    if (any && kind != POLICY_RULE) /* there are no other rules */
         name_set_put(set, NAME_OTHER);
     for (size_t at = 0; at < NAME_OTHER && (known = name_at(kind, at)); at++)
         if (matches(pattern, known)) {

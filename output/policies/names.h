@@ -4,7 +4,7 @@
  *
  * Rules are named as in their table, versions "SSL 2.0" to "TLS 1.3", suites and groups as IANA
  * writes them, keys and signatures as records do. What has no name here is NAME_OTHER, which only
- * the pattern "*" takes in.
+ * the pattern "*" takes in; there is no such rule.
  */
 #ifndef OUTPUT_POLICIES_NAMES_H
 #define OUTPUT_POLICIES_NAMES_H
