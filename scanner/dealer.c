@@ -54,7 +54,8 @@ uint64_t shard_size(uint64_t targets, unsigned shard, unsigned shards)
     return shards == 0 ? targets : targets / shards + (targets % shards > shard);
 }
 
-uint64_t dealer_total(const struct dealer *s)
+/* How many targets this shard has; of a stream those that have come. */
+static uint64_t total(const struct dealer *s)
 {
     return s->order.count + shard_size(s->streamed, s->options.shard, s->options.shards);
 }
@@ -297,7 +298,7 @@ static enum dealer_step next_streamed(struct dealer *s, struct target_host *targ
     while (s->stream_open && !s->input_wanted) {
         switch (targets_stream_next(s->stream, target)) {
         case TARGETS_HOST:
-            *number = dealer_total(s);
+            *number = total(s);
             if (is_ours(s, s->streamed++) && is_wanted(s, *number))
                 return DEALER_HOST;
             break;

@@ -90,9 +90,6 @@ struct dealer_state {
 };
 bool dealer_state(struct dealer *, struct dealer_state *);
 
-/* How many targets this shard has; of a stream only those that have come. */
-uint64_t dealer_total(const struct dealer *);
-
 /* Of this many targets, those that a shard has. */
 uint64_t shard_size(uint64_t targets, unsigned shard, unsigned shards);
 
