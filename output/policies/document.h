@@ -9,8 +9,7 @@
 #define OUTPUT_POLICIES_DOCUMENT_H
 
 #include "output/policies/policy.h"
-
-#define DOCUMENT_MAX ((size_t)1 << 20) /* octets of a file */
+#include "output/yamlfile.h"
 
 enum document_protocol {
     DOCUMENT_FTP = 1 << 0,
@@ -51,21 +50,11 @@ struct document {
     } remove; /* from what it extends */
 };
 
-/* The file, for messages. */
-struct document_file {
-    const char *path;
-    struct span bytes;
-};
-
 /* The member of a document that holds entries of this kind: "rules", "suites" … */
 const char *document_section_name(enum policy_kind);
 
 /* NULL, and a line on errors, if it is not sound. */
-struct document *document_read(const struct document_file *, FILE *errors);
+struct document *document_read(const struct yamlfile *, FILE *errors);
 void document_free(struct document *);
-
-/* Writes "FILE:LINE: member: message", where the line is that in which the value stands. */
-void document_complain(const struct document_file *, FILE *errors, const char *member,
-                       const char *value, const char *message);
 
 #endif

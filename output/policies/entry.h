@@ -48,6 +48,6 @@ struct policy {
 };
 
 /* A policy from the octets of its file; what it extends is read from its own file. */
-struct policy *policy_read(const struct document_file *, FILE *errors);
+struct policy *policy_read(const struct yamlfile *, FILE *errors);
 
 #endif

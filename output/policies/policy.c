@@ -48,7 +48,7 @@ const struct policy_check *policy_check_of(enum policy_kind kind)
 /* What is being read. */
 struct reading {
     struct policy *policy;
-    const struct document_file *file;
+    const struct yamlfile *file;
     FILE *errors;
     unsigned level;
     bool ok;
@@ -56,7 +56,7 @@ struct reading {
 
 static void complain(struct reading *r, const char *member, const char *value, const char *message)
 {
-    document_complain(r->file, r->errors, member, value, message);
+    yamlfile_complain(r->file, r->errors, member, value, message);
     r->ok = false;
 }
 
@@ -309,42 +309,13 @@ struct opened {
     const char *problem;
     dev_t device;
     ino_t inode;
-    char *bytes;
-    size_t length;
+    struct yamlfile file;
 };
 
-static bool read_all(int fd, struct opened *o)
-{
-    o->bytes = malloc(DOCUMENT_MAX + 1);
-    if (!o->bytes)
-        return false;
-    while (o->length <= DOCUMENT_MAX) {
-        ssize_t n = read(fd, o->bytes + o->length, DOCUMENT_MAX + 1 - o->length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        o->length += (size_t)n;
-    }
-    errno = EFBIG;
-    return false;
-}
-
-/* Only a plain file: a pipe or a device may never end. */
 static bool open_file(struct opened *o)
 {
     struct stat status;
-    int fd = open(o->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-
-    o->problem = NULL;
-    if (fd < 0 || fstat(fd, &status) != 0)
-        o->problem = strerror(errno);
-    else if (!S_ISREG(status.st_mode))
-        o->problem = "is not a plain file";
-    else if (!read_all(fd, o))
-        o->problem = strerror(errno);
-    if (fd >= 0)
-        close(fd);
+    o->problem = yamlfile_open(&o->file, o->path, &status);
     if (o->problem)
         return false;
     o->device = status.st_dev;
@@ -354,8 +325,7 @@ static bool open_file(struct opened *o)
 
 static void close_file(struct opened *o)
 {
-    free(o->bytes);
-    o->bytes = NULL;
+    yamlfile_close(&o->file);
 }
 
 static bool is_path(const char *text)
@@ -449,7 +419,7 @@ static bool find(const char *name, const char *extended_by, struct opened *o)
 
 struct chain_file {
     struct opened opened;
-    struct document_file file;
+    struct yamlfile file;
 };
 
 static bool is_cycle(const struct chain_file *files, size_t count)
@@ -481,8 +451,7 @@ static bool open_next(struct reading *r, struct chain_file *files, size_t count,
         complain(r, "extends", extends, "the policy would extend itself");
         return false;
     }
-    next->file =
-        (struct document_file){next->opened.path, {next->opened.bytes, next->opened.length}};
+    next->file = next->opened.file;
     return true;
 }
 
@@ -549,7 +518,7 @@ static struct policy *read_policy(struct chain_file *files, FILE *errors)
     return NULL;
 }
 
-struct policy *policy_read(const struct document_file *file, FILE *errors)
+struct policy *policy_read(const struct yamlfile *file, FILE *errors)
 {
     struct chain_file files[POLICY_CHAIN_MAX] = {{.file = *file}};
     return read_policy(files, errors);
@@ -565,7 +534,7 @@ struct policy *policy_load(const char *name_or_path, FILE *errors)
         close_file(first);
         return NULL;
     }
-    files[0].file = (struct document_file){first->path, {first->bytes, first->length}};
+    files[0].file = first->file;
     return read_policy(files, errors);
 }
 

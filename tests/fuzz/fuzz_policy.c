@@ -44,7 +44,7 @@ static void walk(const struct policy *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static FILE *errors;
-    const struct document_file file = {"input", {(const char *)data, size}};
+    const struct yamlfile file = {"input", {(const char *)data, size}, NULL};
 
     if (!errors)
         errors = fopen("/dev/null", "w");
