@@ -71,6 +71,7 @@ static const struct command {
 } commands[] = {
     {"scan", "scan targets and write records", command_scan},
     {"audit", "judge saved records again", command_audit},
+    {"export", "make other formats of saved records", command_export},
     {"merge", "shards into one run, or say what is missing", command_merge},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},

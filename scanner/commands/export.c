@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* export.c: the command that makes other formats of saved records. */
+#define _GNU_SOURCE
+#include "output/export/export.h"
+
+#include <argp.h>
+#include <stdlib.h>
+
+#include "output/infile.h"
+#include "scanner/commands/command.h"
+
+struct export_command {
+    struct export_options options;
+    const struct exporter *format;
+    const char *output;
+    char **files; /* argv's, or the one that stands for standard input */
+    size_t file_count;
+};
+
+enum key { KEY_FORMAT = 0x100, KEY_SCAN, KEY_TITLE, KEY_LABEL, KEY_PER_ENDPOINT };
+
+static void take_format(struct argp_state *state, struct export_command *c, const char *name)
+{
+    if ((c->format = export_find(name)))
+        return;
+    fprintf(stderr, PROGRAM " export: there is no format '%s'. There are:\n", name);
+    const struct exporter *format;
+    for (size_t i = 0; (format = export_at(i)); i++)
+        fprintf(stderr, "  %-14s%s\n", format->name, format->summary);
+    argp_error(state, "--format: '%s' is none of them", name);
+}
+
+static error_t on_option(int key, char *argument, struct argp_state *state)
+{
+    static char input[] = "-", *standard_input[] = {input};
+    struct export_command *c = state->input;
+    char *end;
+
+    switch (key) {
+    case KEY_FORMAT:
+        take_format(state, c, argument);
+        break;
+    case 'o':
+        c->output = argument;
+        break;
+    case KEY_SCAN:
+        c->options.scan = argument;
+        break;
+    case KEY_TITLE:
+        c->options.title = argument;
+        break;
+    case KEY_LABEL:
+        if (c->options.label_count == EXPORT_LABELS_MAX)
+            argp_error(state, "--label: there can be %zu at the most", EXPORT_LABELS_MAX);
+        c->options.labels[c->options.label_count++] = argument;
+        break;
+    case KEY_PER_ENDPOINT:
+        c->options.per_endpoint = argument ? strtoul(argument, &end, 10) : 1000;
+        if (argument && (*end || !c->options.per_endpoint))
+            argp_error(state, "--metrics-per-endpoint: '%s' is no number", argument);
+        break;
+    case ARGP_KEY_ARGS:
+        c->files = state->argv + state->next;
+        c->file_count = (size_t)(state->argc - state->next);
+        break;
+    case ARGP_KEY_NO_ARGS:
+        c->files = standard_input;
+        c->file_count = 1;
+        break;
+    case ARGP_KEY_END:
+        if (!c->format)
+            argp_error(state, "--format is missing");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+int command_export(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"format", KEY_FORMAT, "FORMAT", 0, "What is written; a wrong one lists all", 0},
+        {"output", 'o', "FILE", 0,
+         "Write to FILE, which is replaced only when all of it is written", 0},
+        {"scan-name", KEY_SCAN, "NAME", 0, "What the scan is called (default: default)", 0},
+        {"title", KEY_TITLE, "TEXT", 0, "The heading of a report", 0},
+        {"label", KEY_LABEL, "KEY", 0,
+         "Targets' label KEY becomes a column, or a label (more than once: each)", 0},
+        {"metrics-per-endpoint", KEY_PER_ENDPOINT, "N", OPTION_ARG_OPTIONAL,
+         "Metrics of each endpoint too, for N endpoints at the most (default 1000)", 0},
+        {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp argp = {
+        options,
+        on_option,
+        "[RECORDS…]",
+        "Makes another format of the records of a scan, without a connection.\v"
+        "RECORDS is a file that a scan wrote; none, or -, is standard input.\n\n"
+        "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
+        NULL,
+        NULL,
+        NULL};
+    struct export_command c = {.options = {.scan = "default"}};
+
+    argp_err_exit_status = EXIT_TROUBLE;
+    argp_parse(&argp, argc, argv, 0, NULL, &c);
+    for (size_t i = 0; c.output && i < c.file_count; i++)
+        if (infile_is(c.files[i], c.output)) {
+            fprintf(stderr, PROGRAM " export: %s is read, and cannot be written\n", c.output);
+            return EXIT_TROUBLE;
+        }
+    return export_files(c.format, &c.options, c.files, c.file_count, c.output, stderr) ==
+                   EXPORT_DONE
+               ? EXIT_DONE
+               : EXIT_TROUBLE;
+}
