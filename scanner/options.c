@@ -540,16 +540,16 @@ static error_t on_argument(int key, char *argument, struct argp_state *state)
     return error;
 }
 
-/* Does the command line have it, or what stands instead of it? */
+/* Does the command line have it, or what stands instead of it? Its words are the first. */
 static bool is_given(const struct scan_options *o, const char *option)
 {
     bool target = !*option || strcmp(option, "file") == 0;
     if (strcmp(option, "exclude-file") == 0)
         return false;
-    for (size_t i = 0; i < o->word_count; i++) {
-        const struct option_word *w = &o->words[i];
-        bool instead = target && (!*w->option || strcmp(w->option, "file") == 0);
-        if (!w->line && (instead || strcmp(w->option, option) == 0))
+    for (size_t i = 0; i < o->word_count && !o->words[i].line; i++) {
+        const char *word = o->words[i].option;
+        bool instead = target && (!*word || strcmp(word, "file") == 0);
+        if (instead || strcmp(word, option) == 0)
             return true;
     }
     return false;

@@ -60,11 +60,12 @@ struct config_setting {
 };
 
 struct config {
-    struct config_setting *settings; /* in the order of the file */
+    struct config_setting *settings; /* in the order of the file: those that are sound */
     size_t count, capacity;
+    bool sound; /* all of them are */
 };
 
-/* NULL: not all of it is sound, and each trouble was told to errors, as FILE:LINE: member: message. */
+/* Each trouble is told to errors, as FILE:LINE: member: message. NULL: there is no memory. */
 struct config *config_read(const struct yamlfile *, FILE *errors);
 void config_free(struct config *);
 

@@ -33,6 +33,8 @@ static void complain(struct reader *, uint64_t line, const char *member, const c
 static void complain(struct reader *r, uint64_t line, const char *member, const char *format, ...)
 {
     va_list arguments;
+    if (r->over) /* what follows from that is of no interest */
+        return;
     fprintf(r->errors, "%s:", r->file->path);
     if (line)
         fprintf(r->errors, "%" PRIu64 ":", line);
@@ -44,10 +46,9 @@ static void complain(struct reader *r, uint64_t line, const char *member, const 
     r->wrong = true;
 }
 
-static void give_up(struct reader *r, const char *why)
+static void give_up(struct reader *r, uint64_t line, const char *why)
 {
-    if (!r->over)
-        complain(r, 0, NULL, "%s", why);
+    complain(r, line, NULL, "%s", why);
     r->over = true;
 }
 
@@ -81,8 +82,7 @@ static yaml_event_type_t next(struct reader *r)
         complain(r, line_of_problem(r), NULL, "this is no YAML: %s", problem);
         r->over = true;
     } else if (r->event.type == YAML_ALIAS_EVENT) {
-        complain(r, line_of(r), NULL, "aliases (*NAME) are not taken");
-        r->over = true;
+        give_up(r, line_of(r), "aliases (*NAME) are not taken");
     }
     return r->over ? YAML_NO_EVENT : r->event.type;
 }
@@ -96,7 +96,7 @@ static void pass_over(struct reader *r)
         depth += type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
         depth -= type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
         if (depth > DEPTH_MAX)
-            give_up(r, "it is nested too deep");
+            give_up(r, line_of(r), "it is nested too deep");
         if (depth <= 0 || r->over)
             return;
     }
@@ -159,10 +159,12 @@ static bool is_number(const struct reader *r)
            !(s.len > 1 && s.at[0] == '0' && s.at[1] != '.');
 }
 
+static const char no_tags[] = "tags (!NAME) are not taken";
+
 /* Is it a text that can be used? */
 static bool check_text(struct reader *r, const char *member)
 {
-    const char *wrong = has_tag(r)                      ? "tags (!NAME) are not taken"
+    const char *wrong = has_tag(r)                      ? no_tags
                         : !is_scalar(r)                 ? "a text is wanted"
                         : is_null(r)                    ? "has no value"
                         : !scalar_of(r).len             ? "is empty"
@@ -204,7 +206,7 @@ static void add(struct reader *r, const struct config_member *m, char *text, uin
     struct config *c = r->config;
     if (!grow(&c->settings, c->count, &c->capacity, sizeof *c->settings)) {
         free(text);
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
         return;
     }
     c->settings[c->count++] = (struct config_setting){m, text, line};
@@ -218,12 +220,12 @@ static void add_scalar(struct reader *r, const struct config_member *m, const ch
     if (text)
         add(r, m, text, line_of(r));
     else
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
 }
 
 static void read_number(struct reader *r, const struct config_member *m, const char *path)
 {
-    if (is_number(r) && !has_tag(r))
+    if (is_number(r))
         add_scalar(r, m, path);
     else
         refuse(r, path, "a number is wanted, such as 30 or 0.5");
@@ -233,7 +235,7 @@ static void read_switch(struct reader *r, const struct config_member *m, const c
 {
     struct span s = scalar_of(r);
     bool on = is_plain(r) && is_word(s, "true"), off = is_plain(r) && is_word(s, "false");
-    if ((!on && !off) || has_tag(r))
+    if (!on && !off)
         refuse(r, path, "true or false is wanted");
     else if (on)
         add(r, m, NULL, line_of(r));
@@ -242,7 +244,7 @@ static void read_switch(struct reader *r, const struct config_member *m, const c
 /* Is it a list? Then its items come next. */
 static bool begin_list(struct reader *r, const char *path, const char *wanted)
 {
-    if (r->event.type == YAML_SEQUENCE_START_EVENT && !has_tag(r))
+    if (r->event.type == YAML_SEQUENCE_START_EVENT)
         return true;
     complain(r, line_of(r), path, "a list of %s is wanted, each behind a dash", wanted);
     pass_over(r);
@@ -278,7 +280,7 @@ static void read_words(struct reader *r, const struct config_member *m, const ch
     if (f && fclose(f) == 0)
         add(r, m, text, line);
     else
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
 }
 
 /* --- exports ---------------------------------------------------------------------------------- */
@@ -306,7 +308,7 @@ static void read_part(struct reader *r, const char *path, struct export_parts *p
     if (*part)
         refuse(r, path, format ? "the format is there twice" : "the file is there twice");
     else if (check_text(r, path) && !(*part = take_text(r, file ? NAMES_FILE : NAMES_NOTHING)))
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
 }
 
 static void add_export(struct reader *r, const struct config_member *m, const char *path,
@@ -318,7 +320,7 @@ static void add_export(struct reader *r, const struct config_member *m, const ch
     else if (strchr(parts->format, '='))
         complain(r, line, path, "%s is no format", quote(span_of(parts->format)).text);
     else if (asprintf(&text, "%s=%s", parts->format, parts->file) < 0)
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
     else
         add(r, m, text, line);
 }
@@ -330,7 +332,7 @@ static void read_export(struct reader *r, const struct config_member *m, const c
     yaml_event_type_t type;
     bool wrong = r->wrong;
 
-    if (r->event.type != YAML_MAPPING_START_EVENT || has_tag(r)) {
+    if (r->event.type != YAML_MAPPING_START_EVENT) {
         refuse(r, path, "an export has a format and a file");
         return;
     }
@@ -375,14 +377,19 @@ static const char *find_section(struct span name)
     return NULL;
 }
 
-static void complain_of_member(struct reader *r, const char *section, struct span name)
+static void complain_of_member(struct reader *r, const char *section)
 {
     const char *where = "";
+    struct span name = is_scalar(r) ? scalar_of(r) : span_of("");
+    if (!name.len) {
+        complain(r, line_of(r), section, "a member has a name");
+        return;
+    }
     for (size_t i = 0; i < config_member_count && !*where; i++)
         if (is_word(name, config_members[i].name))
             where = config_members[i].section ? config_members[i].section : "no section";
-    complain(r, line_of(r), section, "there is no member %s%s%s%s", quote(name).text,
-             *where ? " here: it belongs in " : "", where, "");
+    complain(r, line_of(r), section, "there is no member %s%s%s", quote(name).text,
+             *where ? " here: it belongs in " : "", where);
 }
 
 static void read_value(struct reader *r, const struct config_member *m)
@@ -392,7 +399,11 @@ static void read_value(struct reader *r, const struct config_member *m)
         [CONFIG_LIST] = read_list,  [CONFIG_WORDS] = read_words,   [CONFIG_EXPORTS] = read_exports,
     };
     char path[CONFIG_PATH_MAX];
-    readers[m->form](r, m, config_path(m, path));
+    config_path(m, path);
+    if (has_tag(r))
+        refuse(r, path, no_tags);
+    else
+        readers[m->form](r, m, path);
 }
 
 /* The event is the name of a member. */
@@ -403,7 +414,7 @@ static void read_member(struct reader *r, const char *section)
     char path[CONFIG_PATH_MAX];
 
     if (!m) {
-        complain_of_member(r, section, is_scalar(r) ? scalar_of(r) : span_of(""));
+        complain_of_member(r, section);
         pass_over(r);
     } else if (*seen) {
         complain(r, line, config_path(m, path), "is there already, in line %" PRIu64, *seen);
@@ -425,7 +436,7 @@ static void read_section(struct reader *r, const char *section)
     if (is_scalar(r) && is_null(r) && !has_tag(r))
         return;
     if (type != YAML_MAPPING_START_EVENT || has_tag(r)) {
-        refuse(r, section, "members are wanted, further to the right");
+        refuse(r, section, has_tag(r) ? no_tags : "members are wanted, further to the right");
         return;
     }
     while ((type = next(r)) != YAML_MAPPING_END_EVENT && type != YAML_NO_EVENT)
@@ -459,14 +470,13 @@ static void read_document(struct reader *r)
 {
     yaml_event_type_t type = next(r);
     if (type != YAML_MAPPING_START_EVENT || has_tag(r)) {
-        if (!r->over)
-            complain(r, line_of(r), NULL, "this is not a configuration: MEMBER: VALUE is wanted");
+        complain(r, line_of(r), NULL, "this is not a configuration: MEMBER: VALUE is wanted");
         pass_over(r);
         return;
     }
     uint64_t *sections = calloc(config_member_count, sizeof *sections);
     if (!sections)
-        give_up(r, "out of memory");
+        give_up(r, 0, "out of memory");
     while ((type = next(r)) != YAML_MAPPING_END_EVENT && type != YAML_NO_EVENT)
         read_top(r, sections);
     free(sections);
@@ -480,7 +490,7 @@ static void read_stream(struct reader *r)
         next(r); /* its end */
         if (next(r) == YAML_DOCUMENT_START_EVENT)
             complain(r, line_of(r), NULL, "a second document begins here");
-    } else if (!r->over) {
+    } else {
         complain(r, 0, NULL, "there is nothing in it");
     }
 }
@@ -500,7 +510,7 @@ struct config *config_read(const struct yamlfile *file, FILE *errors)
     r.config = calloc(1, sizeof *r.config);
     r.seen = calloc(config_member_count, sizeof *r.seen);
     if (!r.config || !r.seen || !yaml_parser_initialize(&r.parser)) {
-        give_up(&r, "out of memory");
+        give_up(&r, 0, "out of memory");
     } else {
         yaml_parser_set_input_string(&r.parser, (const unsigned char *)file->bytes.at,
                                      file->bytes.len);
@@ -510,10 +520,9 @@ struct config *config_read(const struct yamlfile *file, FILE *errors)
         yaml_parser_delete(&r.parser);
     }
     free(r.seen);
-    if (!r.wrong)
-        return r.config;
-    config_free(r.config);
-    return NULL;
+    if (r.config)
+        r.config->sound = !r.wrong;
+    return r.config;
 }
 
 void config_free(struct config *c)

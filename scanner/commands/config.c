@@ -73,7 +73,7 @@ static bool take(struct scan_options *o, const struct config_setting *s)
 static bool read_file(struct scan_options *o, const struct yamlfile *file)
 {
     struct config *config = config_read(file, stderr);
-    bool ok = config != NULL;
+    bool ok = config && config->sound;
     for (size_t i = 0; config && i < config->count; i++)
         ok = take(o, &config->settings[i]) && ok;
     config_free(config);
