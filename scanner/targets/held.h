@@ -41,6 +41,9 @@ struct targets {
     uint64_t endpoints;
 };
 
+/* How many hosts each entry owns, to be freed. NULL: out of memory. */
+uint64_t *targets_owned(const struct segments *, const struct entries *);
+
 /* A host with what its errand says. */
 struct target_host host_of(const struct errand *, const struct service_set *);
 
