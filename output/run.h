@@ -68,6 +68,14 @@ struct checkpoint {
 
 #define CHECKPOINT_PENDING_MAX ((size_t)100000) /* a line holds that many */
 
+/* An endpoint that earlier runs asked, and this one was not to. */
+struct absent {
+    const char *key, *protocol, *mode, *host;
+    const char *ip; /* NULL: it never had one */
+    unsigned port;
+    bool excluded; /* or else nobody gave it */
+};
+
 struct run_end {
     int64_t duration;       /* ms */
     const char *stopped_by; /* NULL: complete */
@@ -75,7 +83,8 @@ struct run_end {
     int exit_code;
 };
 
-/* Which endpoints are recorded: all of a host that answered, and with --all the others too. */
+/* Which endpoints are recorded: all of a host that answered, and with --all the others too. With a
+   state there are more (history.h). */
 static inline bool run_records(bool all, const struct host_view *host)
 {
     return all || host->answered;

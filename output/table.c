@@ -356,4 +356,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, render, host, end, free_state, NULL, NULL};
+const struct writer writer_table = {"table",    begin, render, host, end,
+                                    free_state, NULL,  NULL,   NULL};

@@ -16,6 +16,7 @@
 
 #include "output/run.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/notice.h"
 
 /* The host's crypto policy must not decide what can be seen: the library is not to read it before
  * main() says so. */
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* write() then says that the file may not grow */
+    notice_begin();
     if (!check_descriptors())
         return EXIT_TROUBLE;
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);

@@ -45,12 +45,20 @@ enum key {
     KEY_JSON,
     KEY_TABLE,
     KEY_POLICY,
-    KEY_FAIL_ON
+    KEY_FAIL_ON,
+    KEY_STATE,
+    KEY_ON_CHANGE,
+    KEY_ON_CHANGE_TIMEOUT,
+    KEY_RECORDS_DIR,
+    KEY_EXPORT,
+    KEY_SCAN_NAME
 };
 
 #define DEFAULT_CONCURRENCY 500
 #define DEFAULT_PER_HOST 3
-#define DEFAULT_PATIENCE 300000 /* ms */
+#define DEFAULT_PATIENCE 300000          /* ms */
+#define DEFAULT_ON_CHANGE_TIMEOUT 300000 /* ms */
+#define SCAN_NAME_MAX 64
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
@@ -80,6 +88,15 @@ static const struct argp_option options[] = {
      0},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
+    {"records-dir", KEY_RECORDS_DIR, "DIR", 0,
+     "Write the records to a file of their own in DIR, named by the time and the run's id; while "
+     "the scan is under way its name ends in .part",
+     0},
+    {"export", KEY_EXPORT, "FORMAT=FILE", 0,
+     "When it is over, write FORMAT (as export does) of the records to FILE (more than once: each)",
+     0},
+    {"scan-name", KEY_SCAN_NAME, "NAME", 0, "What the scan is called in these (default: default)",
+     0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
     {"transcript", KEY_TRANSCRIPT, NULL, 0,
      "Put what was said, both ways and without credentials, into the records", 0},
@@ -115,7 +132,17 @@ static const struct argp_option options[] = {
      "options: "
      "in FILE, or with -o OTHER in a copy of it",
      0},
-    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 7},
+    {NULL, 0, NULL, 0, "Night after night:", 7},
+    {"state", KEY_STATE, "DB", 0,
+     "Keep the history of runs, endpoints and findings in DB, and always record what was once seen",
+     0},
+    {"on-change", KEY_ON_CHANGE, "COMMAND", 0,
+     "If the run has changed something in the state, give COMMAND to /bin/sh, with the changes in "
+     "the file $STARTTLS_AUDIT_CHANGES",
+     0},
+    {"on-change-timeout", KEY_ON_CHANGE_TIMEOUT, "S", 0,
+     "End the command after this time (default 300)", 0},
+    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 8},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0,
      "For the connection at the most; less, but never under 1.5, where it shows that hosts are "
      "near "
@@ -258,6 +285,17 @@ static void check_name(struct argp_state *state, const char *text)
         argp_error(state, "--ehlo-name: '%s' is no name", text);
 }
 
+/* It becomes a word in metrics, and a part of other names. */
+static void check_scan_name(struct argp_state *state, const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+    if (!n || text[n] || n > SCAN_NAME_MAX)
+        argp_error(
+            state,
+            "--scan-name: '%s' is not up to %d letters, digits, dots, dashes and underscores", text,
+            SCAN_NAME_MAX);
+}
+
 static void append(struct argp_state *state, const char ***list, size_t *count, const char *item)
 {
     const char **longer = realloc(*list, (*count + 1) * sizeof **list);
@@ -298,6 +336,24 @@ const struct argp standard_argp = {
     standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 const struct argp fail_on_argp = {
     standard_option_rows + 1, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+
+/* What does not go without something else, or with it. */
+static void check_together(struct argp_state *state, const struct scan_options *o)
+{
+    if (!o->target_count && !o->file_count && !o->from_stdin)
+        argp_error(state, "no target is given");
+    if (o->resume && o->dry_run)
+        argp_error(state, "--resume and --dry-run exclude each other");
+    if (o->json && o->table)
+        argp_error(state, "--json and --table exclude each other");
+    if (o->records_dir && o->output)
+        argp_error(state, "--records-dir and --output exclude each other");
+    if (o->state && o->crew.dealer.shards)
+        argp_error(state, "--state and --shard exclude each other: merge the shards, and add what "
+                          "comes of it with `state add`");
+    if (o->on_change && !o->state)
+        argp_error(state, "--on-change needs --state");
+}
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
@@ -420,18 +476,32 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_ENDPOINT_TIMEOUT:
         e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument, 0.001);
         break;
+    case KEY_STATE:
+        o->state = argument;
+        break;
+    case KEY_ON_CHANGE:
+        o->on_change = argument;
+        break;
+    case KEY_ON_CHANGE_TIMEOUT:
+        o->on_change_timeout = parse_seconds(state, "on-change-timeout", argument, 0.001);
+        break;
+    case KEY_RECORDS_DIR:
+        o->records_dir = argument;
+        break;
+    case KEY_EXPORT:
+        append(state, &o->exports, &o->export_count, argument);
+        break;
+    case KEY_SCAN_NAME:
+        check_scan_name(state, argument);
+        o->scan_name = argument;
+        break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
         break;
     case ARGP_KEY_END:
-        if (!o->target_count && !o->file_count && !o->from_stdin)
-            argp_error(state, "no target is given");
-        if (o->resume && o->dry_run)
-            argp_error(state, "--resume and --dry-run exclude each other");
-        if (o->resume && !o->output)
+        check_together(state, o);
+        if (o->resume && !o->output && !o->records_dir)
             o->output = o->resume;
-        if (o->json && o->table)
-            argp_error(state, "--json and --table exclude each other");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -466,7 +536,8 @@ void options_parse(struct scan_options *o, int argc, char **argv)
                             .concurrency = DEFAULT_CONCURRENCY,
                             .per_host = DEFAULT_PER_HOST,
                             .patience_ms = DEFAULT_PATIENCE},
-                 .workers = count_cores()}};
+                 .workers = count_cores()},
+        .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, o);
 }
@@ -478,5 +549,6 @@ void options_free(struct scan_options *o)
     free(o->excludes);
     free(o->services);
     free(o->ports);
+    free(o->exports);
     free(o->standard.policies);
 }
