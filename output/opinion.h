@@ -45,7 +45,8 @@ static inline struct opinion opinions_at(const struct opinions *o, size_t endpoi
 
 /* What all of them add up to. */
 struct tally {
-    uint64_t findings[SEVERITY_COUNT];
+    uint64_t findings[SEVERITY_COUNT]; /* open ones */
+    uint64_t waived;
     uint64_t policies[POLICIES_MAX][POLICY_VERDICT_COUNT]; /* endpoints */
 };
 

@@ -702,7 +702,7 @@ bool record_run_start(struct page *page, const struct run *run)
     put_options(&b, run, true);
     put_options_hash(&b, run);
     put_part(&b, run);
-    put_policies(&b, &run->policies);
+    put_standard(&b, run->version, &run->policies);
     return builder_end(&b);
 }
 

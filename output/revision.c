@@ -52,11 +52,12 @@ static bool end(struct builder *b, cJSON *record)
     return ok && print(page, record);
 }
 
-bool revision_run_start(struct page *page, cJSON *record, const struct policies *policies)
+bool revision_run_start(struct page *page, cJSON *record, const char *version,
+                        const struct policies *policies)
 {
     struct builder b;
     builder_begin(&b, page);
-    put_policies(&b, policies);
+    put_standard(&b, version, policies);
     return end(&b, record);
 }
 

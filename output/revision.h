@@ -15,7 +15,8 @@
 #include "output/opinion.h"
 #include "output/page.h"
 
-bool revision_run_start(struct page *, cJSON *record, const struct policies *);
+/* version: of this program, which judges now. */
+bool revision_run_start(struct page *, cJSON *record, const char *version, const struct policies *);
 bool revision_endpoint(struct page *, cJSON *record, const struct policies *,
                        const struct opinion *);
 

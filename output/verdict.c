@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "output/rules/ruleset.h"
+
 /* Of what strangers wrote, evidence needs no more than this. */
 #define EVIDENCE_TEXT_MAX ((size_t)512)
 #define EVIDENCE_ITEMS_MAX ((size_t)32)
@@ -154,7 +156,7 @@ static void put_results(struct builder *b, const struct policies *policies,
     }
 }
 
-void put_policies(struct builder *b, const struct policies *policies)
+static void put_policies(struct builder *b, const struct policies *policies)
 {
     struct part array = put_array(b, b->root, "policies");
     for (size_t p = 0; p < policies->count; p++) {
@@ -165,6 +167,25 @@ void put_policies(struct builder *b, const struct policies *policies)
         put_text(b, item, "as_of", policy_as_of(policy));
         put_text(b, item, "sha256", policy_sha256(policy));
     }
+}
+
+static void put_ruleset(struct builder *b, const char *version)
+{
+    char hash[RULESET_HASH_SIZE];
+    struct part ruleset = put_object(b, b->root, "ruleset");
+    put_text(b, ruleset, "version", version);
+    if (ruleset_hash(version, hash))
+        put_text(b, ruleset, "sha256", hash);
+    else
+        b->failed = true;
+}
+
+void put_standard(struct builder *b, const char *version, const struct policies *policies)
+{
+    put_ruleset(b, version ? version : "");
+    put_policies(b, policies);
+    put_null(b, b->root, "waivers");
+    put_null(b, b->root, "baseline");
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -188,4 +209,5 @@ void put_tally(struct builder *b, const struct tally *tally)
             put_text(b, item, "severity", severity_name((enum severity)s));
             put_number(b, item, "count", tally->findings[s]);
         }
+    put_number(b, b->root, "waived", tally->waived);
 }

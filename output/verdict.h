@@ -13,8 +13,9 @@
 /* NULL: nothing was said of the endpoint. All members are there, and empty. */
 void put_verdicts(struct builder *, const struct policies *, const struct opinion *);
 
-/* The policies themselves, for run_start. */
-void put_policies(struct builder *, const struct policies *);
+/* What all of them are formed by, for run_start: the rules, as they are in that version of the
+   program, and the policies. */
+void put_standard(struct builder *, const char *version, const struct policies *);
 
 /* How many findings there are. */
 void put_tally(struct builder *, const struct tally *);

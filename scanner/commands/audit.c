@@ -308,7 +308,8 @@ static bool write_line(struct audit *a, bool added)
 
 static bool take_start(struct audit *a, cJSON *record)
 {
-    return write_line(a, revision_run_start(&a->ledger.page, record, &a->standard.policies));
+    return write_line(a,
+                      revision_run_start(&a->ledger.page, record, VERSION, &a->standard.policies));
 }
 
 static bool take_end(struct audit *a, cJSON *record)
