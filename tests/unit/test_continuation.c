@@ -311,6 +311,16 @@ static void begin_play(struct play *p, const char *path, const struct continuati
     assert_true(p->w.writer->resume(&p->w, from));
 }
 
+/* What a whole run says of endpoints that it was not to ask. */
+static void write_absent(struct play *p)
+{
+    static const struct absent absent[] = {
+        {"imap://192.0.9.1:143", "imap", "insecure", "192.0.9.1", "192.0.9.1", 143, true},
+        {"smtp://gone.example.test:25", "smtp", "insecure", "gone.example.test", NULL, 25, false}};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        assert_true(p->w.writer->not_asked(&p->w, &absent[i], run.started));
+}
+
 /* every: so many addresses between checkpoints; stop: after so many, in order; 0: at the end. */
 static void play(struct play *p, unsigned every, unsigned stop)
 {
@@ -328,6 +338,8 @@ static void play(struct play *p, unsigned every, unsigned stop)
         write_checkpoint(p);
         end.stopped_by = "signal";
         end.exit_code = 3;
+    } else {
+        write_absent(p);
     }
     end.totals = p->totals;
     assert_true(p->w.writer->end(&p->w, &end));
@@ -509,14 +521,14 @@ static int compare_lines(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The records of endpoints, sorted, one text; checkpoints are not compared. */
+/* The records of endpoints, asked or not, sorted, one text; checkpoints are not compared. */
 static char *endpoints_of(const struct data *d)
 {
     char *lines[64], *copy = strdup(d->bytes), *text = calloc(1, d->size + 1), *rest = copy, *line;
     size_t count = 0;
     assert_true(copy && text);
     while ((line = strsep(&rest, "\n")))
-        if (strstr(line, "\"type\":\"endpoint\"")) {
+        if (strstr(line, "\"type\":\"endpoint\"") || strstr(line, "\"type\":\"not_asked\"")) {
             assert_true(count < 64);
             lines[count++] = line;
         }
