@@ -150,6 +150,28 @@ size_t targets_add_argument(struct targets *t, const char *text)
     return 1;
 }
 
+/* Is it the next line of the file from which the last one came? */
+static bool source_goes_on(const struct targets *t, const char *path, uint64_t line)
+{
+    const struct source *last = t->source_count ? &t->sources[t->source_count - 1] : NULL;
+    return last && last->file && strcmp(last->file, path) == 0 &&
+           last->line + (t->line_count - last->first) == line;
+}
+
+size_t targets_add_line(struct targets *t, const char *path, uint64_t line, const char *text)
+{
+    struct complaint complaint;
+    if (!source_goes_on(t, path, line) && !source_begin(t, path, line))
+        return tell(t, no_memory);
+    enum target_kind kind = add_line(t, span_of(text), &complaint);
+    if (kind == TARGET_NOTHING)
+        kind = refuse(&complaint, "", "there is no target in it");
+    if (kind != TARGET_BAD)
+        return 0;
+    fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, line, complaint.text);
+    return 1;
+}
+
 /* Gives all whole lines to the function; returns how many were bad. */
 static size_t read_lines(struct targets *t, struct lines *lines, const char *path, line_fn line_of)
 {

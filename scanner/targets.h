@@ -54,6 +54,9 @@ void targets_free(struct targets *);
    before the build. */
 size_t targets_add_argument(struct targets *, const char *text);
 size_t targets_add_file(struct targets *, const char *path);
+
+/* A line of a target list that stands in this line of another file. */
+size_t targets_add_line(struct targets *, const char *path, uint64_t line, const char *text);
 size_t targets_exclude_file(struct targets *, const char *path);
 
 /* Makes hosts of what was added; once. Not 0: an error was told (memory, more than 2^48 hosts). */

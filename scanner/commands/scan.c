@@ -13,6 +13,7 @@
 #include "output/draft.h"
 #include "output/progress.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/config.h"
 #include "scanner/commands/delivery.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/history.h"
@@ -97,6 +98,9 @@ static bool read_targets(struct scan *s)
         errors += targets_exclude_file(s->targets, o->excludes[i]);
     for (size_t i = 0; i < o->target_count; i++)
         errors += targets_add_argument(s->targets, o->targets[i]);
+    for (size_t i = 0; o->lines && i < o->word_count; i++)
+        if (!*o->words[i].option)
+            errors += targets_add_line(s->targets, o->config, o->words[i].line, o->words[i].text);
     for (size_t i = 0; i < o->file_count; i++)
         errors += targets_add_file(s->targets, o->files[i]);
     if (errors || targets_build(s->targets))
@@ -755,8 +759,8 @@ int command_scan(int argc, char **argv)
     struct scan s = {0};
 
     pthread_mutex_init(&s.lock, NULL);
-    options_parse(&s.options, argc, argv);
-    int code = run_scan(&s);
+    options_parse(&s.options, argc, argv, configure);
+    int code = s.options.print_config ? print_configuration(&s.options) : run_scan(&s);
     scan_free(&s);
     return code;
 }

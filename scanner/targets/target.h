@@ -9,7 +9,8 @@
  *   comment  = "#" anything, at the beginning or after white space
  *
  * IPv6 stands in brackets when a port follows: [2001:db8::1]:143/imap, [2001:db8::/64]:143,
- * [2001:db8::]/64:143. Nothing is kept here: labels are spans of the line.
+ * [2001:db8::]/64:143. The value of the label "expect" is read too (expectation.h): a line that
+ * expects what cannot be is a bad one. Nothing is kept here: labels are spans of the line.
  */
 #ifndef SCANNER_TARGETS_TARGET_H
 #define SCANNER_TARGETS_TARGET_H
