@@ -96,13 +96,17 @@ static void take_record(struct history *h, const cJSON *record)
     }
     switch (state_take(h->state, record)) {
     case STATE_TAKEN:
+        h->begun = true;
         break;
     case STATE_KNOWN:
         h->taken = true;
         state_rollback(h->state);
         break;
     case STATE_REFUSED:
-        leave_out(h);
+        if (h->begun)
+            leave_out(h);
+        else /* the run as a whole: it has a later one already */
+            give_up(h, state_problem(h->state));
         break;
     case STATE_FAILED:
         give_up(h, state_problem(h->state));

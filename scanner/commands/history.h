@@ -30,6 +30,7 @@ struct history {
     struct state *state; /* NULL: there is none, or no more */
     const char *path, *run_id;
     bool active;       /* there was one when the run began                       */
+    bool begun;        /* it has taken the beginning of this run                 */
     bool failed;       /* nothing of this run will be in it                      */
     bool incomplete;   /* not all of it                                          */
     bool taken;        /* it had this run already, and nothing is added to that  */
