@@ -8,7 +8,7 @@
 
 #include "output/opinion.h"
 
-#define RUN_SCHEMA "1.2"
+#define RUN_SCHEMA "1.3"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
 
 enum run_option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_TRUTH, OPTION_LIST };
@@ -41,6 +41,7 @@ struct run {
     const struct run_option *options;
     size_t option_count;
     struct policies policies; /* in the order given */
+    struct exceptions exceptions;
 };
 
 /* What is complete so far, recorded or not. */

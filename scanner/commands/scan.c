@@ -167,6 +167,16 @@ static int dry_run(struct scan *s)
 
 /* --- going on --------------------------------------------------------------------------------- */
 
+/* What was counted before. The usage names all waivers, and that of the records those alone that
+   findings have. */
+static bool take_totals(struct scan *s, const struct totals *from)
+{
+    struct usage *usage = s->sums.totals.tally.usage;
+    s->sums.totals = *from;
+    s->sums.totals.tally.usage = usage;
+    return !usage || !from->tally.usage || usage_add(usage, from->tally.usage);
+}
+
 /* The run that is described is the one that was interrupted. */
 static bool resume(struct scan *s)
 {
@@ -184,8 +194,9 @@ static bool resume(struct scan *s)
     dealer->from = from->cursor;
     dealer->again = from->pending;
     dealer->again_count = from->pending_count;
-    s->sums.totals = from->totals;
-    return true;
+    return take_totals(s, &from->totals) ||
+           (fprintf(stderr, PROGRAM ": %s: it has a waiver that there is not\n", s->options.resume),
+            false);
 }
 
 /* All that can be done for a run that is complete is to copy it. */
@@ -248,6 +259,10 @@ static bool open_writers(struct scan *s)
     const struct scan_options *o = &s->options;
     struct outlets outlets = outlets_of(o->output, o->json, o->table);
 
+    if (standard_reads(&o->standard, o->output)) {
+        fprintf(stderr, PROGRAM ": %s is read, and cannot be written\n", o->output);
+        return false;
+    }
     if (outlets.records && !add_writer(s, &writer_ndjson, o->output))
         return false;
     return !outlets.table || add_writer(s, &writer_table, NULL);
@@ -336,7 +351,7 @@ static bool on_host(void *context, unsigned worker, const struct host_view *host
     struct scan *s = context;
     struct draft *draft = run_records(s->options.all, host) ? &s->drafts[worker] : NULL;
     bool made =
-        !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count, host);
+        !draft || draft_make(draft, &s->description.run, s->writings, s->writer_count, host);
 
     pthread_mutex_lock(&s->lock);
     if (!made)
@@ -561,6 +576,9 @@ static int end(struct scan *s)
             tell_write_error(s, w->file);
     }
     tell_ignored(s);
+    if (!s->options.quiet)
+        usage_tell(e.totals.tally.usage, !e.stopped_by && !s->description.run.shards, now_ms(),
+                   PROGRAM, stderr);
     return s->trouble ? EXIT_TROUBLE : e.exit_code;
 }
 
@@ -616,6 +634,11 @@ static int run_scan(struct scan *s)
         fprintf(stderr, PROGRAM
                 ": certificates are not verified: install ca-certificates, or give --ca-file\n");
     s->description.run.policies = s->standard.policies;
+    s->description.run.exceptions = s->standard.exceptions;
+    if (!tally_begin(&s->sums.totals.tally, &s->standard.exceptions)) {
+        say(s, "out of memory");
+        return EXIT_TROUBLE;
+    }
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
         (s->options.resume && !resume(s)))
         return EXIT_TROUBLE;

@@ -128,7 +128,7 @@ static void judge(size_t number, size_t address)
     struct opinions opinions = {0};
     scene_init(&s, number, address);
     tallies[s.nature] = (struct tally){0};
-    assert_true(opinions_form(&opinions, &run.policies, &s.view));
+    assert_true(opinions_form(&opinions, &run.policies, &run.exceptions, &s.view));
     tally_add(&tallies[s.nature], &opinions);
     opinions_free(&opinions);
 }
@@ -250,7 +250,7 @@ static bool deal(struct play *p)
 static void put_host(struct writing *w, const struct host_view *view)
 {
     struct draft draft = {0};
-    assert_true(draft_make(&draft, &run.policies, w, 1, view));
+    assert_true(draft_make(&draft, &run, w, 1, view));
     assert_null(draft_write(&draft, w, 1, view));
     draft_free(&draft);
 }
@@ -336,7 +336,7 @@ static void play(struct play *p, unsigned every, unsigned stop)
 }
 
 /* How its line begins. */
-static const char run_end[] = "{\"schema\":\"1.2\",\"type\":\"run_end\"";
+static const char run_end[] = "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"run_end\"";
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -738,7 +738,7 @@ static void test_interrupted_again_and_again(void **state)
 /* Where the last checkpoint begins. */
 static size_t last_checkpoint(const struct data *d)
 {
-    static const char mark[] = "{\"schema\":\"1.2\",\"type\":\"checkpoint\"";
+    static const char mark[] = "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"checkpoint\"";
     const char *found = NULL, *at = d->bytes;
     while ((at = strstr(at, mark)))
         found = at++;
@@ -876,8 +876,8 @@ static void test_what_is_no_run(void **state)
     refuse_bytes("hello\n", ":1: this is not the beginning of a run");
     refuse_bytes("{}\n", ":1: this is not the beginning of a run");
     refuse_bytes(d.bytes + line_end(&d, 0), ":1: this is not the beginning of a run");
-    refuse_replaced(d.bytes, "1.2", "1.1", ":1: written by another version");
-    refuse_replaced(d.bytes, "1.2", "2.0", ":1: written by another version");
+    refuse_replaced(d.bytes, RUN_SCHEMA, "1.1", ":1: written by another version");
+    refuse_replaced(d.bytes, RUN_SCHEMA, "2.0", ":1: written by another version");
     refuse_replaced(d.bytes, "{", "{ ", ":1: not as it was written");
     refuse_replaced(d.bytes, "\"started\":\"2026", "\"started\":\"202x", ":1: /started: ");
     refuse_replaced(d.bytes, "\"seed\":\"18446744073709551615", "\"seed\":\"18446744073709551616",
@@ -899,8 +899,8 @@ static void test_what_goes_on_behind_its_end(void **state)
 {
     struct totals totals;
     struct data d = uninterrupted(false, 3, &totals);
-    static const char *const more[] = {"\n", "x", "x\n",
-                                       "{\"schema\":\"1.2\",\"type\":\"endpoint\",\"x\":1}\n"};
+    static const char *const more[] = {
+        "\n", "x", "x\n", "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"endpoint\",\"x\":1}\n"};
     (void)state;
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         char *longer = join(d.bytes, more[i]);
