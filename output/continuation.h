@@ -51,6 +51,7 @@ struct continuation {
     char options_sha256[CONTINUATION_HASH_SIZE];
     char policies[POLICIES_MAX][CONTINUATION_HASH_SIZE]; /* SHA-256, in the order given */
     size_t policy_count;
+    char waivers[CONTINUATION_HASH_SIZE], baseline[CONTINUATION_HASH_SIZE]; /* "": none */
 
     /* It has a run_end that says that it is complete: there is nothing to go on with, and nothing
        of what follows is set but the totals. */
@@ -63,7 +64,8 @@ struct continuation {
     size_t pending_count;
 
     /* What is complete: up to the checkpoint by its word, and recorded behind it. Verdicts of
-       policies are not known. */
+       policies are not known. Waivers that no finding has are not in the usage, which is NULL where
+       the run had no waivers. */
     struct totals totals;
 
     uint64_t keep;      /* octets of the file that stay */

@@ -42,6 +42,7 @@ struct run {
     const struct run_option *options;
     size_t option_count;
     struct policies policies; /* in the order given */
+    struct exceptions exceptions;
 };
 
 /* What is complete so far, recorded or not. */

@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 #include <locale.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +61,9 @@ int finish_stdout(void)
 
 static int print_version(void)
 {
-    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s\n", VERSION,
-           RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
-           cJSON_Version());
+    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s, SQLite %s\n",
+           VERSION, RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
+           cJSON_Version(), sqlite3_libversion());
     return finish_stdout();
 }
 
@@ -74,6 +75,8 @@ static const struct command {
     {"audit", "judge saved records again", command_audit},
     {"export", "make other formats of saved records", command_export},
     {"merge", "shards into one run, or say what is missing", command_merge},
+    {"diff", "say what changed between runs", command_diff},
+    {"state", "keep the history of many runs", command_state},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},
 };

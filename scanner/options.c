@@ -51,6 +51,8 @@ enum key {
     KEY_JSON,
     KEY_TABLE,
     KEY_POLICY,
+    KEY_WAIVERS,
+    KEY_BASELINE,
     KEY_FAIL_ON,
     KEY_STATE,
     KEY_ON_CHANGE,
@@ -344,6 +346,12 @@ static error_t on_standard_option(int key, char *argument, struct argp_state *st
     case KEY_FAIL_ON:
         o->fail_on = argument;
         return 0;
+    case KEY_WAIVERS:
+        o->waivers = argument;
+        return 0;
+    case KEY_BASELINE:
+        o->baseline = argument;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -352,9 +360,16 @@ static error_t on_standard_option(int key, char *argument, struct argp_state *st
 static const struct argp_option standard_option_rows[] = {
     {"policy", KEY_POLICY, "NAME|FILE", 0,
      "Hold endpoints to this policy (more than once: to each; default: rfc-baseline)", 0},
+    {"waivers", KEY_WAIVERS, "FILE", 0,
+     "Findings that somebody answers for until a day (YAML): they are recorded, and do not count",
+     0},
+    {"baseline", KEY_BASELINE, "RECORDS", 0,
+     "Findings that were open in these records are known, and only new ones count for --fail-on. "
+     "This is no waiver: it has no reason, no end, and nobody's approval",
+     0},
     {"fail-on", KEY_FAIL_ON, "SEVERITY", 0,
-     "Exit with 1 if there is a finding of this severity (info, low, medium, high, critical) or a "
-     "worse one (default: never)",
+     "Exit with 1 if there is an open finding of this severity (info, low, medium, high, critical) "
+     "or a worse one (default: never)",
      0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -362,7 +377,7 @@ static const struct argp_option standard_option_rows[] = {
 const struct argp standard_argp = {
     standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 const struct argp fail_on_argp = {
-    standard_option_rows + 1, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+    standard_option_rows + 3, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 
 /* What does not go without something else, or with it. */
 static void check_together(struct argp_state *state, const struct scan_options *o)
@@ -537,6 +552,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = &o->standard;
         break;
     case ARGP_KEY_END:
+        o->standard.quiet = o->quiet;
         check_together(state, o);
         if (o->resume && !o->output && !o->records_dir)
             o->output = o->resume;

@@ -19,6 +19,8 @@ struct standard_options {
     const char *fail_on;   /* a severity; NULL: never */
     const char **policies; /* names and files, in the order given */
     size_t policy_count;
+    const char *waivers, *baseline; /* files; NULL: none */
+    bool quiet;                     /* no notes about them */
 };
 
 /* Reads them; a child of the parsers of commands that judge, whose input it gets as such. */

@@ -601,12 +601,25 @@ static enum state_taken take_end(struct state *s, const cJSON *record)
     return taken(s);
 }
 
+/* Escapes of JSON can hide what no record has. */
+static bool is_clean(const cJSON *item)
+{
+    for (; item; item = item->next)
+        if ((item->string && !text_is_clean(span_of(item->string))) ||
+            (cJSON_IsString(item) && !text_is_clean(span_of(item->valuestring))) ||
+            !is_clean(item->child))
+            return false;
+    return true;
+}
+
 enum state_taken intake(struct state *s, const cJSON *record)
 {
     const char *type = text_of(record, "type"), *run_id = text_of(record, "run_id");
 
     if (!type)
         return refuse(s, "no record: it has no type");
+    if (!is_clean(record->child))
+        return refuse(s, "a record with control characters in its texts");
     if (strcmp(type, "run_start") == 0)
         return take_start(s, record);
     if (!s->running)

@@ -150,3 +150,70 @@ bool state_endpoints(struct state *s,
     store_enough(rows);
     return ok && !s->store.failed;
 }
+
+bool state_runs(struct state *s, const char *run_id,
+                bool (*on_run)(void *context, const struct state_entry *), void *context)
+{
+    s->store.failed = false;
+    sqlite3_stmt *rows = store_ask(
+        &s->store,
+        "SELECT run_id, started, coalesce(ended, ''), coalesce(stopped_by, ''), scanner, complete,"
+        " recorded, answered, changes, open_critical, open_high, open_medium, open_low, open_info,"
+        " waived, not_observed FROM run WHERE run_id = coalesce(?, run_id) ORDER BY id",
+        "t", run_id);
+    bool ok = true;
+    while (ok && store_row(&s->store, rows)) {
+        struct state_entry e = {.run_id = store_text(rows, 0),
+                                .started = store_text(rows, 1),
+                                .ended = store_text(rows, 2),
+                                .stopped_by = store_text(rows, 3),
+                                .scanner = store_text(rows, 4),
+                                .complete = sqlite3_column_int(rows, 5) != 0,
+                                .recorded = sqlite3_column_int64(rows, 6),
+                                .answered = sqlite3_column_int64(rows, 7),
+                                .changes = sqlite3_column_int64(rows, 8),
+                                .waived = sqlite3_column_int64(rows, 14),
+                                .not_observed = sqlite3_column_int64(rows, 15)};
+        for (int i = 0; i < 5; i++)
+            e.open[i] = sqlite3_column_int64(rows, 9 + i);
+        ok = on_run(context, &e);
+    }
+    store_enough(rows);
+    return ok && !s->store.failed;
+}
+
+static uint64_t check(struct state *s, const char *sql, const char *well,
+                      void (*on_problem)(void *context, const char *), void *context)
+{
+    uint64_t problems = 0;
+    sqlite3_stmt *rows = store_ask(&s->store, sql, "");
+    while (store_row(&s->store, rows)) {
+        const char *text = store_text(rows, 0);
+        if (text && well && strcmp(text, well) == 0)
+            continue;
+        on_problem(context, text ? text : "a row without its table");
+        problems++;
+    }
+    return problems;
+}
+
+bool state_check(struct state *s, struct state_counts *counts, uint64_t *problems,
+                 void (*on_problem)(void *context, const char *), void *context)
+{
+    struct store *store = &s->store;
+    store->failed = false;
+    *problems = check(s, "PRAGMA integrity_check", "ok", on_problem, context);
+    *problems += check(s,
+                       "SELECT 'a reference of ' || \"table\" || ' to ' || parent || ' that leads"
+                       " nowhere' FROM pragma_foreign_key_check",
+                       NULL, on_problem, context);
+    *counts = (struct state_counts){
+        .version = (int)store_number(store, "PRAGMA user_version", ""),
+        .runs = store_number(store, "SELECT count(*) FROM run", ""),
+        .endpoints =
+            store_number(store, "SELECT count(*) FROM endpoint WHERE first_run IS NOT NULL", ""),
+        .findings = store_number(store, "SELECT count(*) FROM finding", ""),
+        .open = store_number(store, "SELECT count(*) FROM finding WHERE state = 'open'", ""),
+        .changes = store_number(store, "SELECT count(*) FROM change", "")};
+    return !store->failed;
+}

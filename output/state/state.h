@@ -13,6 +13,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct state;
 
@@ -69,5 +70,28 @@ struct state_endpoint {
 bool state_endpoints(struct state *,
                      bool (*on_endpoint)(void *context, const struct state_endpoint *),
                      void *context);
+
+/* A run as it is kept, and the findings as they stood after it. */
+struct state_entry {
+    const char *run_id, *started, *scanner;
+    const char *ended, *stopped_by; /* "" if it has no run_end, and if nothing stopped it */
+    bool complete;
+    int64_t recorded, answered, changes;
+    int64_t open[5]; /* by severity, critical first; without those that are waived */
+    int64_t waived, not_observed;
+};
+
+/* The earliest first; run_id: that one alone (NULL: all). */
+bool state_runs(struct state *, const char *run_id,
+                bool (*on_run)(void *context, const struct state_entry *), void *context);
+
+struct state_counts {
+    int version;
+    int64_t runs, endpoints, findings, open, changes;
+};
+
+/* Looks at every page and every reference. Each problem is told; *problems is their number. */
+bool state_check(struct state *, struct state_counts *, uint64_t *problems,
+                 void (*on_problem)(void *context, const char *), void *context);
 
 #endif

@@ -35,18 +35,24 @@ static void write_out(const char *bytes, size_t len)
     }
 }
 
-/* Puts the priority before each line. The stream is buffered by lines: these come whole. */
-static ssize_t write_errors(void *none, const char *bytes, size_t size)
+static void write_marked(enum priority priority, const char *text, size_t size)
 {
-    static const char prefix[] = "<3>";
-    (void)none;
+    char mark[] = "<0>";
+    mark[1] = (char)('0' + priority);
     for (size_t at = 0; at < size;) {
-        const char *end = memchr(bytes + at, '\n', size - at);
-        size_t n = end ? (size_t)(end - (bytes + at)) + 1 : size - at;
-        write_out(prefix, sizeof prefix - 1);
-        write_out(bytes + at, n);
+        const char *end = memchr(text + at, '\n', size - at);
+        size_t n = end ? (size_t)(end - (text + at)) + 1 : size - at;
+        write_out(mark, sizeof mark - 1);
+        write_out(text + at, n);
         at += n;
     }
+}
+
+/* The stream is buffered by lines: these come whole. */
+static ssize_t write_errors(void *none, const char *bytes, size_t size)
+{
+    (void)none;
+    write_marked(PRIORITY_ERROR, bytes, size);
     return (ssize_t)size;
 }
 
@@ -60,26 +66,27 @@ void notice_begin(void)
     stderr = f;
 }
 
-void notice(enum priority priority, const char *format, ...)
+void notice_lines(enum priority priority, const char *text)
 {
-    char line[NOTICE_MAX];
-    char *whole = NULL;
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    for (char *at = line; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == '\x7f')
-            *at = '?';
     if (!notice_is_journal()) {
-        fprintf(stderr, PROGRAM ": %s\n", line);
+        fputs(text, stderr);
         return;
     }
     fflush(stderr);
-    int len = asprintf(&whole, "<%d>" PROGRAM ": %s\n", (int)priority, line);
-    if (len >= 0) {
-        write_out(whole, (size_t)len);
-        free(whole);
-    }
+    write_marked(priority, text, strlen(text));
+}
+
+void notice(enum priority priority, const char *format, ...)
+{
+    char text[NOTICE_MAX], line[NOTICE_MAX + sizeof PROGRAM ": \n"];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (char *at = text; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == '\x7f')
+            *at = '?';
+    snprintf(line, sizeof line, PROGRAM ": %s\n", text);
+    notice_lines(priority, line);
 }

@@ -19,6 +19,9 @@ void notice_begin(void);
 /* Does standard error go to the journal? */
 bool notice_is_journal(void);
 
+/* Lines that are whole and clean, as they are. */
+void notice_lines(enum priority, const char *text);
+
 /* The program's name, and the text; control characters in it are shown as question marks. */
 void notice(enum priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

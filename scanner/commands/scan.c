@@ -174,6 +174,16 @@ static int dry_run(struct scan *s)
 
 /* --- going on --------------------------------------------------------------------------------- */
 
+/* What was counted before. The usage names all waivers, and that of the records those alone that
+   findings have. */
+static bool take_totals(struct scan *s, const struct totals *from)
+{
+    struct usage *usage = s->sums.totals.tally.usage;
+    s->sums.totals = *from;
+    s->sums.totals.tally.usage = usage;
+    return !usage || !from->tally.usage || usage_add(usage, from->tally.usage);
+}
+
 /* The run that is described is the one that was interrupted. */
 static bool resume(struct scan *s)
 {
@@ -191,8 +201,10 @@ static bool resume(struct scan *s)
     dealer->from = from->cursor;
     dealer->again = from->pending;
     dealer->again_count = from->pending_count;
-    s->sums.totals = from->totals;
-    return true;
+    if (take_totals(s, &from->totals))
+        return true;
+    notice(PRIORITY_ERROR, "%s: it has a waiver that there is not", s->options.resume);
+    return false;
 }
 
 /* --- earlier runs ----------------------------------------------------------------------------- */
@@ -267,6 +279,10 @@ static bool open_writers(struct scan *s)
     const char *path = delivery_path(&s->delivery);
     struct outlets outlets = outlets_of(path, o->json, o->table);
 
+    if (standard_reads(&o->standard, path)) {
+        notice(PRIORITY_ERROR, "%s is read, and cannot be written", path);
+        return false;
+    }
     if (!outlets.records && o->state) /* the state hears of all that the records have */
         path = "/dev/null";
     if ((outlets.records || o->state) && !add_writer(s, &writer_ndjson, path))
@@ -358,7 +374,7 @@ static bool on_host(void *context, unsigned worker, const struct host_view *host
     struct draft *draft =
         history_records(&s->history, s->options.all, host) ? &s->drafts[worker] : NULL;
     bool made =
-        !draft || draft_make(draft, &s->standard.policies, s->writings, s->writer_count, host);
+        !draft || draft_make(draft, &s->description.run, s->writings, s->writer_count, host);
 
     pthread_mutex_lock(&s->lock);
     if (!made)
@@ -632,6 +648,21 @@ static int hand_over(struct scan *s, const struct totals *totals)
     return ok && !s->trouble ? EXIT_DONE : EXIT_TROUBLE;
 }
 
+/* Waivers that nobody needs, or that are over: for people, and no error. */
+static void tell_usage(const struct scan *s, const struct run_end *e)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = s->options.quiet ? NULL : open_memstream(&text, &size);
+    if (!f)
+        return;
+    usage_tell(e->totals.tally.usage, !e->stopped_by && !s->description.run.shards, now_ms(),
+               PROGRAM, f);
+    if (fclose(f) == 0)
+        notice_lines(PRIORITY_NOTE, text);
+    free(text);
+}
+
 static int end(struct scan *s)
 {
     if (s->progress)
@@ -645,6 +676,7 @@ static int end(struct scan *s)
     e.exit_code = exit_code(s);
     end_writers(s, &e);
     tell_ignored(s);
+    tell_usage(s, &e);
     return worse_code(e.exit_code, hand_over(s, &e.totals));
 }
 
@@ -734,6 +766,11 @@ static int run_scan(struct scan *s)
         notice(PRIORITY_NOTE,
                "certificates are not verified: install ca-certificates, or give --ca-file");
     s->description.run.policies = s->standard.policies;
+    s->description.run.exceptions = s->standard.exceptions;
+    if (!tally_begin(&s->sums.totals.tally, &s->standard.exceptions)) {
+        say(s, PRIORITY_ERROR, "out of memory");
+        return EXIT_TROUBLE;
+    }
     if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
         (s->options.resume && !resume(s)) || !remember(s))
         return EXIT_TROUBLE;

@@ -511,7 +511,7 @@ class Interrupted(Case):
         folder, table = self.small(), self.directory / "table.csv"
         state, records = folder / "state.db", self.directory / "records.ndjson"
         scan.run("--state", state, *self.fewer)
-        self.fill(folder, 0)
+        self.fill(folder, 110000)
         code, said = self.scan("--state", state, "-o", records, "--export", f"csv={table}", "--on-change",
                                "echo changed >&2")
         self.assertEqual(code, 2, said)

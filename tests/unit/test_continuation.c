@@ -128,7 +128,7 @@ static void judge(size_t number, size_t address)
     struct opinions opinions = {0};
     scene_init(&s, number, address);
     tallies[s.nature] = (struct tally){0};
-    assert_true(opinions_form(&opinions, &run.policies, &s.view));
+    assert_true(opinions_form(&opinions, &run.policies, &run.exceptions, &s.view));
     tally_add(&tallies[s.nature], &opinions);
     opinions_free(&opinions);
 }
@@ -250,7 +250,7 @@ static bool deal(struct play *p)
 static void put_host(struct writing *w, const struct host_view *view)
 {
     struct draft draft = {0};
-    assert_true(draft_make(&draft, &run.policies, w, 1, view));
+    assert_true(draft_make(&draft, &run, w, 1, view));
     assert_null(draft_write(&draft, w, 1, view));
     draft_free(&draft);
 }
