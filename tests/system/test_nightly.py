@@ -18,6 +18,7 @@ import tempfile
 import time
 import unittest
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import scan
@@ -37,9 +38,13 @@ def program(*arguments, code=0, **options):
     return done.stdout
 
 
+def opened(database):
+    return closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True))
+
+
 def dump(database):
     """All rows of a state, by table; a change of the schema needs no change here."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+    with opened(database) as connection:
         tables = [name for name, in connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
         return {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"')))
@@ -164,6 +169,10 @@ class Nights(Case):
                                                  ("endpoint_removed", key_of(left))})
         self.assertEqual({change["cause"] for change in second.changes}, {"scope"})
         self.assertEqual(second.of_findings("resolved"), set())
+        self.assertEqual(program("audit", "--json", second.path), second.path.read_bytes())
+        merged = program("merge", second.path)
+        self.assertEqual(merged.count(b'"type":"not_asked"'), 2)
+        scan.parsed(merged, b"", 0, 0)
         third = self.night("-x", exclusions, *targets[:2])
         self.assertEqual(third.changes, [])
         fourth = self.night(*targets)
@@ -381,7 +390,8 @@ class Interrupted(Case):
         self.assertEqual(lines_of(path)[-1]["stopped_by"], "signal")
         self.assertEqual(self.runs(), 1)
         self.assert_rebuilt()
-        known = {key for key, in sqlite3.connect(self.state).execute("SELECT key FROM endpoint")}
+        with opened(self.state) as connection:
+            known = {key for key, in connection.execute("SELECT key FROM endpoint")}
         self.assertEqual(known, seen)
 
     def test_killed(self):
@@ -407,7 +417,7 @@ class Interrupted(Case):
     @staticmethod
     def facts(database):
         """What is known, without when and by which run."""
-        with sqlite3.connect(database) as connection:
+        with opened(database) as connection:
             return [sorted(map(repr, connection.execute(query))) for query in (
                 "SELECT key, protocol, mode, host, port, labels FROM endpoint",
                 "SELECT key, ip, status, starttls, cleartext_login FROM place JOIN endpoint"
@@ -469,6 +479,27 @@ class Interrupted(Case):
         self.assertEqual(len(scan.parsed(path.read_bytes(), done.stderr, 0, 0).records), 30)
         self.assertIn("state rebuild", done.stderr.decode())
         self.assertEqual(self.runs(), 1)
+        self.assertLess(len(dump(self.state)["place"]), 30)
+        program("state", "rebuild", self.state, path)
+        self.assertEqual(len(dump(self.state)["place"]), 30)
+
+    def test_gone_on_with_after_another_night(self):
+        """The state cannot take a run that was begun before its last one; the records are whole."""
+        process = self.begin("--rate", "20")
+        self.await_records(process)
+        self.end(process, signal.SIGKILL)
+        part = self.part()
+        night = self.night(*self.fewer)
+        done = subprocess.run(self.line("--resume", part, *self.targets), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=scan.WATCHDOG)
+        self.assertEqual(done.returncode, 2, done.stderr.decode())
+        self.assertIn("nothing of this run will be in it", done.stderr.decode())
+        path = part.with_suffix("")
+        self.assertEqual(self.files(), [path, night.path])
+        self.assertEqual(len([1 for record in lines_of(path) if record["type"] == "endpoint"]), 30)
+        self.assertEqual(self.runs(), 1)
+        program("state", "rebuild", self.state, *self.files())
+        self.assertEqual(self.runs(), 2)
 
     def small(self):
         """A file system of its own, on which there is not much room."""
