@@ -563,7 +563,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* --- the command line and the configuration ---------------------------------------------------- */
+/* --- the command line and the configuration --------------------------------------------------- */
 
 /* What the parsers get, so that each option is noted before it is read. */
 struct parsing {

@@ -71,7 +71,8 @@ struct scan_options {
 };
 
 /* Reads argv (argv[0] is said in messages). Exits with 0 after --help, with 2 on a usage error, or
-   if configure() returns false: it is called when argv was read, before it is checked as a whole. */
+   if configure() returns false: that is called once argv was read, before all is checked as a
+   whole. */
 void options_parse(struct scan_options *, int argc, char **argv,
                    bool (*configure)(struct scan_options *));
 void options_free(struct scan_options *);

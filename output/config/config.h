@@ -7,12 +7,13 @@
  *
  * A member is an option of the command scan by another name. Which members there are, of which
  * option each speaks and in which form it is written is one table (members.c): a new option is one
- * row there. What is read are words as they would stand on a command line, each with the line of the
- * file where it stands; whether they make sense is for the option to say. What is printed is such a
- * file again.
+ * row there. What is read are words as they would stand on a command line, each with its line in
+ * the file; whether they make sense is for the option to say. What is printed is such a file again.
  *
- * Files are bounded (yamlfile.h), and have no aliases, no tags, and one document. A relative name of
- * a file is meant from the directory in which the configuration is.
+ * libyaml is read as it comes, and no struct filled: its events know their lines, so that each
+ * trouble is told where it stands, all of them at once. Files are bounded (yamlfile.h), and have no
+ * aliases, no tags, and one document. A relative name of a file is meant from the directory in
+ * which the configuration is.
  */
 #ifndef OUTPUT_CONFIG_CONFIG_H
 #define OUTPUT_CONFIG_CONFIG_H

@@ -32,7 +32,8 @@ static bool is_plain(const char *text)
             return false;
     if (!strchr(LETTERS DIGITS "/", *text) || text[s.len - 1] == ' ' || strstr(text, " #"))
         return false;
-    if (among(text, DIGITS "_.:+-eExX")) /* an IPv4 address has too many points for a number */
+    if (among(text, DIGITS
+              "_.:+-abcdefABCDEFxXoO")) /* an IPv4 address has too many points for a number */
         return among(text, DIGITS ".") && strchr(text, '.') != strrchr(text, '.');
     return among(text, LETTERS DIGITS "/._-=,@+ ");
 }

@@ -342,20 +342,18 @@ static bool is_unresolved(const struct observation *o)
    TLS began, a service is there, however bad its TLS is. */
 static enum verdict judge_answer(const struct observation *o, struct evidence *e)
 {
-    enum cause why = o->error.cause;
+    bool nameless = o->status == STATUS_DNS_ERROR;
     switch (o->status) {
     case STATUS_OK:
         return VERDICT_PASS;
     case STATUS_CLOSED:
         return VERDICT_FAIL;
     case STATUS_DNS_ERROR:
-        why = CAUSE_DNS;
-        if (is_unresolved(o))
-            break;
-        /* fall through */
     case STATUS_TIMEOUT:
     case STATUS_UNREACHABLE:
     case STATUS_MISMATCH:
+        if (nameless && is_unresolved(o))
+            break;
         e->confidence = CONFIDENCE_PROBABLE;
         return VERDICT_FAIL;
     default:
@@ -363,7 +361,8 @@ static enum verdict judge_answer(const struct observation *o, struct evidence *e
             return VERDICT_PASS;
         break;
     }
-    return verdict_without(VERDICT_INCONCLUSIVE, cause_name(why), e);
+    return verdict_without(VERDICT_INCONCLUSIVE, cause_name(nameless ? CAUSE_DNS : o->error.cause),
+                           e);
 }
 
 /* One answer will do. If there is none, that is said at the first of the ports, once. */
