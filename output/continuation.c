@@ -27,6 +27,7 @@ struct reading_file {
     /* The first walk: lines alone. */
     uint64_t recorded; /* endpoints so far */
     uint64_t odd;      /* the number of the first line that is none of this run's; 0: none is */
+    bool asked;        /* all hosts were: what was not to be asked is told */
     bool ended;
     uint64_t body, body_line; /* where run_start ends                              */
     uint64_t mark, mark_line; /* where the last checkpoint ends, or else run_start */
@@ -35,7 +36,7 @@ struct reading_file {
     /* The second: hosts. */
     struct reading *host; /* the one whose records come; NULL: none is */
     size_t octets;        /* of its lines                              */
-    uint64_t findings[SEVERITY_COUNT];
+    struct tally found;   /* in its lines                              */
 };
 
 /* --- troubles --------------------------------------------------------------------------------- */
@@ -147,6 +148,19 @@ static bool read_policies(struct members *m, struct continuation *c)
     return true;
 }
 
+/* {"sha256": …}; null or nothing: "". */
+static bool read_exception(struct members *m, const char *name, const char *path, char *hash)
+{
+    const cJSON *item = member_of(m->root, name);
+    return !item || cJSON_IsNull(item) || need_hash(m, item, "sha256", path, hash);
+}
+
+static bool read_exceptions(struct members *m, struct continuation *c)
+{
+    return read_exception(m, "waivers", "/waivers/sha256", c->waivers) &&
+           read_exception(m, "baseline", "/baseline/sha256", c->baseline);
+}
+
 static bool read_run_start(struct members *m, struct continuation *c)
 {
     const cJSON *scanner = member_of(m->root, "scanner");
@@ -164,7 +178,8 @@ static bool read_run_start(struct members *m, struct continuation *c)
     if (!member_time(m, member_of(m->root, "started"), "/started", true, &c->started))
         return members_fail(m, "/started", "missing");
     return need_hash(m, m->root, "options_sha256", "/options_sha256", c->options_sha256) &&
-           read_seed(m, &c->seeded, &c->seed) && read_shard(m, c) && read_policies(m, c);
+           read_seed(m, &c->seeded, &c->seed) && read_shard(m, c) && read_policies(m, c) &&
+           read_exceptions(m, c);
 }
 
 /* --- totals ----------------------------------------------------------------------------------- */
@@ -199,24 +214,75 @@ static bool read_counts(struct members *m, const cJSON *list, const char *name, 
     return true;
 }
 
-static bool read_totals(struct members *m, struct totals *t)
+/* [{"id": …, "findings": …}, …] */
+static bool read_usage(struct members *m, struct usage *usage)
+{
+    static const char path[] = "/waivers";
+    const cJSON *list = member_of(m->root, "waivers"), *item;
+    const char *id;
+    uint64_t findings;
+    if (!cJSON_IsArray(list))
+        return members_fail(m, path, "not a list");
+    cJSON_ArrayForEach(item, list)
+    {
+        struct usage_item *u = NULL;
+        if (!need_word(m, item, "id", path, &id) ||
+            !need_number(m, item, "findings", path, COUNT_MAX, &findings))
+            return false;
+        if (!(u = usage_item(usage, id)))
+            return members_fail(m, path, "out of memory, or more than there can be");
+        u->findings = findings;
+    }
+    return true;
+}
+
+/* The tally has a usage, and is compared, if the run is. */
+static bool read_tally(struct members *m, struct tally *t)
+{
+    const char *severities[SEVERITY_COUNT];
+    for (int i = 0; i < SEVERITY_COUNT; i++)
+        severities[i] = severity_name((enum severity)i);
+    if (!read_counts(m, member_of(m->root, "findings"), "severity", "/findings", severities,
+                     SEVERITY_COUNT, t->findings) ||
+        !need_number(m, m->root, "waived", "/waived", COUNT_MAX, &t->waived) ||
+        (t->usage && !read_usage(m, t->usage)))
+        return false;
+    if (!t->compared)
+        memcpy(t->fresh, t->findings, sizeof t->fresh);
+    else if (!read_counts(m, member_of(m->root, "findings_new"), "severity", "/findings_new",
+                          severities, SEVERITY_COUNT, t->fresh))
+        return false;
+    for (int i = 0; i < SEVERITY_COUNT; i++)
+        if (t->fresh[i] > t->findings[i])
+            return members_fail(m, "/findings_new", "more than are open");
+    return true;
+}
+
+/* With nothing counted. False: out of memory. */
+static bool begin_tally(const struct continuation *c, struct tally *t)
+{
+    *t = (struct tally){.compared = *c->baseline != '\0'};
+    return !*c->waivers || (t->usage = usage_new());
+}
+
+/* What is in them before is lost, and what they own is the caller's, in any case. */
+static bool read_totals(struct members *m, const struct continuation *c, struct totals *t)
 {
     const cJSON *endpoints = member_of(m->root, "endpoints"), *hosts = member_of(m->root, "hosts");
-    const char *statuses[STATUS_COUNT], *severities[SEVERITY_COUNT];
+    const char *statuses[STATUS_COUNT];
     uint64_t sum = 0;
 
     for (int i = 0; i < STATUS_COUNT; i++)
         statuses[i] = status_name((enum status)i);
-    for (int i = 0; i < SEVERITY_COUNT; i++)
-        severities[i] = severity_name((enum severity)i);
     *t = (struct totals){0};
+    if (!begin_tally(c, &t->tally))
+        return members_fail(m, "/waivers", "out of memory");
     if (!need_number(m, endpoints, "recorded", "/endpoints/recorded", COUNT_MAX, &t->recorded) ||
         !need_number(m, hosts, "scanned", "/hosts/scanned", COUNT_MAX, &t->hosts) ||
         !need_number(m, hosts, "answered", "/hosts/answered", COUNT_MAX, &t->answered) ||
         !read_counts(m, member_of(endpoints, "by_status"), "status", "/endpoints/by_status",
                      statuses, STATUS_COUNT, t->statuses) ||
-        !read_counts(m, member_of(m->root, "findings"), "severity", "/findings", severities,
-                     SEVERITY_COUNT, t->tally.findings))
+        !read_tally(m, &t->tally))
         return false;
     for (int i = 0; i < STATUS_COUNT; i++)
         sum += t->statuses[i];
@@ -282,7 +348,7 @@ static bool read_checkpoint(struct members *m, const struct reading_file *f, uin
         return false;
     if (*cursor < c->cursor)
         return members_fail(m, "/cursor", "before that of the checkpoint above");
-    return read_pending(m, *cursor, pending, pending_count) && read_totals(m, totals) &&
+    return read_pending(m, *cursor, pending, pending_count) && read_totals(m, c, totals) &&
            check_above(m, f, totals);
 }
 
@@ -305,13 +371,15 @@ static bool take_checkpoint(struct reading_file *f, struct members *m, struct sp
     struct continuation *c = f->c;
     uint64_t cursor = 0, *pending = NULL;
     size_t pending_count = 0;
-    struct totals totals;
+    struct totals totals = {0};
 
     if (!read_checkpoint(m, f, &cursor, &pending, &pending_count, &totals)) {
         free(pending);
+        tally_end(&totals.tally);
         return refuse(f, m->problem);
     }
     free(c->pending);
+    tally_end(&c->totals.tally);
     c->cursor = cursor;
     c->pending = pending;
     c->pending_count = pending_count;
@@ -322,17 +390,20 @@ static bool take_checkpoint(struct reading_file *f, struct members *m, struct sp
 static bool take_end(struct reading_file *f, struct members *m, uint64_t begin)
 {
     struct continuation *c = f->c;
-    struct totals totals;
+    struct totals totals = {0};
     uint64_t code = 0;
 
-    if (!is_of_run(m, c) || !read_totals(m, &totals) || !check_above(m, f, &totals) ||
-        !need_number(m, m->root, "exit_code", "/exit_code", INT_MAX, &code))
+    bool ok = is_of_run(m, c) && read_totals(m, c, &totals) && check_above(m, f, &totals) &&
+              need_number(m, m->root, "exit_code", "/exit_code", INT_MAX, &code);
+    tally_end(&totals.tally);
+    if (!ok)
         return refuse(f, m->problem);
     if (!member_truth(m, member_of(m->root, "complete"), "/complete", &c->complete))
         return refuse(f, "/complete: missing, or neither true nor false");
     f->ended = true;
     f->end = begin;
     if (c->complete) {
+        tally_end(&c->totals.tally);
         c->totals = totals;
         c->exit_code = (int)code;
     }
@@ -365,6 +436,8 @@ static bool take_start(struct reading_file *f, struct span line)
         refuse(f, "not as it was written");
     else if (!read_run_start(&m, f->c))
         refuse(f, problem);
+    else if (!begin_tally(f->c, &f->c->totals.tally))
+        fail(f);
     else
         ok = stand(f, line);
     cJSON_Delete(record);
@@ -384,6 +457,8 @@ static bool take_claim(struct reading_file *f, struct span line, uint64_t begin)
     m.root = record;
     if (!record)
         f->odd = f->odd ? f->odd : f->in.number;
+    else if (f->asked && is_line(line, HEAD("checkpoint")))
+        ok = refuse(f, "behind what was not asked there is no checkpoint");
     else if (f->odd)
         ok = refuse_line(f, f->odd, "not a record, and yet it is vouched for further down");
     else if (is_line(line, HEAD("checkpoint")))
@@ -405,8 +480,10 @@ static bool take_line(struct reading_file *f, struct span line, uint64_t begin)
         return refuse(f, "another run begins here");
     if (is_line(line, HEAD("checkpoint")) || is_line(line, HEAD("run_end")))
         return take_claim(f, line, begin);
-    if (is_line(line, HEAD("endpoint")))
+    if (is_line(line, HEAD("endpoint")) && !f->asked)
         f->recorded++;
+    else if (is_line(line, HEAD("not_asked")))
+        f->asked = true;
     else if (!f->odd)
         f->odd = f->in.number;
     return true;
@@ -492,8 +569,23 @@ static void count_host(struct reading_file *f, const struct host_view *view)
     t->answered += view->answered;
     for (size_t i = 0; i < view->count; i++)
         t->statuses[view->endpoints[i].status]++;
-    for (int s = 0; s < SEVERITY_COUNT; s++)
-        t->tally.findings[s] += f->findings[s];
+}
+
+/* False: it has a waiver that there is no room for. */
+static bool count_tally(struct tally *t, const struct tally *more)
+{
+    for (int s = 0; s < SEVERITY_COUNT; s++) {
+        t->findings[s] += more->findings[s];
+        t->fresh[s] += more->fresh[s];
+    }
+    t->waived += more->waived;
+    for (size_t i = 0; t->usage && more->usage && i < more->usage->count; i++) {
+        struct usage_item *item = usage_item(t->usage, more->usage->items[i].id);
+        if (!item)
+            return false;
+        item->findings += more->usage->items[i].findings;
+    }
+    return true;
 }
 
 static void forget_host(struct reading_file *f)
@@ -501,7 +593,8 @@ static void forget_host(struct reading_file *f)
     reading_free(f->host);
     f->host = NULL;
     f->octets = 0;
-    memset(f->findings, 0, sizeof f->findings);
+    tally_end(&f->found);
+    f->found = (struct tally){.waived = 0};
 }
 
 /* A line stands behind the host: it is whole, and all up to here stays. */
@@ -518,7 +611,7 @@ static bool finish_host(struct reading_file *f, uint64_t here)
     if (here > f->mark) {
         count_host(f, view);
         ledger_free(&c->kept);
-        if (!ledger_copy(&c->kept, &f->ahead))
+        if (!count_tally(&c->totals.tally, &f->found) || !ledger_copy(&c->kept, &f->ahead))
             return fail(f);
         c->keep = here;
     }
@@ -526,33 +619,49 @@ static bool finish_host(struct reading_file *f, uint64_t here)
     return true;
 }
 
-/* Findings that were waived are not counted. */
-static bool read_findings(struct members *m, uint64_t counts[SEVERITY_COUNT])
+static bool read_finding(struct members *m, const cJSON *item, struct tally *t)
+{
+    const char *word, *status, *id = NULL, *novelty = "";
+    enum severity severity;
+    struct usage_item *used = NULL;
+
+    if (!need_word(m, item, "severity", "/findings/severity", &word) ||
+        !need_word(m, item, "status", "/findings/status", &status))
+        return false;
+    if (!severity_parse(word, &severity))
+        return members_fail(m, "/findings/severity", "not one of ours");
+    member_word(m, member_of(item, "baseline"), "/findings/baseline", &novelty);
+    member_word(m, member_of(member_of(item, "waiver"), "id"), "/findings/waiver", &id);
+    if (id && t->usage && !(used = usage_item(t->usage, id)))
+        return members_fail(m, "/findings/waiver", "out of memory");
+    if (used)
+        used->findings++;
+    if (strcmp(status, "open") == 0) {
+        t->findings[severity]++;
+        t->fresh[severity] += strcmp(novelty, "known") != 0;
+    } else {
+        t->waived++;
+    }
+    return !m->failed;
+}
+
+static bool read_findings(struct members *m, const struct continuation *c, struct tally *t)
 {
     const cJSON *item;
-    const char *word, *status;
-    enum severity severity;
-    cJSON_ArrayForEach(item, member_of(m->root, "findings"))
-    {
-        if (!need_word(m, item, "severity", "/findings/severity", &word) ||
-            !need_word(m, item, "status", "/findings/status", &status))
-            return false;
-        if (!severity_parse(word, &severity))
-            return members_fail(m, "/findings/severity", "not one of ours");
-        counts[severity] += strcmp(status, "open") == 0;
-    }
+    if (!begin_tally(c, t))
+        return members_fail(m, "/findings", "out of memory");
+    cJSON_ArrayForEach(item,
+                       member_of(m->root, "findings")) if (!read_finding(m, item, t)) return false;
     return true;
 }
 
 /* Adds the record to its host, which may be another one than that whose records came so far: then
  * that is whole. False: it is over. With a problem nothing has changed. */
-static bool add_record(struct reading_file *f, struct members *m, size_t octets, uint64_t begin)
+static bool add_counted(struct reading_file *f, struct members *m, size_t octets, uint64_t begin,
+                        const struct tally *found)
 {
-    uint64_t findings[SEVERITY_COUNT] = {0};
     bool same = f->host && reading_takes(f->host, m->root);
 
-    if (!is_of_run(m, f->c) || !read_findings(m, findings))
-        return true;
     if (same && f->octets + octets > HOST_OCTETS_MAX) {
         members_fail(m, "/endpoint", "more records of one host than there can be");
         return true;
@@ -571,9 +680,17 @@ static bool add_record(struct reading_file *f, struct members *m, size_t octets,
     }
     f->host = host;
     f->octets += octets;
-    for (int s = 0; s < SEVERITY_COUNT; s++)
-        f->findings[s] += findings[s];
-    return true;
+    return (same || begin_tally(f->c, &f->found)) && count_tally(&f->found, found) ? true : fail(f);
+}
+
+static bool add_record(struct reading_file *f, struct members *m, size_t octets, uint64_t begin)
+{
+    struct tally found = {.waived = 0};
+    bool ok = true;
+    if (is_of_run(m, f->c) && read_findings(m, f->c, &found))
+        ok = add_counted(f, m, octets, begin, &found);
+    tally_end(&found);
+    return ok;
 }
 
 /* The continuation has a problem if the line is no record. False: it is over. */
@@ -625,6 +742,8 @@ static bool gather(struct reading_file *f)
                 return false;
             continue;
         }
+        if (step == INFILE_LINE && is_line(line, HEAD("not_asked")))
+            return finish_host(f, begin); /* they are told again, at the end of the run */
         if (step != INFILE_LINE)
             snprintf(c->problem, sizeof c->problem, "%s",
                      step == INFILE_LONG ? "longer than a record can be" : "torn");
@@ -663,5 +782,6 @@ void continuation_free(struct continuation *c)
     ledger_free(&c->kept);
     free(c->pending);
     free(c->keys);
+    tally_end(&c->totals.tally);
     *c = (struct continuation){0};
 }

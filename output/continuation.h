@@ -13,8 +13,9 @@
  * says so, and a file of which that is not true is refused. Of what is behind it, hosts count whose
  * records are all there, up to the first line that is none. A host's records are written in one
  * piece, so the last host is known to be whole only if another line of the run stands behind it:
- * otherwise it is cut off and done again. What is told of it here is exact: what is complete and
- * what is still to be done make the whole run, and no host is in both.
+ * otherwise it is cut off and done again. So is what was said at the end of endpoints that were not
+ * asked. What is told of it here is exact: what is complete and what is still to be done make the
+ * whole run, and no host is in both.
  *
  * The file is a stranger's like all others: lines are bounded, and it is never kept in memory. 16
  * octets are kept for each host that is recorded behind the last checkpoint, and for each name that
@@ -50,6 +51,7 @@ struct continuation {
     char options_sha256[CONTINUATION_HASH_SIZE];
     char policies[POLICIES_MAX][CONTINUATION_HASH_SIZE]; /* SHA-256, in the order given */
     size_t policy_count;
+    char waivers[CONTINUATION_HASH_SIZE], baseline[CONTINUATION_HASH_SIZE]; /* "": none */
 
     /* It has a run_end that says that it is complete: there is nothing to go on with, and nothing
        of what follows is set but the totals. */
@@ -62,7 +64,8 @@ struct continuation {
     size_t pending_count;
 
     /* What is complete: up to the checkpoint by its word, and recorded behind it. Verdicts of
-       policies are not known. */
+       policies are not known. Waivers that no finding has are not in the usage, which is NULL where
+       the run had no waivers. */
     struct totals totals;
 
     uint64_t keep;      /* octets of the file that stay */

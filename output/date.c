@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "output/date.h"
 
+#include <string.h>
+
 #define FIRST_DAY (-719528) /* 0000-01-01 */
 #define LAST_DAY 2932896    /* 9999-12-31 */
 
@@ -48,4 +50,34 @@ bool date_format(int64_t days, char out[DATE_SIZE])
     *out++ = '-';
     *digits_format(n - before[month] + 1, 2, out) = '\0';
     return true;
+}
+
+static unsigned number_at(const char *text, size_t count)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < count; i++)
+        number = 10 * number + (unsigned)(text[i] - '0');
+    return number;
+}
+
+/* Years begin on 1 March here too; a day that there is not comes out as another one. */
+bool date_parse(const char *text, int64_t *days)
+{
+    static const unsigned before[] = {306, 337, 0,   31,  61,  92,
+                                      122, 153, 184, 214, 245, 275}; /* January, February … */
+    static const char pattern[] = "0000-00-00";
+    char again[DATE_SIZE];
+
+    if (strlen(text) != sizeof pattern - 1)
+        return false;
+    for (size_t i = 0; pattern[i]; i++)
+        if (pattern[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != pattern[i])
+            return false;
+    unsigned month = number_at(text + 5, 2), day = number_at(text + 8, 2);
+    if (month < 1 || month > 12 || day < 1)
+        return false;
+    int64_t year = (int64_t)number_at(text, 4) + 400 - (month < 3);
+    *days = 365 * year + year / 4 - year / 100 + year / 400 + before[month - 1] + day - 1 +
+            FIRST_DAY - CYCLE + 60;
+    return date_format(*days, again) && strcmp(again, text) == 0;
 }

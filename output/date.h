@@ -16,6 +16,9 @@
 /* The day so many days after 1970-01-01. False: its year has not four digits. */
 bool date_format(int64_t days, char out[DATE_SIZE]);
 
+/* The other way: exactly "2026-11-23", and a day that there is. */
+bool date_parse(const char *text, int64_t *days);
+
 /* Decimal digits, with zeros in front; returns where they end. No NUL. */
 char *digits_format(unsigned number, unsigned count, char *out);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "output/draft.h"
 
-bool draft_make(struct draft *d, const struct policies *policies, const struct writing *writings,
+bool draft_make(struct draft *d, const struct run *run, const struct writing *writings,
                 size_t count, const struct host_view *host)
 {
-    bool ok = opinions_form(&d->opinions, policies, host);
+    bool ok = opinions_form(&d->opinions, &run->policies, &run->exceptions, host);
     for (size_t i = 0; i < count && ok; i++) {
         page_clear(&d->pages[i]);
         ok = writings[i].writer->render(&writings[i], host, &d->opinions, &d->pages[i]);

@@ -17,8 +17,9 @@ struct draft {
     struct page pages[WRITERS_MAX]; /* one for each writing */
 };
 
-/* Forms the opinions of the host and renders it for each of the writings. False: no memory. */
-bool draft_make(struct draft *, const struct policies *, const struct writing *, size_t count,
+/* Forms the opinions of the host, by what the run is held to, and renders it for each of the
+   writings. False: no memory. */
+bool draft_make(struct draft *, const struct run *, const struct writing *, size_t count,
                 const struct host_view *);
 
 /* Hands the host to each of the writings. NULL, or that which could not be written. */

@@ -19,6 +19,7 @@ void merge_free(struct merge *m)
     free(m->shards);
     for (int i = 0; i < TRAIT_COUNT; i++)
         cJSON_free(m->traits[i]);
+    usage_free(m->usage);
 }
 
 /* --- which shards there are ------------------------------------------------------------------- */
@@ -61,6 +62,9 @@ static void take_as_model(struct merge *m, struct shard *s)
     memcpy(m->traits, s->traits, sizeof m->traits);
     memset(s->traits, 0, sizeof s->traits);
     m->expected = s->count;
+    m->compared = s->compared;
+    m->usage = s->usage;
+    s->usage = NULL;
 }
 
 static enum shard_state take(struct merge *m, struct shard *s)
@@ -219,6 +223,36 @@ static bool leave_out(struct merging *g, const struct shard_endpoint *e)
     return true;
 }
 
+static void count_endpoint(struct merging *g, const struct shard_endpoint *e)
+{
+    struct totals *t = &g->end->totals;
+    t->recorded++;
+    t->tally.waived += e->waived;
+    for (int s = 0; s < SEVERITY_COUNT; s++) {
+        t->tally.findings[s] += e->findings[s];
+        t->tally.fresh[s] += e->fresh[s];
+    }
+}
+
+/* All of them are there already: a shard's end names them all. */
+static bool count_waivers(struct merging *g, const cJSON *record)
+{
+    struct usage *usage = g->end->totals.tally.usage;
+    size_t known = usage ? usage->count : 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member_of(record, "findings"))
+    {
+        const cJSON *id = member_of(member_of(item, "waiver"), "id");
+        if (!usage || !cJSON_IsString(id))
+            continue;
+        struct usage_item *u = usage_item(usage, id->valuestring);
+        if (!u || usage->count != known)
+            return false;
+        u->findings++;
+    }
+    return true;
+}
+
 static bool put_endpoint(struct merging *g, cJSON *record)
 {
     char problem[160];
@@ -235,9 +269,9 @@ static bool put_endpoint(struct merging *g, cJSON *record)
     case KEYS_NEW:
         break;
     }
-    g->end->totals.recorded++;
-    for (int s = 0; s < SEVERITY_COUNT; s++)
-        g->end->totals.tally.findings[s] += e.findings[s];
+    count_endpoint(g, &e);
+    if (!count_waivers(g, record))
+        return stop_at(g, "a waiver that the end of the run does not have");
     return put_line(g, revision_run_id(&g->out->page, record, g->run->id));
 }
 
@@ -249,7 +283,8 @@ static bool check_hash(struct merging *g)
     return g->ended || stop_at(g, has_changed);
 }
 
-/* Only endpoints are taken over, and the beginning of the first shard. */
+/* Only endpoints are taken over, and the beginning of the first shard; of a run that is no shard
+   what was not asked too, which shards cannot know. */
 static bool copy_record(struct merging *g, cJSON *record)
 {
     const char *type = member_of(record, "type")->valuestring;
@@ -257,6 +292,8 @@ static bool copy_record(struct merging *g, cJSON *record)
         return put_endpoint(g, record);
     if (strcmp(type, "run_end") == 0)
         return check_hash(g);
+    if (strcmp(type, "not_asked") == 0 && g->shard->count == 1)
+        return put_line(g, revision_run_id(&g->out->page, record, g->run->id));
     if (strcmp(type, "run_start") == 0 && g->shard == g->merge->shards)
         return put_start(g, record);
     return true;
@@ -298,6 +335,8 @@ enum merge_step merge_write(struct merge *m, struct ledger *out, struct outfile 
 {
     struct merging g = {.merge = m, .out = out, .file = file, .run = run, .end = end};
     bool ok = true;
+    end->totals.tally.compared = m->compared;
+    end->totals.tally.usage = m->usage;
     for (size_t i = 0; ok && i < m->count; i++)
         ok = copy_shard(&g, &m->shards[i]);
     keys_free(&g.keys);

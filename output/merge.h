@@ -19,7 +19,9 @@ struct merge {
     size_t count, capacity;
     uint64_t expected;         /* how many there should be; 0: not known yet */
     char *traits[TRAIT_COUNT]; /* of the first, which all others must have */
-    bool mixed;                /* shards of different runs: nothing can be made of them */
+    bool compared;
+    struct usage *usage; /* of its waivers; NULL: it has none */
+    bool mixed;          /* shards of different runs: nothing can be made of them */
 };
 
 void merge_free(struct merge *);
@@ -40,7 +42,8 @@ enum merge_step {
     MERGE_FAILED
 };
 
-/* Writes all but run_end, which it counts, and gives the run its id and the time it was started.
+/* Writes all but run_end, which it counts, and gives the run its id and the time it was started. The
+   usage of its waivers stays that of struct merge.
    What waits in the ledger then still has to be flushed. Says what went wrong. */
 enum merge_step merge_write(struct merge *, struct ledger *, struct outfile *, struct run *,
                             struct run_end *);

@@ -702,7 +702,7 @@ bool record_run_start(struct page *page, const struct run *run)
     put_options(&b, run, true);
     put_options_hash(&b, run);
     put_part(&b, run);
-    put_policies(&b, &run->policies);
+    put_standard(&b, run->version, &run->policies, &run->exceptions);
     return builder_end(&b);
 }
 
@@ -737,7 +737,26 @@ bool record_checkpoint(struct page *page, const struct run *run, const struct ch
     for (size_t i = 0; i < c->pending_count; i++)
         put_number(&b, pending, NULL, c->pending[i]);
     put_totals(&b, &c->totals);
+    put_waiver_counts(&b, c->totals.tally.usage);
     put_text(&b, b.root, "records_sha256", hash);
+    return builder_end(&b);
+}
+
+bool record_not_asked(struct page *page, const struct run *run, const struct absent *a,
+                      int64_t time)
+{
+    struct builder b;
+
+    builder_begin(&b, page);
+    put_head(&b, run, "not_asked", time);
+    struct part e = put_object(&b, b.root, "endpoint");
+    put_text(&b, e, "key", a->key);
+    put_text(&b, e, "protocol", a->protocol);
+    put_text(&b, e, "mode", a->mode);
+    put_text(&b, e, "host", a->host);
+    put_text(&b, e, "ip", a->ip);
+    put_number(&b, e, "port", a->port);
+    put_text(&b, b.root, "reason", a->excluded ? "excluded" : "out_of_scope");
     return builder_end(&b);
 }
 
@@ -752,6 +771,8 @@ bool record_run_end(struct page *page, const struct run *run, const struct run_e
     put_text(&b, b.root, "stopped_by", end->stopped_by);
     put_number(&b, b.root, "duration_ms", (uint64_t)end->duration);
     put_totals(&b, &end->totals);
+    put_waiver_states(&b, end->totals.tally.usage, !end->stopped_by && !run->shards,
+                      run->started + end->duration);
     put_text(&b, b.root, "records_sha256", hash);
     put_number(&b, b.root, "exit_code", (uint64_t)end->exit_code);
     return builder_end(&b);

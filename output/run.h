@@ -9,7 +9,7 @@
 #include "output/opinion.h"
 #include "scanner/expectation.h"
 
-#define RUN_SCHEMA "1.2"
+#define RUN_SCHEMA "1.3"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
 
 enum run_option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_TRUTH, OPTION_LIST };
@@ -42,6 +42,7 @@ struct run {
     const struct run_option *options;
     size_t option_count;
     struct policies policies; /* in the order given */
+    struct exceptions exceptions;
 };
 
 /* What is complete so far, recorded or not. */
@@ -69,6 +70,14 @@ struct checkpoint {
 
 #define CHECKPOINT_PENDING_MAX ((size_t)100000) /* a line holds that many */
 
+/* An endpoint that earlier runs asked, and this one was not to. */
+struct absent {
+    const char *key, *protocol, *mode, *host;
+    const char *ip; /* NULL: it never had one */
+    unsigned port;
+    bool excluded; /* or else nobody gave it */
+};
+
 struct run_end {
     int64_t duration;       /* ms */
     const char *stopped_by; /* NULL: complete */
@@ -77,7 +86,7 @@ struct run_end {
 };
 
 /* Which endpoints are recorded: all of a host that answered, or of which something is expected, and
-   with --all the others too. */
+   with --all the others too. With a state there are more (history.h). */
 static inline bool run_records(bool all, const struct host_view *host)
 {
     return all || host->answered || expectation_of(host->target);

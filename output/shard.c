@@ -71,7 +71,10 @@ static const struct {
                          [TRAIT_OPTIONS] = {"hash of targets and options", "/options_sha256"},
                          [TRAIT_SCOPE] = {"scope", "/scope"},
                          [TRAIT_SEED] = {"seed", "/seed"},
-                         [TRAIT_POLICIES] = {"list of policies", "/policies"}};
+                         [TRAIT_RULESET] = {"set of rules", "/ruleset"},
+                         [TRAIT_POLICIES] = {"list of policies", "/policies"},
+                         [TRAIT_WAIVERS] = {"file of waivers", "/waivers"},
+                         [TRAIT_BASELINE] = {"baseline", "/baseline"}};
 
 const char *trait_name(enum trait trait)
 {
@@ -113,6 +116,8 @@ static bool read_place(struct members *m, struct shard *s)
 static bool read_start(struct members *m, struct shard *s)
 {
     static const char sources[] = "/vantage/source_addresses";
+    s->waives = cJSON_IsObject(member_of(m->root, "waivers"));
+    s->compared = cJSON_IsObject(member_of(m->root, "baseline"));
     return read_run_id(m, s) && need_time(m, "started", &s->started) && read_place(m, s) &&
            read_traits(m, s) &&
            (member_list(m, members_find(m, sources), sources, &s->sources) || !m->failed);
@@ -122,13 +127,19 @@ static bool read_start(struct members *m, struct shard *s)
 
 static bool read_finding(struct members *m, const cJSON *item, struct shard_endpoint *e)
 {
-    const char *severity = "", *status = "";
+    const char *severity = "", *status = "", *novelty = "";
     enum severity found;
     member_word(m, member_of(item, "severity"), "findings/severity", &severity);
     member_word(m, member_of(item, "status"), "findings/status", &status);
+    member_word(m, member_of(item, "baseline"), "findings/baseline", &novelty);
     if (m->failed || !severity_parse(severity, &found))
         return members_fail(m, "findings/severity", "not one of ours");
-    e->findings[found] += strcmp(status, "open") == 0;
+    if (strcmp(status, "open") != 0) {
+        e->waived++;
+        return true;
+    }
+    e->findings[found]++;
+    e->fresh[found] += strcmp(novelty, "known") != 0;
     return true;
 }
 
@@ -197,6 +208,37 @@ static bool check_hash(struct members *m, struct survey *v)
            members_fail(m, path, "the lines above are not those that were written");
 }
 
+static bool read_waiver(struct members *m, const cJSON *item, struct usage *usage)
+{
+    static const char path[] = "waivers";
+    const char *id = NULL, *expires = "";
+    int64_t last_day;
+    if (!need(m, member_word(m, member_of(item, "id"), path, &id), path) ||
+        !need(m, member_word(m, member_of(item, "expires"), path, &expires), path))
+        return false;
+    if (!date_parse(expires, &last_day))
+        return members_fail(m, path, "not a day");
+    struct usage_item *u = usage_item(usage, id);
+    if (!u)
+        return members_fail(m, path, "out of memory, or more than there can be");
+    memcpy(u->expires, expires, sizeof u->expires);
+    u->last_day = last_day;
+    return true;
+}
+
+static bool read_waivers(struct members *m, struct shard *s)
+{
+    const cJSON *list = member_of(m->root, "waivers"), *item;
+    if (!s->waives)
+        return true;
+    if (!cJSON_IsArray(list))
+        return members_fail(m, "waivers", "missing");
+    if (!(s->usage = usage_new()))
+        return members_fail(m, "waivers", "out of memory");
+    cJSON_ArrayForEach(item, list) if (!read_waiver(m, item, s->usage)) return false;
+    return true;
+}
+
 static bool read_end(struct members *m, struct survey *v)
 {
     struct shard *s = v->shard;
@@ -206,7 +248,7 @@ static bool read_end(struct members *m, struct survey *v)
         return members_fail(m, "complete", "the scan was stopped");
     return has_run_id(m, s->run_id) && check_hash(m, v) && need_time(m, "time", &s->ended) &&
            (s->ended >= s->started || members_fail(m, "time", "before the run began")) &&
-           read_counts(m, &s->end) && check_counts(m, v);
+           read_counts(m, &s->end) && check_counts(m, v) && read_waivers(m, s);
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -324,6 +366,8 @@ void shard_free_traits(struct shard *s)
         cJSON_free(s->traits[i]);
         s->traits[i] = NULL;
     }
+    usage_free(s->usage);
+    s->usage = NULL;
 }
 
 void shard_free(struct shard *s)

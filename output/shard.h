@@ -22,7 +22,10 @@ enum trait {
     TRAIT_OPTIONS, /* the hash of scope and options */
     TRAIT_SCOPE,
     TRAIT_SEED,
+    TRAIT_RULESET,
     TRAIT_POLICIES,
+    TRAIT_WAIVERS,
+    TRAIT_BASELINE,
     TRAIT_COUNT
 };
 
@@ -36,6 +39,8 @@ struct shard {
     struct run_end end;        /* as it says; findings are not read */
     struct list sources;       /* the addresses that it was scanned from */
     char *traits[TRAIT_COUNT]; /* JSON; NULL: there is no such member */
+    bool waives, compared;     /* it has waivers; it has a baseline */
+    struct usage *usage;       /* what run_end says of the waivers, but for how many have them */
 };
 
 enum shard_state {
@@ -49,7 +54,7 @@ enum shard_state {
 enum shard_state shard_survey(struct shard *, const char *path, FILE *messages);
 void shard_free(struct shard *);
 
-/* The traits alone: they are compared once. */
+/* The traits and the usage alone: what all shards have in common is kept once. */
 void shard_free_traits(struct shard *);
 
 /* What matters of an endpoint's record here. The texts are the record's. */
@@ -57,6 +62,8 @@ struct shard_endpoint {
     const char *key, *ip; /* ip may be NULL */
     enum status status;
     uint64_t findings[SEVERITY_COUNT]; /* open ones */
+    uint64_t fresh[SEVERITY_COUNT];    /* of them those that no baseline knows */
+    uint64_t waived;
 };
 
 /* False: members_fail() was told. */

@@ -214,7 +214,8 @@ static void count(struct table *t, const struct observation *o)
 static void count_findings(struct table *t, const struct judgement *j)
 {
     for (size_t i = 0; i < j->count; i++)
-        t->findings[j->findings[i].number][j->findings[i].evidence.severity]++;
+        if (!j->findings[i].disposition.waived)
+            t->findings[j->findings[i].number][j->findings[i].evidence.severity]++;
     t->expected[j->checks[t->expectation].verdict]++;
 }
 
@@ -338,6 +339,25 @@ static bool show_expected(const struct writing *w)
                  answer, paint(w, color), silent, unpaint(w, color), unknown);
 }
 
+static uint64_t sum(const uint64_t counts[SEVERITY_COUNT])
+{
+    uint64_t total = 0;
+    for (int s = 0; s < SEVERITY_COUNT; s++)
+        total += counts[s];
+    return total;
+}
+
+/* What is not shown above, and what of it is not new. */
+static bool show_exceptions(const struct writing *w, const struct tally *tally)
+{
+    struct table *t = w->state;
+    uint64_t new = sum(tally->fresh);
+    return (!tally->waived || print(&t->page, "%" PRIu64 " waived\n", tally->waived)) &&
+           (!tally->compared ||
+            print(&t->page, "held against the baseline: %" PRIu64 " new, %" PRIu64 " known\n", new,
+                  sum(tally->findings) - new));
+}
+
 static bool end(struct writing *w, const struct run_end *e)
 {
     struct table *t = w->state;
@@ -359,7 +379,8 @@ static bool end(struct writing *w, const struct run_end *e)
                      " have no working TLS\n",
                      t->login_open, t->without_tls);
     ok = ok && show_expected(w);
-    ok = ok && show_verdicts(w, &e->totals.tally) && show_policies(w, &e->totals.tally);
+    ok = ok && show_verdicts(w, &e->totals.tally) && show_exceptions(w, &e->totals.tally) &&
+         show_policies(w, &e->totals.tally);
     ok = ok && (!e->stopped_by ||
                 print(&t->page, "This run is not complete: stopped by %s.\n", e->stopped_by));
     return ok && flush(w);
@@ -374,4 +395,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, render, host, end, free_state, NULL, NULL};
+const struct writer writer_table = {"table",    begin, render, host, end,
+                                    free_state, NULL,  NULL,   NULL};

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "output/rules/ruleset.h"
+
 /* Of what strangers wrote, evidence needs no more than this. */
 #define EVIDENCE_TEXT_MAX ((size_t)512)
 #define EVIDENCE_ITEMS_MAX ((size_t)32)
@@ -87,6 +89,32 @@ static void put_references(struct builder *b, struct part finding, const struct 
     }
 }
 
+static void put_waiver(struct builder *b, struct part finding, const struct disposition *d)
+{
+    const struct waiver *w = d->waiver;
+    if (!w) {
+        put_null(b, finding, "waiver");
+        return;
+    }
+    struct part waiver = put_object(b, finding, "waiver");
+    put_text(b, waiver, "id", w->id);
+    put_text(b, waiver, "reason", w->reason);
+    put_text(b, waiver, "expires", w->expires);
+    if (w->approved_by)
+        put_text(b, waiver, "approved_by", w->approved_by);
+    if (w->ticket)
+        put_text(b, waiver, "ticket", w->ticket);
+    put_truth(b, waiver, "expired", !d->waived);
+}
+
+static void put_disposition(struct builder *b, struct part finding, const struct disposition *d)
+{
+    put_text(b, finding, "status", d->waived ? "waived" : "open");
+    put_waiver(b, finding, d);
+    if (d->novelty != NOVELTY_NONE)
+        put_text(b, finding, "baseline", d->novelty == NOVELTY_KNOWN ? "known" : "new");
+}
+
 static void put_findings(struct builder *b, const struct judgement *j)
 {
     struct part findings = put_array(b, b->root, "findings");
@@ -102,8 +130,7 @@ static void put_findings(struct builder *b, const struct judgement *j)
         put_text(b, item, "remediation", f->rule->remediation);
         put_references(b, item, f->rule);
         put_text(b, item, "fingerprint", f->fingerprint);
-        put_text(b, item, "status", "open");
-        put_null(b, item, "waiver");
+        put_disposition(b, item, &f->disposition);
     }
 }
 
@@ -154,7 +181,7 @@ static void put_results(struct builder *b, const struct policies *policies,
     }
 }
 
-void put_policies(struct builder *b, const struct policies *policies)
+static void put_policies(struct builder *b, const struct policies *policies)
 {
     struct part array = put_array(b, b->root, "policies");
     for (size_t p = 0; p < policies->count; p++) {
@@ -165,6 +192,49 @@ void put_policies(struct builder *b, const struct policies *policies)
         put_text(b, item, "as_of", policy_as_of(policy));
         put_text(b, item, "sha256", policy_sha256(policy));
     }
+}
+
+static void put_ruleset(struct builder *b, const char *version)
+{
+    char hash[RULESET_HASH_SIZE];
+    struct part ruleset = put_object(b, b->root, "ruleset");
+    put_text(b, ruleset, "version", version);
+    if (ruleset_hash(version, hash))
+        put_text(b, ruleset, "sha256", hash);
+    else
+        b->failed = true;
+}
+
+static void put_waivers(struct builder *b, const struct waivers *waivers)
+{
+    if (!waivers) {
+        put_null(b, b->root, "waivers");
+        return;
+    }
+    struct part part = put_object(b, b->root, "waivers");
+    put_text(b, part, "sha256", waivers_sha256(waivers));
+    put_number(b, part, "count", waivers_count(waivers));
+}
+
+static void put_baseline(struct builder *b, const struct baseline *baseline)
+{
+    if (!baseline) {
+        put_null(b, b->root, "baseline");
+        return;
+    }
+    struct part part = put_object(b, b->root, "baseline");
+    put_text(b, part, "run_id", baseline_run_id(baseline));
+    put_number(b, part, "findings", baseline_count(baseline));
+    put_text(b, part, "sha256", baseline_sha256(baseline));
+}
+
+void put_standard(struct builder *b, const char *version, const struct policies *policies,
+                  const struct exceptions *exceptions)
+{
+    put_ruleset(b, version ? version : "");
+    put_policies(b, policies);
+    put_waivers(b, exceptions->waivers);
+    put_baseline(b, exceptions->baseline);
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -179,13 +249,51 @@ void put_verdicts(struct builder *b, const struct policies *policies, const stru
     put_text(b, b->root, "severity_max", j ? severity_name(j->worst) : NULL);
 }
 
+/* The worst first. */
+static void put_severities(struct builder *b, const char *name,
+                           const uint64_t counts[SEVERITY_COUNT])
+{
+    struct part array = put_array(b, b->root, name);
+    for (int s = SEVERITY_COUNT - 1; s >= 0; s--)
+        if (counts[s]) {
+            struct part item = put_object(b, array, NULL);
+            put_text(b, item, "severity", severity_name((enum severity)s));
+            put_number(b, item, "count", counts[s]);
+        }
+}
+
 void put_tally(struct builder *b, const struct tally *tally)
 {
-    struct part findings = put_array(b, b->root, "findings");
-    for (int s = SEVERITY_COUNT - 1; s >= 0; s--)
-        if (tally->findings[s]) {
-            struct part item = put_object(b, findings, NULL);
-            put_text(b, item, "severity", severity_name((enum severity)s));
-            put_number(b, item, "count", tally->findings[s]);
+    put_severities(b, "findings", tally->findings);
+    put_number(b, b->root, "waived", tally->waived);
+    if (tally->compared)
+        put_severities(b, "findings_new", tally->fresh);
+}
+
+void put_waiver_counts(struct builder *b, const struct usage *usage)
+{
+    if (!usage)
+        return;
+    struct part array = put_array(b, b->root, "waivers");
+    for (size_t i = 0; i < usage->count; i++)
+        if (usage->items[i].findings) {
+            struct part item = put_object(b, array, NULL);
+            put_text(b, item, "id", usage->items[i].id);
+            put_number(b, item, "findings", usage->items[i].findings);
         }
+}
+
+void put_waiver_states(struct builder *b, const struct usage *usage, bool whole, int64_t time)
+{
+    if (!usage)
+        return;
+    struct part array = put_array(b, b->root, "waivers");
+    for (size_t i = 0; i < usage->count; i++) {
+        const struct usage_item *u = &usage->items[i];
+        struct part item = put_object(b, array, NULL);
+        put_text(b, item, "id", u->id);
+        put_text(b, item, "state", usage_state_name(usage_state(u, whole, time)));
+        put_number(b, item, "findings", u->findings);
+        put_text(b, item, "expires", u->expires);
+    }
 }

@@ -90,8 +90,8 @@ static unsigned line_of(struct span bytes, const char *value)
     return 0;
 }
 
-static void complain_at(const struct yamlfile *f, FILE *errors, unsigned line, const char *member,
-                        const char *message)
+void yamlfile_complain_at(const struct yamlfile *f, FILE *errors, unsigned line, const char *member,
+                          const char *message)
 {
     fprintf(errors, "%s:", f->path);
     if (line)
@@ -104,7 +104,7 @@ static void complain_at(const struct yamlfile *f, FILE *errors, unsigned line, c
 void yamlfile_complain(const struct yamlfile *f, FILE *errors, const char *member,
                        const char *value, const char *message)
 {
-    complain_at(f, errors, value ? line_of(f->bytes, value) : 0, member, message);
+    yamlfile_complain_at(f, errors, value ? line_of(f->bytes, value) : 0, member, message);
 }
 
 /* The library reports in lines of text: the trouble first, then the way to it from the inside out,
@@ -153,7 +153,8 @@ static void complain_of_report(const struct yamlfile *f, FILE *errors, struct re
         yamlfile_complain(f, errors, NULL, r->message + sizeof unexpected - 1, r->message);
         return;
     }
-    complain_at(f, errors, r->line, r->member, r->message[0] ? r->message : cyaml_strerror(error));
+    yamlfile_complain_at(f, errors, r->line, r->member,
+                         r->message[0] ? r->message : cyaml_strerror(error));
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

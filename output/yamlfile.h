@@ -36,4 +36,8 @@ void yamlfile_free(const struct cyaml_schema_value *, void *data);
 void yamlfile_complain(const struct yamlfile *, FILE *errors, const char *member, const char *value,
                        const char *message);
 
+/* The same where the line is known; 0: it is not. */
+void yamlfile_complain_at(const struct yamlfile *, FILE *errors, unsigned line, const char *member,
+                          const char *message);
+
 #endif

@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 #include <locale.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #include "output/run.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/notice.h"
 
 /* The host's crypto policy must not decide what can be seen: the library is not to read it before
  * main() says so. */
@@ -59,9 +61,9 @@ int finish_stdout(void)
 
 static int print_version(void)
 {
-    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s\n", VERSION,
-           RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
-           cJSON_Version());
+    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s, SQLite %s\n",
+           VERSION, RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
+           cJSON_Version(), sqlite3_libversion());
     return finish_stdout();
 }
 
@@ -73,6 +75,8 @@ static const struct command {
     {"audit", "judge saved records again", command_audit},
     {"export", "make other formats of saved records", command_export},
     {"merge", "shards into one run, or say what is missing", command_merge},
+    {"diff", "say what changed between runs", command_diff},
+    {"state", "keep the history of many runs", command_state},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},
 };
@@ -104,6 +108,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* write() then says that the file may not grow */
+    notice_begin();
     if (!check_descriptors())
         return EXIT_TROUBLE;
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);

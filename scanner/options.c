@@ -51,12 +51,22 @@ enum key {
     KEY_JSON,
     KEY_TABLE,
     KEY_POLICY,
-    KEY_FAIL_ON
+    KEY_WAIVERS,
+    KEY_BASELINE,
+    KEY_FAIL_ON,
+    KEY_STATE,
+    KEY_ON_CHANGE,
+    KEY_ON_CHANGE_TIMEOUT,
+    KEY_RECORDS_DIR,
+    KEY_EXPORT,
+    KEY_SCAN_NAME
 };
 
 #define DEFAULT_CONCURRENCY 500
 #define DEFAULT_PER_HOST 3
-#define DEFAULT_PATIENCE 300000 /* ms */
+#define DEFAULT_PATIENCE 300000          /* ms */
+#define DEFAULT_ON_CHANGE_TIMEOUT 300000 /* ms */
+#define SCAN_NAME_MAX 64
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
@@ -93,6 +103,15 @@ static const struct argp_option options[] = {
      0},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
+    {"records-dir", KEY_RECORDS_DIR, "DIR", 0,
+     "Write the records to a file of their own in DIR, named by the time and the run's id; while "
+     "the scan is under way its name ends in .part",
+     0},
+    {"export", KEY_EXPORT, "FORMAT=FILE", 0,
+     "When it is over, write FORMAT (as export does) of the records to FILE (more than once: each)",
+     0},
+    {"scan-name", KEY_SCAN_NAME, "NAME", 0, "What the scan is called in these (default: default)",
+     0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
     {"transcript", KEY_TRANSCRIPT, NULL, 0,
      "Put what was said, both ways and without credentials, into the records", 0},
@@ -128,7 +147,17 @@ static const struct argp_option options[] = {
      "options: "
      "in FILE, or with -o OTHER in a copy of it",
      0},
-    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 7},
+    {NULL, 0, NULL, 0, "Night after night:", 7},
+    {"state", KEY_STATE, "DB", 0,
+     "Keep the history of runs, endpoints and findings in DB, and always record what was once seen",
+     0},
+    {"on-change", KEY_ON_CHANGE, "COMMAND", 0,
+     "If the run has changed something in the state, give COMMAND to /bin/sh, with the changes in "
+     "the file $STARTTLS_AUDIT_CHANGES",
+     0},
+    {"on-change-timeout", KEY_ON_CHANGE_TIMEOUT, "S", 0,
+     "End the command after this time (default 300)", 0},
+    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 8},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0,
      "For the connection at the most; less, but never under 1.5, where it shows that hosts are "
      "near "
@@ -286,6 +315,16 @@ static void check_name(struct argp_state *state, const char *text)
         refuse(state, "ehlo-name", "'%s' is no name", text);
 }
 
+/* It becomes a word in metrics, and a part of other names. */
+static void check_scan_name(struct argp_state *state, const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+    if (!n || text[n] || n > SCAN_NAME_MAX)
+        refuse(state, "scan-name",
+               "'%s' is not up to %d letters, digits, dots, dashes and underscores", text,
+               SCAN_NAME_MAX);
+}
+
 static void append(struct argp_state *state, const char ***list, size_t *count, const char *item)
 {
     const char **longer = realloc(*list, (*count + 1) * sizeof **list);
@@ -307,6 +346,12 @@ static error_t on_standard_option(int key, char *argument, struct argp_state *st
     case KEY_FAIL_ON:
         o->fail_on = argument;
         return 0;
+    case KEY_WAIVERS:
+        o->waivers = argument;
+        return 0;
+    case KEY_BASELINE:
+        o->baseline = argument;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -315,9 +360,16 @@ static error_t on_standard_option(int key, char *argument, struct argp_state *st
 static const struct argp_option standard_option_rows[] = {
     {"policy", KEY_POLICY, "NAME|FILE", 0,
      "Hold endpoints to this policy (more than once: to each; default: rfc-baseline)", 0},
+    {"waivers", KEY_WAIVERS, "FILE", 0,
+     "Findings that somebody answers for until a day (YAML): they are recorded, and do not count",
+     0},
+    {"baseline", KEY_BASELINE, "RECORDS", 0,
+     "Findings that were open in these records are known, and only new ones count for --fail-on. "
+     "This is no waiver: it has no reason, no end, and nobody's approval",
+     0},
     {"fail-on", KEY_FAIL_ON, "SEVERITY", 0,
-     "Exit with 1 if there is a finding of this severity (info, low, medium, high, critical) or a "
-     "worse one (default: never)",
+     "Exit with 1 if there is an open finding of this severity (info, low, medium, high, critical) "
+     "or a worse one (default: never)",
      0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -325,7 +377,25 @@ static const struct argp_option standard_option_rows[] = {
 const struct argp standard_argp = {
     standard_option_rows, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 const struct argp fail_on_argp = {
-    standard_option_rows + 1, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+    standard_option_rows + 3, on_standard_option, NULL, NULL, NULL, NULL, NULL};
+
+/* What does not go without something else, or with it. */
+static void check_together(struct argp_state *state, const struct scan_options *o)
+{
+    if (!o->target_count && !o->file_count && !o->from_stdin && !o->lines && !o->print_config)
+        argp_error(state, "no target is given");
+    if (o->resume && o->dry_run)
+        argp_error(state, "--resume and --dry-run exclude each other");
+    if (o->json && o->table)
+        argp_error(state, "--json and --table exclude each other");
+    if (o->records_dir && o->output)
+        argp_error(state, "--records-dir and --output exclude each other");
+    if (o->state && o->crew.dealer.shards)
+        argp_error(state, "--state and --shard exclude each other: merge the shards, and add what "
+                          "comes of it with `state add`");
+    if (o->on_change && !o->state)
+        argp_error(state, "--on-change needs --state");
+}
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
@@ -459,18 +529,33 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_ENDPOINT_TIMEOUT:
         e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument, 0.001);
         break;
+    case KEY_STATE:
+        o->state = argument;
+        break;
+    case KEY_ON_CHANGE:
+        o->on_change = argument;
+        break;
+    case KEY_ON_CHANGE_TIMEOUT:
+        o->on_change_timeout = parse_seconds(state, "on-change-timeout", argument, 0.001);
+        break;
+    case KEY_RECORDS_DIR:
+        o->records_dir = argument;
+        break;
+    case KEY_EXPORT:
+        append(state, &o->exports, &o->export_count, argument);
+        break;
+    case KEY_SCAN_NAME:
+        check_scan_name(state, argument);
+        o->scan_name = argument;
+        break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
         break;
     case ARGP_KEY_END:
-        if (!o->target_count && !o->file_count && !o->from_stdin && !o->lines && !o->print_config)
-            argp_error(state, "no target is given");
-        if (o->resume && o->dry_run)
-            argp_error(state, "--resume and --dry-run exclude each other");
-        if (o->resume && !o->output)
+        o->standard.quiet = o->quiet;
+        check_together(state, o);
+        if (o->resume && !o->output && !o->records_dir)
             o->output = o->resume;
-        if (o->json && o->table)
-            argp_error(state, "--json and --table exclude each other");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -540,15 +625,22 @@ static error_t on_argument(int key, char *argument, struct argp_state *state)
     return error;
 }
 
+/* Where records go. */
+static bool is_place(const char *option)
+{
+    return strcmp(option, "output") == 0 || strcmp(option, "records-dir") == 0;
+}
+
 /* Does the command line have it, or what stands instead of it? Its words are the first. */
 static bool is_given(const struct scan_options *o, const char *option)
 {
-    bool target = !*option || strcmp(option, "file") == 0;
+    bool target = !*option || strcmp(option, "file") == 0, place = is_place(option);
     if (strcmp(option, "exclude-file") == 0)
         return false;
     for (size_t i = 0; i < o->word_count && !o->words[i].line; i++) {
         const char *word = o->words[i].option;
-        bool instead = target && (!*word || strcmp(word, "file") == 0);
+        bool instead =
+            (target && (!*word || strcmp(word, "file") == 0)) || (place && is_place(word));
         if (instead || strcmp(word, option) == 0)
             return true;
     }
@@ -656,7 +748,8 @@ void options_parse(struct scan_options *o, int argc, char **argv,
                             .concurrency = DEFAULT_CONCURRENCY,
                             .per_host = DEFAULT_PER_HOST,
                             .patience_ms = DEFAULT_PATIENCE},
-                 .workers = count_cores()}};
+                 .workers = count_cores()},
+        .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT};
     struct parsing parsing = {o, configure};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &parsing);
@@ -674,5 +767,6 @@ void options_free(struct scan_options *o)
     free(o->excludes);
     free(o->services);
     free(o->ports);
+    free(o->exports);
     free(o->standard.policies);
 }

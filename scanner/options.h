@@ -19,6 +19,8 @@ struct standard_options {
     const char *fail_on;   /* a severity; NULL: never */
     const char **policies; /* names and files, in the order given */
     size_t policy_count;
+    const char *waivers, *baseline; /* files; NULL: none */
+    bool quiet;                     /* no notes about them */
 };
 
 /* Reads them; a child of the parsers of commands that judge, whose input it gets as such. */
@@ -47,8 +49,13 @@ struct scan_options {
     bool seeded;           /* --seed was given                  */
     unsigned max_duration; /* ms; 0: no end                     */
     const char *ca_file;
-    const char *output; /* -o, or NULL; with --resume it is never NULL */
-    const char *resume; /* the records of the run to go on with, or NULL */
+    const char *output;         /* -o, or NULL; with --resume one of these two is not NULL */
+    const char *records_dir;    /* records get a file of their own in there, or NULL      */
+    const char *resume;         /* the records of the run to go on with, or NULL           */
+    const char *state;          /* the database of earlier runs, or NULL                    */
+    const char *on_change;      /* a command, or NULL                                       */
+    unsigned on_change_timeout; /* ms */
+    const char *scan_name;      /* or NULL */
     bool all, dry_run;
     bool json, table; /* forced, whatever standard output is */
     bool quiet;
@@ -57,6 +64,8 @@ struct scan_options {
     /* In the order given. */
     const char **targets, **files, **excludes, **services, **ports;
     size_t target_count, file_count, exclude_count, service_count, port_count;
+    const char **exports; /* FORMAT=FILE */
+    size_t export_count;
     bool from_stdin;
     bool lines; /* there are targets in the configuration: words of option "" with a line */
 };

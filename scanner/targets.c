@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "protocols/dialogue.h"
 #include "scanner/expectation.h"
 #include "scanner/grow.h"
 #include "scanner/targets/held.h"
@@ -137,7 +138,7 @@ static enum target_kind add_line(struct targets *t, struct span line, struct com
         return refuse(c, "", "there are more lines than can be numbered");
     t->line_count++;
     enum target_kind kind = target_parse(line, t->choice, &target, c);
-    t->ignored += kind == TARGET_IGNORED;
+    targets_note(t, &target, kind);
     return kind == TARGET_HOSTS ? keep_target(t, t->given, &t->names, &target, number, c) : kind;
 }
 
@@ -354,6 +355,17 @@ size_t targets_build(struct targets *t)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+void targets_note(struct targets *t, const struct target *target, enum target_kind kind)
+{
+    t->ignored += kind == TARGET_IGNORED;
+    t->found |= kind == TARGET_IGNORED || (kind == TARGET_HOSTS && target->found);
+}
+
+bool targets_are_found(const struct targets *t)
+{
+    return t->found;
+}
+
 uint64_t targets_ignored(const struct targets *t)
 {
     return t->ignored;
@@ -409,4 +421,35 @@ bool targets_excluded(const struct targets *t, const struct address *address)
     struct wide until;
     return segments_find(&t->excluded[address->family == AF_INET ? V4 : V6],
                          address_number(address), &found, &until);
+}
+
+bool has_service(const struct service_set *set, const struct targets_endpoint *e)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->rows[i]->port == e->port && strcmp(set->rows[i]->protocol->name, e->protocol) == 0)
+            return true;
+    return false;
+}
+
+static bool is_held(const struct targets *t, const struct targets_endpoint *e)
+{
+    struct segment found;
+    struct wide until;
+    if (e->name) {
+        const struct name *name = names_find(&t->names, e->name);
+        return name && has_service(name->services, e);
+    }
+    return segments_find(&t->held[e->address.family == AF_INET ? V4 : V6],
+                         address_number(&e->address), &found, &until) &&
+           has_service(choice_set(t->choice, found.set), e);
+}
+
+enum targets_scope targets_scope(const struct targets *t, const struct targets_stream *stream,
+                                 const struct targets_endpoint *e)
+{
+    if ((e->name && names_find(&t->unwanted_names, e->name)) ||
+        (e->address.family && targets_excluded(t, &e->address)))
+        return TARGETS_EXCLUDED;
+    return is_held(t, e) || (stream && targets_stream_has(stream, e)) ? TARGETS_ASKED
+                                                                      : TARGETS_OUTSIDE;
 }

@@ -79,6 +79,10 @@ bool targets_host(const struct targets *, uint64_t index, struct target_host *);
 /* Must this address be left alone? Ask it for every address that a name resolves to. */
 bool targets_excluded(const struct targets *, const struct address *);
 
+/* Do some of them come from the list of a port scanner? Then what is not among them may still be
+   meant: it was not found open. */
+bool targets_are_found(const struct targets *);
+
 /*
  * A line for each line that was added, in order (a name once):
  *
@@ -129,5 +133,26 @@ enum targets_step targets_stream_next(struct targets_stream *, struct target_hos
 
 /* How many bad lines there were; they are told, and passed over. */
 uint64_t targets_stream_errors(const struct targets_stream *);
+
+/* --- the other way round ---------------------------------------------------------------------- */
+
+/* An endpoint that somebody knows from elsewhere. */
+struct targets_endpoint {
+    const char *name;       /* as target_host has it; NULL: its address is its name       */
+    struct address address; /* at which it was seen; of a name it may be of family 0: none */
+    const char *protocol;
+    uint16_t port;
+};
+
+enum targets_scope {
+    TARGETS_ASKED,    /* it is among them; of a name: at whatever address it has now */
+    TARGETS_EXCLUDED, /* its name or its address is to be left alone                 */
+    TARGETS_OUTSIDE   /* nobody gave it                                              */
+};
+
+/* Is the endpoint among the targets, or what the stream (NULL: there is none) gave so far? What is
+   excluded is that, given or not. */
+enum targets_scope targets_scope(const struct targets *, const struct targets_stream *,
+                                 const struct targets_endpoint *);
 
 #endif

@@ -44,6 +44,7 @@ static bool add_finding(struct judgement *j, size_t number, const struct evidenc
     findings[at].rule = rule;
     findings[at].number = number;
     findings[at].evidence = *e;
+    findings[at].disposition = (struct disposition){.waiver = NULL};
     fingerprint(rule->id, key, e->discriminator, findings[at].fingerprint);
     return true;
 }

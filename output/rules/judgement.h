@@ -15,11 +15,25 @@ struct check {
     const char *reason; /* of not tested and inconclusive, else NULL */
 };
 
+struct waiver;
+
+/* Whether a finding counts. The rules do not know: opinion.h says so. All zero: it does. */
+struct disposition {
+    const struct waiver *waiver; /* NULL: it has none */
+    bool waived;                 /* it has one, which had not expired */
+    enum {
+        NOVELTY_NONE,
+        NOVELTY_KNOWN,
+        NOVELTY_NEW
+    } novelty; /* to the baseline, if there is one */
+};
+
 struct finding {
     const struct rule *rule;
     size_t number; /* of the rule, as rules_at() counts */
     struct evidence evidence;
     char fingerprint[FINGERPRINT_SIZE];
+    struct disposition disposition;
 };
 
 struct judgement {
@@ -27,7 +41,7 @@ struct judgement {
     size_t check_count;
     struct finding *findings; /* the worst first */
     size_t count, max;
-    enum severity worst; /* SEVERITY_NONE: no finding */
+    enum severity worst; /* of those that are not waived; SEVERITY_NONE: there is none */
 };
 
 /* Judges every endpoint of the host: judgements[host->count], all zero or used before, for then

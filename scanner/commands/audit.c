@@ -40,6 +40,7 @@ struct audit {
     bool open;            /* something of a run was read, and not its end */
     bool any;             /* there was a run */
     bool changed;         /* its lines are not those that it vouches for */
+    bool whole;           /* it has a beginning, and is no shard */
     struct ledger ledger; /* what went out of it */
     struct ledger origin; /* what came in */
     struct run run;
@@ -130,7 +131,7 @@ static bool write_records(struct audit *a)
 static bool write_host(struct audit *a, const struct host_view *view)
 {
     size_t tables = a->outlets.table ? 1 : 0;
-    if (!draft_make(&a->draft, &a->standard.policies, &a->table, tables, view))
+    if (!draft_make(&a->draft, &a->run, &a->table, tables, view))
         return fail(a, &a->records);
     count_host(a, view, &a->draft.opinions);
     if (a->outlets.records && !write_records(a))
@@ -191,7 +192,11 @@ static bool begin_run(struct audit *a)
 {
     a->open = a->any = true;
     a->changed = false;
+    a->whole = false;
+    tally_end(&a->end.totals.tally);
     a->end = (struct run_end){0};
+    if (!tally_begin(&a->end.totals.tally, &a->standard.exceptions))
+        return fail(a, &a->records);
     ledger_free(&a->ledger);
     ledger_free(&a->origin);
     if (!ledger_init(&a->ledger) || !ledger_init(&a->origin))
@@ -308,7 +313,25 @@ static bool write_line(struct audit *a, bool added)
 
 static bool take_start(struct audit *a, cJSON *record)
 {
-    return write_line(a, revision_run_start(&a->ledger.page, record, &a->standard.policies));
+    const cJSON *shard = cJSON_GetObjectItemCaseSensitive(record, "shard");
+    a->whole = !shard || cJSON_IsNull(shard);
+    return write_line(a, revision_run_start(&a->ledger.page, record, a->run.version,
+                                            &a->run.policies, &a->run.exceptions));
+}
+
+/* Are all findings counted that the scan made? Else nothing proves that a waiver is not needed. */
+static bool is_whole(const struct audit *a)
+{
+    return a->whole && !a->changed && !a->end.stopped_by;
+}
+
+/* As of the time at which the run ended. Always true. */
+static bool tell_usage(struct audit *a, const cJSON *record)
+{
+    const struct usage *usage = a->end.totals.tally.usage;
+    if (usage && !a->options.quiet)
+        usage_tell(usage, is_whole(a), revision_time(record), a->in.name, stderr);
+    return true;
 }
 
 static bool take_end(struct audit *a, cJSON *record)
@@ -322,9 +345,9 @@ static bool take_end(struct audit *a, cJSON *record)
     read_end(a, record);
     hash = ledger_hash(&a->ledger, text);
     return (hash || fail(a, &a->records)) &&
-           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.totals.tally, hash,
-                                          a->end.exit_code)) &&
-           close_run(a);
+           write_line(a, revision_run_end(&a->ledger.page, record, &a->end.totals.tally,
+                                          is_whole(a), hash, a->end.exit_code)) &&
+           tell_usage(a, record) && close_run(a);
 }
 
 static bool take_checkpoint(struct audit *a, cJSON *record)
@@ -454,7 +477,7 @@ static bool open_outputs(struct audit *a)
 {
     const struct audit_options *o = &a->options;
     a->outlets = outlets_of(o->output, o->json, o->table);
-    if (is_input(o)) {
+    if (is_input(o) || standard_reads(&o->standard, o->output)) {
         fprintf(stderr, PROGRAM " audit: %s is read, and cannot be written\n", o->output);
         return false;
     }
@@ -503,6 +526,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         argp_error(state, "no file of records is given");
         break;
     case ARGP_KEY_END:
+        o->standard.quiet = o->quiet;
         if (o->json && o->table)
             argp_error(state, "--json and --table exclude each other");
         break;
@@ -516,6 +540,7 @@ static void audit_free(struct audit *a)
 {
     forget_host(a);
     draft_free(&a->draft);
+    tally_end(&a->end.totals.tally);
     free(a->lines);
     ledger_free(&a->ledger);
     ledger_free(&a->origin);
@@ -554,7 +579,9 @@ int command_audit(int argc, char **argv)
     if (!standard_load(&a.standard, &a.options.standard) || !open_outputs(&a)) {
         a.code = EXIT_TROUBLE;
     } else {
+        a.run.version = VERSION;
         a.run.policies = a.standard.policies;
+        a.run.exceptions = a.standard.exceptions;
         for (size_t i = 0; i < a.options.file_count && audit_file(&a, a.options.files[i]); i++)
             continue;
         close_outputs(&a);

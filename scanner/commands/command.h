@@ -20,6 +20,8 @@ int worse_code(int, int);
 int command_scan(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_diff(int argc, char **argv);
+int command_state(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_rules(int argc, char **argv);
 int command_services(int argc, char **argv);

@@ -106,6 +106,8 @@ static void judge(struct merge_command *c)
         add_code(c, EXIT_INCOMPLETE);
     add_code(c, standard_code(&c->standard, &c->end.totals.tally));
     c->end.exit_code = c->code;
+    usage_tell(c->end.totals.tally.usage, !c->end.stopped_by, c->run.started + c->end.duration,
+               PROGRAM " merge", stderr);
 }
 
 static bool write_end(struct merge_command *c)

@@ -49,6 +49,22 @@ static bool has_policies(const struct continuation *c, const struct policies *po
     return true;
 }
 
+/* NULL is none. */
+static bool is_same(const char *was, const char *is)
+{
+    return strcmp(was, is ? is : "") == 0;
+}
+
+static bool has_waivers(const struct continuation *c, const struct waivers *waivers)
+{
+    return is_same(c->waivers, waivers ? waivers_sha256(waivers) : NULL);
+}
+
+static bool has_baseline(const struct continuation *c, const struct baseline *baseline)
+{
+    return is_same(c->baseline, baseline ? baseline_sha256(baseline) : NULL);
+}
+
 static bool has_order(const struct continuation *c, const struct run *run)
 {
     return c->seeded == !run->ordered && (run->ordered || c->seed == run->seed);
@@ -69,7 +85,12 @@ bool resumption_fits(const struct resumption *r, const struct run *run)
         return refuse(&r->file, "the run was another shard (--shard)");
     if (!has_order(c, run))
         return refuse(&r->file, "the run had another order (--seed, --ordered)");
-    return has_policies(c, &run->policies) || refuse(&r->file, "the run had other policies");
+    if (!has_policies(c, &run->policies))
+        return refuse(&r->file, "the run had other policies");
+    if (!has_waivers(c, run->exceptions.waivers))
+        return refuse(&r->file, "the run had other waivers");
+    return has_baseline(c, run->exceptions.baseline) ||
+           refuse(&r->file, "the run had another baseline");
 }
 
 /* --- where it goes on ------------------------------------------------------------------------- */

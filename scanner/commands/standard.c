@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "scanner/commands/standard.h"
 
+#include "output/infile.h"
 #include "scanner/commands/command.h"
 
 static const struct policy *find(const struct policies *policies, const char *name)
@@ -41,6 +42,17 @@ bool standard_threshold(struct standard *s, const struct standard_options *o)
     return true;
 }
 
+static bool load_exceptions(struct standard *s, const struct standard_options *o)
+{
+    if (o->waivers && !(s->waivers = waivers_load(o->waivers, now_ms(), stderr)))
+        return false;
+    if (o->baseline &&
+        !(s->baseline = baseline_load(o->baseline, stderr, o->quiet ? NULL : stderr)))
+        return false;
+    s->exceptions = (struct exceptions){s->waivers, s->baseline};
+    return true;
+}
+
 bool standard_load(struct standard *s, const struct standard_options *o)
 {
     if (!standard_threshold(s, o))
@@ -48,16 +60,25 @@ bool standard_load(struct standard *s, const struct standard_options *o)
     for (size_t i = 0; i < o->policy_count; i++)
         if (!add_policy(&s->policies, o->policies[i]))
             return false;
-    return o->policy_count || add_policy(&s->policies, POLICY_DEFAULT);
+    return (o->policy_count || add_policy(&s->policies, POLICY_DEFAULT)) && load_exceptions(s, o);
+}
+
+bool standard_reads(const struct standard_options *o, const char *path)
+{
+    return path && strcmp(path, "-") != 0 &&
+           ((o->waivers && infile_is(o->waivers, path)) ||
+            (o->baseline && infile_is(o->baseline, path)));
 }
 
 void standard_free(struct standard *s)
 {
     for (size_t i = 0; i < s->policies.count; i++)
         policy_free(s->policies.items[i]);
+    waivers_free(s->waivers);
+    baseline_free(s->baseline);
 }
 
 int standard_code(const struct standard *s, const struct tally *tally)
 {
-    return tally_reaches(tally, s->fail_on) ? EXIT_FINDINGS : EXIT_DONE;
+    return tally_fails(tally, s->fail_on) ? EXIT_FINDINGS : EXIT_DONE;
 }

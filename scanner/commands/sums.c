@@ -74,6 +74,7 @@ bool sums_add(struct sums *s, const struct dealt *dealt, bool over, const struct
 
 void sums_free(struct sums *s)
 {
+    tally_end(&s->totals.tally);
     while (s->waiting) {
         struct waiting *next = s->waiting->next;
         free(s->waiting);

@@ -13,7 +13,7 @@
 #include "scanner/dealer.h"
 
 struct sums {
-    struct totals totals;
+    struct totals totals;    /* with a tally that was begun, or all zero */
     struct waiting *waiting; /* of targets that are not complete */
 };
 

@@ -371,6 +371,7 @@ static enum target_kind parse_masscan(struct span line, struct choice *choice, s
                                       struct complaint *c)
 {
     struct span rest = line, state = span_word(&rest), layer = span_word(&rest);
+    t->found = true;
     if (!span_is(state, "open") || !span_is(layer, "tcp"))
         return TARGET_IGNORED;
 
@@ -416,6 +417,7 @@ enum target_kind target_parse(struct span line, struct choice *choice, struct ta
                               struct complaint *c)
 {
     t->label_count = 0;
+    t->found = false;
     if (!check_line(line, c))
         return TARGET_BAD;
     line = without_comment(line);

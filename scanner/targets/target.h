@@ -32,6 +32,7 @@ struct target {
     struct wide first, last;        /* the addresses                               */
     char name[TARGET_NAME_MAX + 1]; /* lower case, A-labels, no dot at the end */
     const struct service_set *services;
+    bool found; /* by a port scanner, open */
     size_t label_count;
     struct {
         struct span key, value;

@@ -18,7 +18,10 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 BROKEN = {
     "advertised-left-out-without-a-reason": "/starttls/advertised: left out",
     "anonymous-of-imap": "/auth/anonymous: null for other protocols than FTP",
+    "baseline-of-some-findings": "/findings: not all of them are known or new",
     "capabilities-not-sorted": "/auth/capabilities/before_tls: not sorted",
+    "change-of-a-finding-without-rule": "/rule: null, and the change is finding_resolved",
+    "change-with-half-a-finding": "/rule: it is about a finding, or about none",
     "checkpoint-findings-not-worst-first": "/findings: not the worst first",
     "checkpoint-pending-not-ascending": "/pending: not ascending",
     "checkpoint-pending-not-begun": "/pending: 128 was not begun",
@@ -43,6 +46,7 @@ BROKEN = {
     "login-with-reason": "/auth/cleartext_login/reason: timeout, and the verdict is refused",
     "lossy-of-no-member": "/lossy: /starttls/answer is not in the record",
     "member-twice": "a member is there twice: cursor",
+    "not-asked-of-another-port": "/endpoint/key: imap://[2001:db8::25]:143 is not made of",
     "not-tested-without-reason": "/checks/reasons: one for each",
     "ok-with-error": "and the status is ok",
     "ok-without-source": "/endpoint/source_ip: null, and the status is ok",
@@ -57,6 +61,12 @@ BROKEN = {
     "run-end-complete-and-stopped": "/stopped_by: signal, and the run is complete",
     "run-end-findings-not-worst-first": "/findings: not the worst first",
     "run-end-interrupted-exit-0": "/exit_code: 0, and the run is not complete",
+    "run-end-more-new-than-open": "/findings_new: more than there are of medium",
+    "run-end-stale-waiver-of-a-finding": "/waivers/0/state: stale, and 1 findings have it",
+    "run-end-used-waiver-past-its-day": "/waivers/1/state: used, and its last day is 2026-11-22",
+    "run-end-waivers-not-by-id": "/waivers: not by id",
+    "run-end-without-waived": "'waived' is a required property",
+    "run-start-without-ruleset": "'ruleset' is a required property",
     "sign-of-another-verdict": "/starttls/injection_sign: forgotten, and",
     "sign-without-verdict": "/starttls/injection_sign: answered_inside, and",
     "starttls-inside-of-ftp": "/tls/starttls_accepted_inside: null for FTP",
@@ -73,6 +83,8 @@ BROKEN = {
     "value-and-unknown": "/banner: has a value, and is in unknown",
     "versions-accepted-lacks-one": "/tls/versions_accepted: ['1.3'], and the versions say",
     "versions-out-of-order": "/tls/versions/2/version: '1.0' was expected",
+    "waived-by-an-expired-waiver": "/findings/0/status: waived if and only if",
+    "waiver-past-its-day": "/findings/0/waiver/expired: False, of 2026-11-23",
     "wrong-type": "/starttls/accepted: 'yes' is not of type 'boolean'",
 }
 SEVERAL_PROBLEMS = {"five-versions", "versions-out-of-order"}
@@ -149,6 +161,8 @@ class Run(unittest.TestCase):
         self.records = [golden("run-start-stream-sharded"), golden("imap-insecure-ok"),
                         golden("checkpoint"), golden("imap-insecure-judged")]
         self.records[3]["endpoint"]["ip"] = "192.0.2.26"
+        self.records[0]["waivers"] = {"sha256": "e4" * 32, "count": 2}
+        self.records[2]["waivers"] = []
         self.vouch()
 
     def vouch(self, at=2):
@@ -161,8 +175,15 @@ class Run(unittest.TestCase):
         end["endpoints"] = {"recorded": 2, "by_status": [{"status": "ok", "count": 2},
                                                          {"status": "timeout", "count": 7}]}
         end["findings"] = [{"severity": "medium", "count": 1}]
+        end["waived"] = 1
+        end["waivers"] = self.waivers("unmatched")
         end["records_sha256"] = hashlib.sha256(run_of(*self.records)).hexdigest()
         return run_of(*self.records, {**end, **changes})
+
+    @staticmethod
+    def waivers(state):
+        return [{"id": "W-2026-003", "state": state, "findings": 0, "expires": "2027-03-31"},
+                {"id": "W-2026-014", "state": "used", "findings": 1, "expires": "2027-01-31"}]
 
     def counted(self, recorded, **by_status):
         counts = [{"status": status, "count": count} for status, count in by_status.items()]
@@ -196,6 +217,39 @@ class Run(unittest.TestCase):
         self.refused(self.counted(3, ok=3), "recorded 3, and there are 2")
         self.refused(self.counted(2, timeout=2), "0 endpoints ok, and there are 2")
         self.refused(self.ended(findings=[]), "run_end: findings []")
+        self.refused(self.ended(waived=0), "run_end: 0 waived, and there are 1")
+        unused = [{**waiver, "state": "unmatched", "findings": 0}
+                  for waiver in self.waivers("unmatched")]
+        self.refused(self.ended(waivers=unused), "run_end: waivers of {}, and findings have")
+        self.refused(self.ended(findings_new=[]), "if and only if the run has baseline")
+
+    def test_a_part_calls_no_waiver_stale(self):
+        self.refused(self.ended(waivers=self.waivers("stale")), "W-2026-003 is stale")
+        self.records[0]["shard"] = None
+        self.vouch()
+        self.refused(self.ended(), "W-2026-003 is unmatched, and the run is whole")
+        self.assertEqual(validate.check_run(self.ended(waivers=self.waivers("stale"))), [])
+        self.refused(self.ended(waivers=self.waivers("stale")[1:]), "1 waivers, and the run has 2")
+
+    def test_new_ones_are_counted(self):
+        self.records[0]["baseline"] = {"run_id": None, "findings": 0, "sha256": "f5" * 32}
+        self.records[2]["findings_new"] = []
+        for finding in self.records[3]["findings"]:
+            finding["baseline"] = "new"
+        self.vouch()
+        new = [{"severity": "medium", "count": 1}]
+        self.assertEqual(validate.check_run(self.ended(findings_new=new)), [])
+        self.refused(self.ended(findings_new=[]), "findings_new [], and there are {'medium': 1}")
+
+    def test_not_asked_stands_behind_the_endpoints(self):
+        self.records.append(golden("not-asked-excluded"))
+        self.assertEqual(validate.check_run(self.ended()), [])
+        self.records.append(self.records.pop(3))
+        self.refused(self.ended(), "not_asked stands before an endpoint")
+
+    def test_a_change_is_none_of_a_run(self):
+        self.records.append(golden("change-tls-versions"))
+        self.refused(self.ended(), "a change is none of the records of a run")
 
     def test_miscounting_checkpoint(self):
         for endpoints, reason in (
@@ -214,6 +268,8 @@ class Run(unittest.TestCase):
         self.records[4]["endpoints"] = {"recorded": 2,
                                         "by_status": [{"status": "ok", "count": 2}]}
         self.records[4]["findings"] = [{"severity": "medium", "count": 1}]
+        self.records[4]["waived"] = 1
+        self.records[4]["waivers"] = [{"id": "W-2026-014", "findings": 1}]
         self.vouch(4)
         self.refused(run_of(*self.records), "the cursor goes back from 128 to 127")
 

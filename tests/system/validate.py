@@ -28,7 +28,7 @@ SCHEMA_FILE = Path(__file__).resolve().parents[2] / "output" / "schema" / "recor
 # Members that this program adds to the contract: they may be left out without a word.
 ADDITIONS = {"/starttls/command", "/tls/failure", "/tls/client_certificate_requested",
              "/tls/large_hello_intolerant", "/findings/waiver/approved_by",
-             "/findings/waiver/ticket"}
+             "/findings/waiver/ticket", "/findings/baseline"}
 
 # What most runs do not ask for: left out without a word then, and a boolean or in unknown else.
 OPTIONAL = {"/starttls/required", "/starttls/continues_in_clear", "/auth/anonymous",
@@ -309,9 +309,14 @@ def check_tls(record):
 
 
 def check_findings(record):
-    waived = [f for f in record["findings"] if f["waiver"] is not None]
-    if waived != [f for f in record["findings"] if f["status"] == "waived"]:
-        yield "/findings: a waiver if and only if waived"
+    for i, finding in enumerate(record["findings"]):
+        waiver = finding["waiver"]
+        if (finding["status"] == "waived") != bool(waiver and not waiver["expired"]):
+            yield f"/findings/{i}/status: waived if and only if it has a waiver that is not expired"
+        if waiver and waiver["expired"] != (record["time"][:10] > waiver["expires"]):
+            yield f"/findings/{i}/waiver/expired: {waiver['expired']}, of {record['time']}"
+    if len({"baseline" in finding for finding in record["findings"]}) > 1:
+        yield "/findings: not all of them are known or new"
     open_ones = [f["severity"] for f in record["findings"] if f["status"] == "open"]
     worst = max(open_ones, key=SEVERITIES.index, default=None)
     if record["severity_max"] != worst:
@@ -373,15 +378,24 @@ def check_run_start(record):
 def check_totals(record):
     """What a checkpoint and run_end have in common."""
     for member, counts in (("status", record["endpoints"]["by_status"]),
-                           ("severity", record["findings"])):
+                           ("severity", record["findings"]),
+                           ("severity", record.get("findings_new", []))):
         names = [count[member] for count in counts]
         if len(names) != len(set(names)):
             yield f"/{member}: counted twice"
         if any(count["count"] == 0 for count in counts):
             yield f"/{member}: a count of nothing"
-    worst_first = [SEVERITIES.index(count["severity"]) for count in record["findings"]]
-    if worst_first != sorted(worst_first, reverse=True):
-        yield "/findings: not the worst first"
+    for member in ("findings", "findings_new"):
+        worst_first = [SEVERITIES.index(count["severity"]) for count in record.get(member, [])]
+        if worst_first != sorted(worst_first, reverse=True):
+            yield f"/{member}: not the worst first"
+    counted = {count["severity"]: count["count"] for count in record["findings"]}
+    for count in record.get("findings_new", []):
+        if count["count"] > counted.get(count["severity"], 0):
+            yield f"/findings_new: more than there are of {count['severity']}"
+    ids = [waiver["id"] for waiver in record.get("waivers", [])]
+    if ids != sorted(set(ids), key=str.encode):
+        yield "/waivers: not by id, or one is there twice"
     if sum(c["count"] for c in record["endpoints"]["by_status"]) < record["endpoints"]["recorded"]:
         yield "/endpoints/by_status: fewer than were recorded"
     if record["hosts"]["answered"] > record["hosts"]["scanned"]:
@@ -396,6 +410,31 @@ def check_checkpoint(record):
         yield f"/pending: {max(pending)} was not begun"
 
 
+def check_waivers(record):
+    for i, waiver in enumerate(record.get("waivers", [])):
+        over = record["time"][:10] > waiver["expires"]
+        if (waiver["state"] == "expired") != over:
+            yield f"/waivers/{i}/state: {waiver['state']}, and its last day is {waiver['expires']}"
+        elif not over and (waiver["state"] == "used") != (waiver["findings"] > 0):
+            yield f"/waivers/{i}/state: {waiver['state']}, and {waiver['findings']} findings have it"
+
+
+def check_not_asked(record):
+    identity = record["endpoint"]
+    host = f"[{identity['host']}]" if ":" in identity["host"] else identity["host"]
+    if identity["key"] != f"{identity['protocol']}://{host}:{identity['port']}":
+        yield f"/endpoint/key: {identity['key']} is not made of protocol, host and port"
+
+
+def check_change(record):
+    """What is said of a finding has all that a finding has."""
+    names = ("rule", "fingerprint", "severity", "title")
+    if len({record[name] is None for name in names}) > 1:
+        yield "/rule: it is about a finding, or about none"
+    if ("finding_" in record["change"] or "waiver_" in record["change"]) and record["rule"] is None:
+        yield f"/rule: null, and the change is {record['change']}"
+
+
 def check_run_end(record):
     if record["complete"] and record["stopped_by"] is not None:
         yield f"/stopped_by: {record['stopped_by']}, and the run is complete"
@@ -405,7 +444,8 @@ def check_run_end(record):
 
 CHECKS = {"run_start": [check_run_start], "endpoint": ENDPOINT_CHECKS,
           "checkpoint": [check_checkpoint, check_totals],
-          "run_end": [check_run_end, check_totals]}
+          "run_end": [check_run_end, check_totals, check_waivers],
+          "not_asked": [check_not_asked], "change": [check_change]}
 
 
 def check_record(record):
@@ -439,6 +479,11 @@ def check_order(records):
         yield "the run does not begin with its only run_start"
     if "run_end" in types[:-1]:
         yield "the run goes on after run_end"
+    if "change" in types:
+        yield "a change is none of the records of a run"
+    last = max((i for i, name in enumerate(types) if name == "endpoint"), default=0)
+    if "not_asked" in types[:last]:
+        yield "not_asked stands before an endpoint"
     if len({record["run_id"] for record in records}) > 1:
         yield "more than one run_id"
     endpoints = Counter((r["endpoint"]["key"], r["endpoint"]["ip"])
@@ -448,38 +493,82 @@ def check_order(records):
             yield f"{endpoint} is there {times} times"
 
 
-def check_sums(record, recorded, severities, digest):
+class Course:
+    """What stands above a line."""
+
+    def __init__(self):
+        self.recorded, self.digest = Counter(), hashlib.sha256()
+        self.open, self.new, self.waivers, self.waived = Counter(), Counter(), Counter(), 0
+
+    def add(self, record):
+        self.recorded[record["status"]] += 1
+        for finding in record["findings"]:
+            is_open = finding["status"] == "open"
+            self.open[finding["severity"]] += is_open
+            self.new[finding["severity"]] += is_open and finding.get("baseline") == "new"
+            self.waived += not is_open
+            if finding["waiver"]:
+                self.waivers[finding["waiver"]["id"]] += 1
+
+
+def by_severity(counts):
+    return {count["severity"]: count["count"] for count in counts}
+
+
+def check_sums(record, above, start):
     """Does run_end or a checkpoint count and hash what stands above it?"""
     name = record["type"]
-    if record["endpoints"]["recorded"] != sum(recorded.values()):
+    if record["endpoints"]["recorded"] != sum(above.recorded.values()):
         yield (f"{name}: recorded {record['endpoints']['recorded']}, "
-               f"and there are {sum(recorded.values())}")
+               f"and there are {sum(above.recorded.values())}")
     counted = {c["status"]: c["count"] for c in record["endpoints"]["by_status"]}
-    for status, times in recorded.items():
+    for status, times in above.recorded.items():
         if counted.get(status, 0) < times:
             yield f"{name}: {counted.get(status, 0)} endpoints {status}, and there are {times}"
-    if {c["severity"]: c["count"] for c in record["findings"]} != dict(severities):
-        yield f"{name}: findings {record['findings']}, and there are {dict(severities)}"
-    if record["records_sha256"] != digest:
+    if by_severity(record["findings"]) != dict(+above.open):
+        yield f"{name}: findings {record['findings']}, and there are {dict(+above.open)}"
+    if record.get("waived", 0) != above.waived:
+        yield f"{name}: {record.get('waived', 0)} waived, and there are {above.waived}"
+    for member, owner in (("findings_new", "baseline"), ("waivers", "waivers")):
+        if (member in record) != (start.get(owner) is not None):
+            yield f"{name}: {member} is there if and only if the run has {owner}"
+    if by_severity(record.get("findings_new", [])) != dict(+above.new):
+        yield f"{name}: findings_new {record['findings_new']}, and there are {dict(+above.new)}"
+    used = {w["id"]: w["findings"] for w in record.get("waivers", []) if w["findings"]}
+    if used != dict(above.waivers):
+        yield f"{name}: waivers of {used}, and findings have {dict(above.waivers)}"
+    if record["records_sha256"] != above.digest.hexdigest():
         yield f"{name}: records_sha256 is not of the bytes above"
+
+
+def check_stale(end, start):
+    """Only a whole run proves that nothing needs a waiver."""
+    whole = end["complete"] and start["shard"] is None
+    for waiver in end.get("waivers", []):
+        if waiver["state"] == ("unmatched" if whole else "stale"):
+            yield f"run_end: {waiver['id']} is {waiver['state']}, and the run is " + (
+                "whole" if whole else "not whole")
+    if "waivers" in end and len(end["waivers"]) != start["waivers"]["count"]:
+        yield f"run_end: {len(end['waivers'])} waivers, and the run has {start['waivers']['count']}"
 
 
 def check_course(records, lines):
     """Walks down the lines: what is claimed of those above, and that the run only went on."""
-    recorded, severities, digest, cursor = Counter(), Counter(), hashlib.sha256(), 0
+    above, cursor, start = Course(), 0, records[0]
     for record, line in zip(records, lines):
         if record["type"] == "endpoint":
-            recorded[record["status"]] += 1
-            severities.update(f["severity"] for f in record["findings"] if f["status"] == "open")
-        elif record["type"] != "run_start":
-            yield from check_sums(record, recorded, severities, digest.hexdigest())
+            above.add(record)
+        elif record["type"] in ("checkpoint", "run_end"):
+            yield from check_sums(record, above, start)
         if record["type"] == "checkpoint":
             if record["cursor"] < cursor:
                 yield f"checkpoint: the cursor goes back from {cursor} to {record['cursor']}"
             cursor = record["cursor"]
-            if record["seed"] != records[0]["seed"]:
-                yield f"checkpoint: seed {record['seed']}, and the run has {records[0]['seed']}"
-        digest.update(line)
+            if record["seed"] != start["seed"]:
+                yield f"checkpoint: seed {record['seed']}, and the run has {start['seed']}"
+        if record["type"] == "run_end":
+            yield from check_stale(record, start)
+        above.digest.update(line)
 
 
 def check_run(data):

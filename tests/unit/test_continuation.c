@@ -128,7 +128,7 @@ static void judge(size_t number, size_t address)
     struct opinions opinions = {0};
     scene_init(&s, number, address);
     tallies[s.nature] = (struct tally){0};
-    assert_true(opinions_form(&opinions, &run.policies, &s.view));
+    assert_true(opinions_form(&opinions, &run.policies, &run.exceptions, &s.view));
     tally_add(&tallies[s.nature], &opinions);
     opinions_free(&opinions);
 }
@@ -250,7 +250,7 @@ static bool deal(struct play *p)
 static void put_host(struct writing *w, const struct host_view *view)
 {
     struct draft draft = {0};
-    assert_true(draft_make(&draft, &run.policies, w, 1, view));
+    assert_true(draft_make(&draft, &run, w, 1, view));
     assert_null(draft_write(&draft, w, 1, view));
     draft_free(&draft);
 }
@@ -311,6 +311,16 @@ static void begin_play(struct play *p, const char *path, const struct continuati
     assert_true(p->w.writer->resume(&p->w, from));
 }
 
+/* What a whole run says of endpoints that it was not to ask. */
+static void write_absent(struct play *p)
+{
+    static const struct absent absent[] = {
+        {"imap://192.0.9.1:143", "imap", "insecure", "192.0.9.1", "192.0.9.1", 143, true},
+        {"smtp://gone.example.test:25", "smtp", "insecure", "gone.example.test", NULL, 25, false}};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        assert_true(p->w.writer->not_asked(&p->w, &absent[i], run.started));
+}
+
 /* every: so many addresses between checkpoints; stop: after so many, in order; 0: at the end. */
 static void play(struct play *p, unsigned every, unsigned stop)
 {
@@ -328,6 +338,8 @@ static void play(struct play *p, unsigned every, unsigned stop)
         write_checkpoint(p);
         end.stopped_by = "signal";
         end.exit_code = 3;
+    } else {
+        write_absent(p);
     }
     end.totals = p->totals;
     assert_true(p->w.writer->end(&p->w, &end));
@@ -336,7 +348,7 @@ static void play(struct play *p, unsigned every, unsigned stop)
 }
 
 /* How its line begins. */
-static const char run_end[] = "{\"schema\":\"1.2\",\"type\":\"run_end\"";
+static const char run_end[] = "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"run_end\"";
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -509,14 +521,14 @@ static int compare_lines(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The records of endpoints, sorted, one text; checkpoints are not compared. */
+/* The records of endpoints, asked or not, sorted, one text; checkpoints are not compared. */
 static char *endpoints_of(const struct data *d)
 {
     char *lines[64], *copy = strdup(d->bytes), *text = calloc(1, d->size + 1), *rest = copy, *line;
     size_t count = 0;
     assert_true(copy && text);
     while ((line = strsep(&rest, "\n")))
-        if (strstr(line, "\"type\":\"endpoint\"")) {
+        if (strstr(line, "\"type\":\"endpoint\"") || strstr(line, "\"type\":\"not_asked\"")) {
             assert_true(count < 64);
             lines[count++] = line;
         }
@@ -738,7 +750,7 @@ static void test_interrupted_again_and_again(void **state)
 /* Where the last checkpoint begins. */
 static size_t last_checkpoint(const struct data *d)
 {
-    static const char mark[] = "{\"schema\":\"1.2\",\"type\":\"checkpoint\"";
+    static const char mark[] = "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"checkpoint\"";
     const char *found = NULL, *at = d->bytes;
     while ((at = strstr(at, mark)))
         found = at++;
@@ -876,8 +888,8 @@ static void test_what_is_no_run(void **state)
     refuse_bytes("hello\n", ":1: this is not the beginning of a run");
     refuse_bytes("{}\n", ":1: this is not the beginning of a run");
     refuse_bytes(d.bytes + line_end(&d, 0), ":1: this is not the beginning of a run");
-    refuse_replaced(d.bytes, "1.2", "1.1", ":1: written by another version");
-    refuse_replaced(d.bytes, "1.2", "2.0", ":1: written by another version");
+    refuse_replaced(d.bytes, RUN_SCHEMA, "1.1", ":1: written by another version");
+    refuse_replaced(d.bytes, RUN_SCHEMA, "2.0", ":1: written by another version");
     refuse_replaced(d.bytes, "{", "{ ", ":1: not as it was written");
     refuse_replaced(d.bytes, "\"started\":\"2026", "\"started\":\"202x", ":1: /started: ");
     refuse_replaced(d.bytes, "\"seed\":\"18446744073709551615", "\"seed\":\"18446744073709551616",
@@ -899,8 +911,8 @@ static void test_what_goes_on_behind_its_end(void **state)
 {
     struct totals totals;
     struct data d = uninterrupted(false, 3, &totals);
-    static const char *const more[] = {"\n", "x", "x\n",
-                                       "{\"schema\":\"1.2\",\"type\":\"endpoint\",\"x\":1}\n"};
+    static const char *const more[] = {
+        "\n", "x", "x\n", "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"endpoint\",\"x\":1}\n"};
     (void)state;
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
         char *longer = join(d.bytes, more[i]);

@@ -123,7 +123,7 @@ static void scene_end(struct scene *s)
 
 static bool make(struct draft *d, const struct scene *s)
 {
-    return draft_make(d, &s->run.policies, s->writings, WRITERS_MAX, s->host);
+    return draft_make(d, &s->run, s->writings, WRITERS_MAX, s->host);
 }
 
 static void assert_same(const struct draft *a, const struct draft *b)

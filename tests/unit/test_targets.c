@@ -507,6 +507,7 @@ static void test_masscan(void **state)
     assert_said(f, "");
     assert_int_equal(targets_build(f->targets), 0);
     assert_true(targets_ignored(f->targets) == 4);
+    assert_true(targets_are_found(f->targets));
     assert_hosts(f, "192.0.2.1 ftp/insecure:143 imap/insecure:143 imap/implicit:993 list:2\n"
                     "2001:db8::1 smtp/insecure:25 list:8\n"
                     "open ftp/insecure:143 imap/insecure:143 imap/implicit:993 smtp/insecure:25 "
@@ -617,6 +618,17 @@ static void test_exclusions(void **state)
     assert_host(f, 10, "255.255.255.254 imap/insecure:143 list:3");
     assert_host(f, 12, "2001:db8::1 imap/insecure:143 list:4");
     assert_host(f, 13, "open.test imap/insecure:143 list:6");
+    assert_false(targets_are_found(f->targets));
+
+    /* A name that is asked, at an address that is to be left alone, and at others. */
+    struct targets_endpoint open = {.name = "open.test", .protocol = "imap", .port = 143};
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_ASKED);
+    assert_true(address_parse(span_of("192.0.2.8"), &open.address));
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_EXCLUDED);
+    assert_true(address_parse(span_of("203.0.113.8"), &open.address));
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_ASKED);
+    open.name = NULL;
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_OUTSIDE);
 
     static const struct {
         const char *text;
@@ -858,6 +870,41 @@ static unsigned rows_of(const struct target_host *h)
     return bits;
 }
 
+/* Every endpoint that there could be, looked up. */
+static void check_scope(const struct fixture *f, const struct targets_stream *stream,
+                        const struct truth *t)
+{
+    static const struct {
+        const char *protocol;
+        uint16_t port;
+    } services[ROWS] = {{"imap", 143}, {"imap", 993}, {"smtp", 25}, {"smtp", 2525}, {"ftp", 21}};
+    for (unsigned n = 0; n < SPACE + NAMES; n++) {
+        char text[ADDRESS_TEXT_MAX] = "";
+        FILE *out = fmemopen(text, sizeof text, "w");
+        struct targets_endpoint e = {0};
+        if (n < SPACE)
+            print_address(t->space, n, out);
+        else
+            fprintf(out, "n%u.test", n - SPACE);
+        fclose(out);
+        if (n < SPACE)
+            assert_true(address_parse(span_of(text), &e.address));
+        else
+            e.name = text;
+        for (unsigned row = 0; row < ROWS; row++) {
+            e.protocol = services[row].protocol;
+            e.port = services[row].port;
+            enum targets_scope scope = t->excluded[n]              ? TARGETS_EXCLUDED
+                                       : t->given[n] & (1u << row) ? TARGETS_ASKED
+                                                                   : TARGETS_OUTSIDE;
+            assert_int_equal(targets_scope(f->targets, stream, &e), scope);
+            e.protocol = "pop3";
+            assert_int_equal(targets_scope(f->targets, stream, &e),
+                             t->excluded[n] ? TARGETS_EXCLUDED : TARGETS_OUTSIDE);
+        }
+    }
+}
+
 static void check_held(const struct fixture *f, const struct truth *t)
 {
     uint64_t index = 0, endpoints = 0;
@@ -917,6 +964,8 @@ static void check_stream(const struct fixture *f, const struct truth *held,
     for (unsigned n = 0; n < SPACE + NAMES; n++)
         assert_int_equal(had[n], both->excluded[n] ? 0 : both->given[n]);
     assert_true(targets_stream_errors(stream) == 0);
+    check_scope(f, stream, both);
+    check_scope(f, NULL, held);
     targets_stream_free(stream);
 }
 

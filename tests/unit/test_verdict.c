@@ -159,7 +159,7 @@ static void test_tally(void **state)
     put_tally(&b, &tally);
     assert_true(builder_end(&b));
     assert_line(&page, "{\"findings\":[{\"severity\":\"medium\",\"count\":3},"
-                       "{\"severity\":\"info\",\"count\":2}]}");
+                       "{\"severity\":\"info\",\"count\":2}],\"waived\":0}");
     page_free(&page);
     for (int s = 0; s <= SEVERITY_NONE; s++)
         assert_int_equal(tally_reaches(&tally, (enum severity)s), s <= SEVERITY_MEDIUM);

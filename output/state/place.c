@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* place.c: what became of an endpoint at each of its addresses, and what it is like there now. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/state/work.h"
+
+enum kind { KIND_NONE, KIND_ANSWERS, KIND_CLOSED, KIND_UNREACHABLE, KIND_EXCLUDED, KIND_REMOVED };
+
+static enum kind kind_of(const char *status)
+{
+    static const struct {
+        const char *status;
+        enum kind kind;
+    } kinds[] = {{"closed", KIND_CLOSED},           {"timeout", KIND_UNREACHABLE},
+                 {"unreachable", KIND_UNREACHABLE}, {"dns_error", KIND_UNREACHABLE},
+                 {"excluded", KIND_EXCLUDED},       {"out_of_scope", KIND_REMOVED}};
+    if (!status)
+        return KIND_NONE;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].status, status) == 0)
+            return kinds[i].kind;
+    return KIND_ANSWERS;
+}
+
+/* --- addresses ----------------------------------------------------------------------------------- */
+
+/* What it had: now, or before. */
+static const char *address_list(struct work *w, bool before)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < w->count; i++) {
+        const struct spot *spot = &w->spots[i];
+        if (*spot->ip && (before ? spot->current : !spot->lost))
+            cJSON_AddItemToArray(list, cJSON_CreateString(spot->ip));
+    }
+    char *text = cJSON_PrintUnformatted(list);
+    const char *kept = arena_keep(&w->arena, text ? text : "[]");
+    cJSON_free(text);
+    cJSON_Delete(list);
+    return kept;
+}
+
+static void tell_addresses(struct work *w)
+{
+    const char *before = address_list(w, true), *after = address_list(w, false);
+    if (before && after && w->was_seen && strcmp(before, "[]") != 0 && strcmp(before, after) != 0)
+        change_emit(w, &(struct change){.type = "address_changed",
+                                        .cause = "observed",
+                                        .before.list = before,
+                                        .after.list = after});
+}
+
+/* --- is it there? -------------------------------------------------------------------------------- */
+
+static void tell_new(struct work *w)
+{
+    const struct spot *first = NULL;
+    size_t answered = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->spots[i].tonight == ANSWERED) {
+            first = first ? first : &w->spots[i];
+            answered++;
+        }
+    if (first)
+        change_emit(w, &(struct change){.type = "endpoint_new",
+                                        .cause = change_cause_of_new(w),
+                                        .spot = answered == 1 ? first : NULL,
+                                        .time = first->time,
+                                        .after.text = first->word});
+}
+
+static void tell_status(struct work *w, const struct spot *spot)
+{
+    static const char *const types[] = {[KIND_ANSWERS] = "endpoint_returned",
+                                        [KIND_CLOSED] = "endpoint_closed",
+                                        [KIND_UNREACHABLE] = "endpoint_unreachable",
+                                        [KIND_EXCLUDED] = "endpoint_excluded",
+                                        [KIND_REMOVED] = "endpoint_removed"};
+    enum kind before = kind_of(spot->status), after = kind_of(spot->word);
+    bool aside = before >= KIND_EXCLUDED || after >= KIND_EXCLUDED;
+    const char *type = types[after];
+
+    if (spot->lost || spot->tonight == UNSEEN || before == KIND_NONE)
+        return;
+    if (after != KIND_ANSWERS && !spot->seen.run)
+        return; /* nothing was ever there */
+    if (before == after) {
+        if (after != KIND_ANSWERS || strcmp(spot->status, spot->word) == 0)
+            return;
+        type = "endpoint_status_changed";
+    }
+    change_emit(w, &(struct change){.type = type,
+                                    .cause = aside ? "scope" : "observed",
+                                    .spot = spot,
+                                    .before.text = spot->status,
+                                    .after.text = spot->word});
+}
+
+/* --- what is it like? ---------------------------------------------------------------------------- */
+
+static void tell_fact(struct work *w, const struct spot *spot, const char *type,
+                      struct value before, struct value after, const char *stage)
+{
+    change_emit(w, &(struct change){.type = type,
+                                    .cause = "observed",
+                                    .spot = spot,
+                                    .before = before,
+                                    .after = after,
+                                    .name = stage ? "stage" : NULL,
+                                    .detail = stage});
+}
+
+static bool has_changed(const struct spot *spot, enum known fact)
+{
+    const char *before = spot->known[fact], *after = spot->known_now[fact];
+    return before && after && strcmp(before, after) != 0;
+}
+
+static struct value certificate_value(struct work *w, const char *const known[KNOWN_COUNT])
+{
+    const char *texts[] = {known[KNOWN_CERTIFICATE], known[KNOWN_SUBJECT], known[KNOWN_NOT_AFTER]};
+    if (!*texts[0])
+        return (struct value){.text = NULL};
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(texts[i] ? texts[i] : ""));
+    char *text = cJSON_PrintUnformatted(list);
+    struct value v = {.list = arena_keep(&w->arena, text ? text : "[]")};
+    cJSON_free(text);
+    cJSON_Delete(list);
+    return v;
+}
+
+/* The versions that are accepted, as far as that is known. */
+static const char *version_list(struct work *w, const char *letters)
+{
+    static const char *const names[] = {"ssl2.0", "ssl3.0", "1.0", "1.1", "1.2", "1.3"};
+    char text[64] = "[";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (letters[i] == 'a')
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s\"%s\"",
+                     text[1] ? "," : "", names[i]);
+    strcat(text, "]");
+    return arena_keep(&w->arena, text);
+}
+
+/* What is not known now is what it was. */
+static const char *merge_versions(struct work *w, const char *before, const char *after)
+{
+    if (!before || !after)
+        return after ? after : before;
+    char text[7] = "";
+    for (size_t i = 0; i < 6 && before[i] && after[i]; i++)
+        text[i] = after[i] == '?' ? before[i] : after[i];
+    return arena_keep(&w->arena, text);
+}
+
+static bool is_flipped(const char *before, const char *after)
+{
+    for (size_t i = 0; before && after && before[i] && after[i]; i++)
+        if (before[i] != '?' && after[i] != '?' && before[i] != after[i])
+            return true;
+    return false;
+}
+
+static void tell_facts(struct work *w, const struct spot *spot)
+{
+    const char *const *before = spot->known, *const *after = spot->known_now;
+    const char *versions = merge_versions(w, before[KNOWN_VERSIONS], after[KNOWN_VERSIONS]);
+
+    if (has_changed(spot, KNOWN_CERTIFICATE))
+        tell_fact(w, spot, "certificate_changed", certificate_value(w, before),
+                  certificate_value(w, after), NULL);
+    if (is_flipped(before[KNOWN_VERSIONS], after[KNOWN_VERSIONS]))
+        tell_fact(w, spot, "tls_versions_changed",
+                  (struct value){.list = version_list(w, before[KNOWN_VERSIONS])},
+                  (struct value){.list = version_list(w, versions)}, NULL);
+    if (has_changed(spot, KNOWN_BEFORE))
+        tell_fact(w, spot, "capabilities_changed", (struct value){.list = before[KNOWN_BEFORE]},
+                  (struct value){.list = after[KNOWN_BEFORE]}, "before_tls");
+    if (has_changed(spot, KNOWN_AFTER))
+        tell_fact(w, spot, "capabilities_changed", (struct value){.list = before[KNOWN_AFTER]},
+                  (struct value){.list = after[KNOWN_AFTER]}, "after_tls");
+    if (has_changed(spot, KNOWN_STARTTLS))
+        tell_fact(w, spot, "starttls_changed", (struct value){.text = before[KNOWN_STARTTLS]},
+                  (struct value){.text = after[KNOWN_STARTTLS]}, NULL);
+    if (has_changed(spot, KNOWN_LOGIN))
+        tell_fact(w, spot, "cleartext_login_changed", (struct value){.text = before[KNOWN_LOGIN]},
+                  (struct value){.text = after[KNOWN_LOGIN]}, NULL);
+}
+
+/* --- policies ------------------------------------------------------------------------------------ */
+
+static bool policy_differs(const struct work *w, int64_t run, const char *policy)
+{
+    return store_number(work_store(w),
+                        "SELECT (SELECT sha256 FROM run_policy WHERE run = ? AND policy = ?)"
+                        " IS NOT (SELECT sha256 FROM run_policy WHERE run = ? AND policy = ?)",
+                        "itit", run, policy, w->state->run.id, policy) != 0;
+}
+
+static void tell_policy(struct work *w, const struct spot *spot, const char *policy,
+                        const char *verdict)
+{
+    struct store *store = work_store(w);
+    sqlite3_stmt *rows = store_ask(store,
+                                   "SELECT verdict, run, facts, trust, labels FROM policy_verdict"
+                                   " WHERE place = ? AND policy = ?",
+                                   "it", spot->place, policy);
+    if (!store_row(store, rows))
+        return;
+    const char *before = arena_keep(&w->arena, store_text(rows, 0));
+    struct look then = {.run = sqlite3_column_int64(rows, 1),
+                        .facts = arena_keep(&w->arena, store_text(rows, 2)),
+                        .trust = arena_keep(&w->arena, store_text(rows, 3)),
+                        .labels = arena_keep(&w->arena, store_text(rows, 4))};
+    store_enough(rows);
+    if (!before || strcmp(before, verdict) == 0)
+        return;
+    const char *cause = policy_differs(w, then.run, policy)
+                            ? "policy"
+                            : change_cause(w, &then, &spot->now, NULL, false, CHECK_NONE);
+    change_emit(w, &(struct change){.type = "policy_changed",
+                                    .cause = cause,
+                                    .spot = spot,
+                                    .before.text = before,
+                                    .after.text = verdict,
+                                    .name = "policy",
+                                    .detail = policy});
+}
+
+static void work_policies(struct work *w, const struct spot *spot)
+{
+    struct store *store = work_store(w);
+    sqlite3_stmt *rows = store_ask(store,
+                                   "SELECT policy, verdict FROM temp.seen_policy"
+                                   " WHERE key = ? AND ip = ? ORDER BY policy",
+                                   "tt", w->key, spot->record_ip);
+    while (store_row(store, rows)) {
+        const char *policy = store_text(rows, 0), *verdict = store_text(rows, 1);
+        tell_policy(w, spot, policy, verdict);
+        store_do(store, "INSERT OR REPLACE INTO policy_verdict VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 "ittittt", spot->place, policy, verdict, w->state->run.id, spot->now.facts,
+                 spot->now.trust, spot->now.labels);
+    }
+}
+
+/* --- keeping it ---------------------------------------------------------------------------------- */
+
+/* A certificate goes with its names and dates. */
+static void merge_known(struct work *w, const struct spot *spot, const char *out[KNOWN_COUNT])
+{
+    for (int i = 0; i < KNOWN_COUNT; i++) {
+        bool part = i == KNOWN_SUBJECT || i == KNOWN_ISSUER || i == KNOWN_NOT_AFTER;
+        bool known = spot->known_now[part ? KNOWN_CERTIFICATE : i] != NULL;
+        out[i] = known ? spot->known_now[i] : spot->known[i];
+    }
+    out[KNOWN_VERSIONS] =
+        merge_versions(w, spot->known[KNOWN_VERSIONS], spot->known_now[KNOWN_VERSIONS]);
+}
+
+static void keep_answer(struct work *w, const struct spot *spot)
+{
+    const char *k[KNOWN_COUNT];
+    merge_known(w, spot, k);
+    store_do(work_store(w),
+             "UPDATE place SET seen_run = ?, seen = ?, facts = ?, trust = ?, seen_labels = ?,"
+             " checks = ?, (" KNOWN_COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?",
+             "ittttttttttttttti", w->state->run.id, spot->time, spot->now.facts, spot->now.trust,
+             spot->now.labels, spot->checks_now, k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7],
+             k[8], k[9], spot->place);
+}
+
+static void keep(struct work *w, const struct spot *spot)
+{
+    struct store *store = work_store(w);
+    if (spot->lost) {
+        store_do(store, "UPDATE place SET current = 0 WHERE id = ?", "i", spot->place);
+        return;
+    }
+    if (spot->tonight == UNSEEN)
+        return;
+    store_do(store,
+             "UPDATE place SET current = 1, status = ?, status_run = ?, status_time = ?,"
+             " labels = coalesce(?, labels) WHERE id = ?",
+             "titti", spot->word, w->state->run.id, spot->time, spot->now.labels, spot->place);
+    if (spot->tonight == ANSWERED)
+        keep_answer(w, spot);
+}
+
+void place_work(struct work *w)
+{
+    tell_addresses(w);
+    if (!w->was_seen)
+        tell_new(w);
+    for (size_t i = 0; i < w->count; i++) {
+        struct spot *spot = &w->spots[i];
+        if (w->was_seen)
+            tell_status(w, spot);
+        if (spot->tonight != ANSWERED)
+            continue;
+        if (w->was_seen)
+            tell_facts(w, spot);
+        work_policies(w, spot);
+    }
+    for (size_t i = 0; i < w->count; i++)
+        keep(w, &w->spots[i]);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work.h: one endpoint's past and what this run brought of it, while it is worked out what that
+ * means.
+ *
+ * A spot is an endpoint at an address. What is compared is always what was last *known*: a fact that
+ * was not learnt this time stays what it was, and is no change.
+ */
+#ifndef OUTPUT_STATE_WORK_H
+#define OUTPUT_STATE_WORK_H
+
+#include "output/state/inside.h"
+
+/* Memory that is given back all at once. */
+struct arena {
+    struct arena_block *blocks;
+    bool failed; /* something was wanted that there was no room for */
+};
+
+void *arena_take(struct arena *, size_t size);        /* zeroed; NULL: there is none */
+const char *arena_keep(struct arena *, const char *); /* NULL stays NULL             */
+void arena_clear(struct arena *);
+
+/* What something was judged on. */
+struct look {
+    int64_t run; /* 0: it never was */
+    const char *facts, *trust, *labels;
+    bool answered;
+};
+
+enum tonight {
+    UNSEEN,   /* nothing is known of it                */
+    SILENT,   /* asked, and there was no service       */
+    ANSWERED, /* asked, and somebody was there         */
+    ASIDE     /* not asked: out of scope, or excluded  */
+};
+
+struct spot {
+    const char *ip; /* "": none was ever found */
+    int64_t place;
+    bool current; /* was one of its addresses before this run */
+    bool lost;    /* it is none any more                      */
+    bool gained;  /* it is one now, and was not before        */
+
+    /* Before. */
+    const char *status; /* NULL: never recorded */
+    int64_t status_run;
+    const char *labels;
+    struct look seen; /* when it last answered, if it did */
+    const char *seen_time, *checks;
+    const char *known[KNOWN_COUNT];
+
+    /* In this run. */
+    enum tonight tonight;
+    const char *record_ip; /* under which its record is */
+    const char *word;      /* its status now; UNSEEN: why not */
+    const char *time;
+    struct look now;
+    const char *checks_now, *reasons;
+    const char *known_now[KNOWN_COUNT];
+
+    /* The finding that is being looked at. */
+    bool open, fails;
+    struct look judged; /* where it is open: the last time */
+    const char *severity, *waiver;
+    bool waived;
+    const char *title, *waiver_expires, *waiver_reason;
+    bool timed; /* it depends on the day */
+};
+
+struct work {
+    struct state *state;
+    struct arena arena;
+    int64_t endpoint;
+    const char *key, *protocol, *mode, *host, *labels;
+    int64_t port;
+    bool was_seen; /* it had answered before this run                    */
+    bool was_asked;
+    bool recorded; /* this run has a record of it                        */
+    bool changed;
+    struct spot *spots; /* by address */
+    size_t count, capacity;
+};
+
+struct store *work_store(const struct work *);
+
+/* place.c */
+void place_work(struct work *);
+/* finding.c */
+void finding_work(struct work *);
+
+/* --- change.c ----------------------------------------------------------------------------------- */
+
+/* A list of texts, or a text; ended by NULL. */
+struct value {
+    const char *text; /* NULL and no list: null */
+    const char *list; /* JSON                   */
+};
+
+struct change {
+    const char *type, *cause;
+    const struct spot *spot; /* NULL: of the endpoint, whatever its address */
+    const char *time;        /* NULL: the spot's, or the run's              */
+    const char *rule, *fingerprint, *severity, *title;
+    struct value before, after;
+    const char *reason;
+    const char *name, *detail; /* one member more, or NULL */
+};
+
+void change_emit(struct work *, const struct change *);
+
+/* Does that run differ from this one? */
+bool change_ruleset_differs(const struct work *, int64_t run);
+bool change_options_differ(const struct work *, int64_t run);
+bool change_rule_existed(const struct work *, int64_t run, const char *rule);
+
+/* Why a verdict is another one than at the first look. rule may be NULL; timed: it depends on the day;
+   letter: what the rule's verdict was. */
+const char *change_cause(const struct work *, const struct look *then, const struct look *now,
+                         const char *rule, bool timed, char letter);
+
+/* Why an endpoint, or what is found on it, is new. */
+const char *change_cause_of_new(const struct work *);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* state.c: the command that makes and looks at the history of many runs. */
+#define _GNU_SOURCE
+#include "output/state/state.h"
+
+#include <argp.h>
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "output/state/archive.h"
+#include "scanner/commands/command.h"
+
+struct state_command {
+    const char *verb, *path;
+    char **files; /* argv's */
+    size_t file_count;
+    bool json, quiet;
+    int code;
+};
+
+static void fail(struct state_command *c, const char *problem)
+{
+    fprintf(stderr, PROGRAM " state: %s: %s\n", c->path, problem);
+    c->code = EXIT_TROUBLE;
+}
+
+static struct state *open_state(struct state_command *c, enum state_mode mode)
+{
+    char problem[STATE_PROBLEM_SIZE];
+    struct state *s = state_open(c->path, mode, problem);
+    if (!s)
+        fail(c, problem);
+    return s;
+}
+
+static bool read_files(struct state_command *c, struct archive *a)
+{
+    for (size_t i = 0; i < c->file_count; i++)
+        if (!archive_add(a, c->files[i]))
+            c->code = EXIT_TROUBLE;
+    archive_sort(a);
+    return a->count > 0;
+}
+
+/* --- add ----------------------------------------------------------------------------------------- */
+
+static void note(const struct state_command *c, const struct archive_run *run, const char *text)
+{
+    if (!c->quiet)
+        fprintf(stderr, PROGRAM " state: %s: the run of %s %s\n", run->file, run->started, text);
+}
+
+/* False: nothing more can be done. */
+static bool take_run(struct state_command *c, const struct archive *a,
+                     const struct archive_run *run, struct state *s)
+{
+    switch (archive_take(a, run, s)) {
+    case ARCHIVE_BROKEN:
+        c->code = EXIT_TROUBLE;
+        /* fall through */
+    case ARCHIVE_TAKEN:
+        if (state_commit(s))
+            return true;
+        fail(c, state_problem(s));
+        return false;
+    case ARCHIVE_KNOWN:
+        note(c, run, "is there already");
+        return true;
+    case ARCHIVE_REFUSED:
+        c->code = EXIT_TROUBLE;
+        return true;
+    case ARCHIVE_FAILED:
+        break;
+    }
+    c->code = EXIT_TROUBLE;
+    return false;
+}
+
+static void add(struct state_command *c)
+{
+    struct archive a = {.messages = stderr};
+    struct state *s = read_files(c, &a) ? open_state(c, STATE_WRITE) : NULL;
+    bool ok = s != NULL;
+    for (size_t i = 0; ok && i < a.count; i++) {
+        ok = state_begin(s);
+        if (!ok)
+            fail(c, state_problem(s));
+        ok = ok && take_run(c, &a, &a.runs[i], s);
+        state_rollback(s); /* of what was not committed */
+    }
+    state_close(s);
+    archive_free(&a);
+}
+
+/* --- rebuild --------------------------------------------------------------------------------------- */
+
+/* In one transaction: who reads meanwhile sees what was there before, and so does everybody if it
+   comes to nothing. */
+static void rebuild(struct state_command *c)
+{
+    struct archive a = {.messages = stderr};
+    bool created = access(c->path, F_OK) != 0;
+    struct state *s = read_files(c, &a) && c->code == EXIT_DONE ? open_state(c, STATE_WRITE) : NULL;
+    bool ok = s != NULL;
+    if (ok && !(ok = state_begin_anew(s)))
+        fail(c, state_problem(s));
+    for (size_t i = 0; ok && i < a.count; i++)
+        ok = take_run(c, &a, &a.runs[i], s) && c->code == EXIT_DONE;
+    if (ok && !(ok = state_commit_all(s)))
+        fail(c, state_problem(s));
+    state_close(s);
+    if (!ok && c->code != EXIT_DONE && a.count)
+        fprintf(stderr, PROGRAM " state: %s is as it was\n", c->path);
+    if (!ok && s && created)
+        unlink(c->path);
+    archive_free(&a);
+}
+
+/* --- runs ------------------------------------------------------------------------------------------ */
+
+static bool print_json(void *context, const struct state_entry *e)
+{
+    static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
+    (void)context;
+    cJSON *run = cJSON_CreateObject();
+    cJSON_AddStringToObject(run, "run_id", e->run_id);
+    cJSON_AddStringToObject(run, "started", e->started);
+    cJSON_AddItemToObject(run, "ended",
+                          *e->ended ? cJSON_CreateString(e->ended) : cJSON_CreateNull());
+    cJSON_AddBoolToObject(run, "complete", e->complete);
+    cJSON_AddItemToObject(run, "stopped_by",
+                          *e->stopped_by ? cJSON_CreateString(e->stopped_by) : cJSON_CreateNull());
+    cJSON_AddStringToObject(run, "scanner", e->scanner);
+    cJSON_AddNumberToObject(run, "recorded", (double)e->recorded);
+    cJSON_AddNumberToObject(run, "answered", (double)e->answered);
+    cJSON *open = cJSON_AddObjectToObject(run, "open");
+    for (int i = 0; i < 5; i++)
+        cJSON_AddNumberToObject(open, severities[i], (double)e->open[i]);
+    cJSON_AddNumberToObject(run, "waived", (double)e->waived);
+    cJSON_AddNumberToObject(run, "not_observed", (double)e->not_observed);
+    cJSON_AddNumberToObject(run, "changes", (double)e->changes);
+    char *text = cJSON_PrintUnformatted(run);
+    if (text)
+        puts(text);
+    cJSON_free(text);
+    cJSON_Delete(run);
+    return text != NULL;
+}
+
+static bool print_row(void *context, const struct state_entry *e)
+{
+    bool *headed = context;
+    if (!*headed)
+        printf("%-20s %-36s %-10s %8s %8s %5s %5s %6s %5s %5s %6s %8s %7s\n", "STARTED", "RUN",
+               "END", "RECORDED", "ANSWERED", "CRIT", "HIGH", "MEDIUM", "LOW", "INFO", "WAIVED",
+               "UNSEEN", "CHANGES");
+    *headed = true;
+    printf("%.19sZ %-36.36s %-10s %8" PRId64 " %8" PRId64 " %5" PRId64 " %5" PRId64 " %6" PRId64
+           " %5" PRId64 " %5" PRId64 " %6" PRId64 " %8" PRId64 " %7" PRId64 "\n",
+           e->started, e->run_id,
+           e->complete ? "complete"
+           : *e->ended ? "stopped"
+                       : "cut off",
+           e->recorded, e->answered, e->open[0], e->open[1], e->open[2], e->open[3], e->open[4],
+           e->waived, e->not_observed, e->changes);
+    return true;
+}
+
+static void runs(struct state_command *c)
+{
+    bool headed = false;
+    struct state *s = open_state(c, STATE_READ);
+    if (s && !state_runs(s, NULL, c->json ? print_json : print_row, &headed))
+        fail(c, state_problem(s));
+    state_close(s);
+    c->code = worse_code(c->code, finish_stdout());
+}
+
+/* --- check ------------------------------------------------------------------------------------------ */
+
+static void on_problem(void *context, const char *problem)
+{
+    fail(context, problem);
+}
+
+static void check(struct state_command *c)
+{
+    struct state_counts n;
+    uint64_t problems;
+    struct state *s = open_state(c, STATE_READ);
+    if (!s)
+        return;
+    if (!state_check(s, &n, &problems, on_problem, c))
+        fail(c, state_problem(s));
+    else
+        printf("%s: version %d, %" PRId64 " runs, %" PRId64 " endpoints, %" PRId64
+               " findings (%" PRId64 " open), %" PRId64 " changes: %s\n",
+               c->path, n.version, n.runs, n.endpoints, n.findings, n.open, n.changes,
+               problems ? "damaged" : "sound");
+    state_close(s);
+    c->code = worse_code(c->code, finish_stdout());
+}
+
+/* --- the command ------------------------------------------------------------------------------------ */
+
+static const struct verb {
+    const char *name;
+    void (*run)(struct state_command *);
+    bool files;
+} verbs[] = {
+    {"add", add, true}, {"rebuild", rebuild, true}, {"runs", runs, false}, {"check", check, false}};
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static void check_usage(struct argp_state *state, const struct state_command *c)
+{
+    const struct verb *verb = find_verb(c->verb);
+    if (!c->verb)
+        argp_error(state, "what is to be done? add, rebuild, runs or check");
+    else if (!verb)
+        argp_error(state, "'%s' is none of add, rebuild, runs and check", c->verb);
+    else if (!c->path)
+        argp_error(state, "no state is named");
+    else if (verb->files && !c->file_count)
+        argp_error(state, "no file of records is given");
+    else if (!verb->files && c->file_count)
+        argp_error(state, "%s takes no records", c->verb);
+}
+
+static error_t on_option(int key, char *argument, struct argp_state *state)
+{
+    struct state_command *c = state->input;
+    switch (key) {
+    case 'j':
+        c->json = true;
+        break;
+    case 'q':
+        c->quiet = true;
+        break;
+    case ARGP_KEY_ARG:
+        if (state->arg_num == 0)
+            c->verb = argument;
+        else if (state->arg_num == 1)
+            c->path = argument;
+        else
+            return ARGP_ERR_UNKNOWN; /* the rest at once */
+        break;
+    case ARGP_KEY_ARGS:
+        c->files = state->argv + state->next;
+        c->file_count = (size_t)(state->argc - state->next);
+        break;
+    case ARGP_KEY_END:
+        check_usage(state, c);
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+int command_state(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"json", 'j', NULL, 0, "runs: an object for each, on a line of its own", 0},
+        {"quiet", 'q', NULL, 0, "Say nothing of runs that are there already", 0},
+        {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp argp = {
+        options,
+        on_option,
+        "add DB RECORDS…\nrebuild DB RECORDS…\nruns DB\ncheck DB",
+        "Keeps the history of many runs in an SQLite database, which `scan --state` writes too.\v"
+        "add      takes runs into it, the earliest first; one that is there already is passed "
+        "over, and one that is older than the last is refused\n"
+        "rebuild  forgets all there is, and takes these runs alone, whatever their order; if any "
+        "of them cannot be taken, the state is as it was\n"
+        "runs     lists the runs, and the findings that were open after each\n"
+        "check    looks at every page of the database\n\n"
+        "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
+        NULL,
+        NULL,
+        NULL};
+    struct state_command c = {.code = EXIT_DONE};
+
+    argp_err_exit_status = EXIT_TROUBLE;
+    argp_parse(&argp, argc, argv, 0, NULL, &c);
+    find_verb(c.verb)->run(&c);
+    return c.code;
+}
