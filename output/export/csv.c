@@ -13,6 +13,8 @@
 
 #include "output/members.h"
 
+#define FIELD_MAX ((size_t)32766) /* octets; a cell of a spreadsheet has one character more */
+
 /* --- fields ----------------------------------------------------------------------------------- */
 
 /* Behind these, and their forms as wide as Chinese characters, a spreadsheet looks for a formula. */
@@ -34,21 +36,22 @@ static bool is_dangerous(const char *text)
     return is_formula(text) || is_formula(text + strspn(text, " "));
 }
 
-static bool put_quoted(struct exporting *e, const char *text)
+static bool put_quoted(struct exporting *e, struct span text)
 {
-    while (*text) {
-        size_t n = strcspn(text, "\"");
-        n += text[n] == '"';
-        if (!put_span(e, (struct span){text, n}) || (text[n - 1] == '"' && !put(e, "\"")))
+    while (text.len) {
+        const char *quote = memchr(text.at, '"', text.len);
+        size_t n = quote ? (size_t)(quote - text.at) + 1 : text.len;
+        if (!put_span(e, span_until(text, n)) || (quote && !put(e, "\"")))
             return false;
-        text += n;
+        text = span_from(text, n);
     }
     return true;
 }
 
 static bool put_first(struct exporting *e, const char *text)
 {
-    return text && put(e, is_dangerous(text) ? "\"'" : "\"") && put_quoted(e, text) && put(e, "\"");
+    return text && put(e, is_dangerous(text) ? "\"'" : "\"") &&
+           put_quoted(e, words_cut(text, FIELD_MAX)) && put(e, "\"");
 }
 
 static bool put_field(struct exporting *e, const char *text)
@@ -112,7 +115,7 @@ static bool put_head(struct exporting *e, const char *columns)
         put(e, "\"scan\",\"run_id\",\"time\",\"endpoint\",\"protocol\",\"mode\",\"host\",\"ip\","
                "\"port\",\"status\"");
     for (size_t i = 0; ok && i < e->options->label_count; i++)
-        ok = put(e, ",\"label_") && put_quoted(e, e->options->labels[i]) && put(e, "\"");
+        ok = put(e, ",\"label_") && put_quoted(e, span_of(e->options->labels[i])) && put(e, "\"");
     while (ok && *columns) {
         size_t n = strcspn(columns, " ");
         ok = put(e, ",\"") && put_span(e, (struct span){columns, n}) && put(e, "\"");
@@ -242,18 +245,17 @@ static bool put_certificate(struct exporting *e, const cJSON *tls)
 static bool put_policies(struct exporting *e, const cJSON *policies)
 {
     const cJSON *policy;
-    bool ok = put(e, ",\""), first = true;
+    struct page *page = &e->words;
+    bool ok = true;
+
+    page_clear(page);
     cJSON_ArrayForEach(policy, policies)
     {
-        const char *name = export_text(policy, "name");
-        ok = ok &&
-             put(e, !first               ? "; "
-                    : is_dangerous(name) ? "'"
-                                         : "") &&
-             put_quoted(e, name) && put(e, ": ") && put_quoted(e, export_text(policy, "verdict"));
-        first = false;
+        const char *name = export_text(policy, "name"), *verdict = export_text(policy, "verdict");
+        ok = ok && page_add(page, "; ", page->len ? 2 : 0) && page_add(page, name, strlen(name)) &&
+             page_add(page, ": ", 2) && page_add(page, verdict, strlen(verdict));
     }
-    return ok && put(e, "\"");
+    return ok && page_add(page, "", 1) && put_field(e, page->bytes);
 }
 
 static bool put_tally(struct exporting *e, const cJSON *findings)

@@ -26,7 +26,6 @@
 
 struct dojo {
     struct spool spool;
-    uint64_t merged;
     char version[NAME_SIZE]; /* of the scanner */
     char first_run[NAME_SIZE];
     char *buffer;
@@ -113,27 +112,38 @@ static bool put_tags(struct exporting *e, const cJSON *record)
     return ok && json_end(e, ']');
 }
 
+/* A line of what is not to be read as markup: indented, every line of it. */
+static bool add_line(struct page *page, const char *name, const char *text)
+{
+    static const char margin[] = "    ";
+    bool ok = page_add(page, margin, 4) && page_add(page, name, strlen(name));
+    while (ok && *text) {
+        size_t n = strcspn(text, "\n");
+        ok = page_add(page, text, n);
+        text += n;
+        if (ok && *text == '\n') {
+            ok = page_add(page, "\n    ", 5);
+            text++;
+        }
+    }
+    return ok && page_add(page, "\n", 1);
+}
+
 /* Whatever may be another one in the next run. */
 static bool put_steps(struct exporting *e, const cJSON *record, const cJSON *finding)
 {
     struct page text = {0};
-    const char *parts[] = {"Seen at ", export_text(record, "endpoint/ip"),
-                           " on ",     export_text(record, "time"),
-                           " in run ", export_text(record, "run_id"),
-                           " (",       export_text(finding, "confidence"),
-                           ").",       NULL};
-    bool ok = true;
-    for (size_t i = 0; parts[i]; i++)
-        ok = ok && page_add(&text, parts[i], strlen(parts[i]));
+    bool ok = add_line(&text, "seen at: ", export_text(record, "endpoint/ip")) &&
+              add_line(&text, "time: ", export_text(record, "time")) &&
+              add_line(&text, "run: ", export_text(record, "run_id")) &&
+              add_line(&text, "confidence: ", export_text(finding, "confidence"));
     const char *evidence = words_evidence(e, finding);
-    if (evidence && *evidence)
-        ok = ok && page_add(&text, "\n\n", 2) && page_add(&text, evidence, strlen(evidence));
-    if (words_is_waived(finding)) {
+    ok = ok && evidence && (!*evidence || add_line(&text, "evidence: ", evidence));
+    if (ok && words_is_waived(finding)) {
         const char *waiver = words_waiver(e, finding);
-        ok = ok && waiver && page_add(&text, "\n\nWaived: ", 10) &&
-             page_add(&text, waiver, strlen(waiver));
+        ok = waiver && add_line(&text, "waived: ", waiver);
     }
-    ok = ok && evidence && page_add(&text, "", 1) && json_text(e, "steps_to_reproduce", text.bytes);
+    ok = ok && page_add(&text, "", 1) && json_text(e, "steps_to_reproduce", text.bytes);
     page_free(&text);
     return ok;
 }
@@ -188,7 +198,6 @@ static bool spool(struct exporting *e, const cJSON *finding)
     enum spool_step step = spool_add(&d->spool, fingerprint, rank_of(finding), piece);
 
     page_clear(&e->page);
-    d->merged += step == SPOOL_REPLACED || step == SPOOL_DROPPED;
     if (step == SPOOL_FULL)
         e->problem = "more findings than can be told apart: export fewer records at a time";
     if (step == SPOOL_FAILED)
@@ -237,9 +246,6 @@ static bool put_findings(struct exporting *e)
 static bool end(struct exporting *e)
 {
     struct dojo *d = e->state;
-    if (d->merged)
-        export_note(
-            e, "findings that an endpoint has at several addresses, or in several runs, are one");
     if (e->incomplete)
         export_note(e,
                     "import this with close_old_findings=false: what was not scanned is not fixed");

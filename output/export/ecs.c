@@ -7,7 +7,6 @@
  * What the schema has no field for is under starttls_audit. No text of the network is the name of a
  * field. An id is made of run, endpoint and finding: who sends a file twice changes nothing.
  */
-#define _GNU_SOURCE
 #include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,18 +32,15 @@ struct ecs {
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
-/* Cut between characters. */
 static bool put_text(struct exporting *e, const char *name, const char *text)
 {
-    char cut[TEXT_MAX + 1];
-    size_t n = strnlen(text, TEXT_MAX + 1);
-    if (n <= TEXT_MAX)
+    char copy[TEXT_MAX + 1];
+    struct span cut = words_cut(text, TEXT_MAX);
+    if (!text[cut.len])
         return json_text_if(e, name, text);
-    for (n = TEXT_MAX; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
-        continue;
-    memcpy(cut, text, n);
-    cut[n] = '\0';
-    return json_text(e, name, cut);
+    memcpy(copy, cut.at, cut.len);
+    copy[cut.len] = '\0';
+    return json_text(e, name, copy);
 }
 
 static bool put_member(struct exporting *e, const char *name, const cJSON *record, const char *path)

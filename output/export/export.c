@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdint.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +99,8 @@ static size_t escape(const char *at, char out[8])
         snprintf(out, 8, "%c", *at);
     else if (*at == '"' || *at == '\\')
         snprintf(out, 8, "\\%c", *at);
+    else if (*at == '\n')
+        snprintf(out, 8, "\\n");
     else
         snprintf(out, 8, "\\u%04x", (unsigned)(unsigned char)*at);
     return 1;

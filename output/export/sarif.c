@@ -65,9 +65,25 @@ static const char *level_of(const char *severity)
     return strcmp(severity, "medium") == 0 ? "warning" : "note";
 }
 
+/* Sections 3.11.5 and 3.11.6: braces would be placeholders, and [text](place) a link. */
 static bool put_message(struct exporting *e, const char *name, const char *text)
 {
-    return json_begin(e, name, '{') && json_text(e, "text", text) && json_end(e, '}');
+    page_clear(&e->words);
+    bool ok = true;
+    while (ok && *text) {
+        size_t n = strcspn(text, "{}]");
+        ok = page_add(&e->words, text, n);
+        text += n;
+        if (!ok || !*text)
+            break;
+        if (*text == ']')
+            ok = text[1] != '(' || page_add(&e->words, "\\", 1);
+        else
+            ok = page_add(&e->words, text, 1);
+        ok = ok && page_add(&e->words, text++, 1);
+    }
+    return ok && page_add(&e->words, "", 1) && json_begin(e, name, '{') &&
+           json_text(e, "text", e->words.bytes) && json_end(e, '}');
 }
 
 static bool put_tags(struct exporting *e, unsigned cwe)
@@ -270,7 +286,8 @@ static bool put_properties(struct exporting *e, const cJSON *record, const cJSON
     bool ok = json_begin(e, "properties", '{') &&
               json_text_if(e, "severity", export_text(finding, "severity")) &&
               json_text_if(e, "confidence", export_text(finding, "confidence")) &&
-              json_text_if(e, "ip", export_text(record, "endpoint/ip"));
+              json_text_if(e, "ip", export_text(record, "endpoint/ip")) &&
+              json_text_if(e, "evidence", words_evidence(e, finding));
     if (!ok || !e->options->label_count)
         return ok && json_end(e, '}');
     ok = json_begin(e, "tags", '[');

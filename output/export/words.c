@@ -7,6 +7,15 @@
 
 #include "output/members.h"
 
+struct span words_cut(const char *text, size_t max)
+{
+    size_t n = strnlen(text, max + 1);
+    if (n > max)
+        for (n = max; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
+            continue;
+    return (struct span){text, n};
+}
+
 static bool add(struct exporting *e, const char *text)
 {
     return page_add(&e->words, text, strlen(text));

@@ -10,6 +10,9 @@
 
 #include "output/export/export.h"
 
+/* So much of a text, between characters. */
+struct span words_cut(const char *text, size_t max);
+
 /* The texts of a list, with what stands between them. What is no list of texts is empty. */
 const char *words_list(struct exporting *, const cJSON *list, const char *between);
 
