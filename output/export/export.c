@@ -142,13 +142,16 @@ void export_note(const struct exporting *e, const char *format, ...)
 const cJSON *export_member(const cJSON *record, const char *path)
 {
     char name[NAME_MAX_OF_MEMBER];
-    while (record && *path) {
-        size_t n = strcspn(path, "/");
-        snprintf(name, sizeof name, "%.*s", (int)n, path);
+    const char *slash;
+    for (; record && (slash = strchr(path, '/')); path = slash + 1) {
+        size_t n = (size_t)(slash - path);
+        if (n >= sizeof name)
+            return NULL;
+        memcpy(name, path, n);
+        name[n] = '\0';
         record = member_of(record, name);
-        path += n + (path[n] == '/');
     }
-    return record;
+    return record && *path ? member_of(record, path) : record;
 }
 
 const char *export_text(const cJSON *record, const char *path)

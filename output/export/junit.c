@@ -49,10 +49,18 @@ static const char *entity_of(const char *at, size_t *len)
     }
 }
 
+static bool is_plain(char c)
+{
+    return c && c != '&' && c != '<' && c != '>' && c != '"' && c != '\n' && c != '\t' &&
+           c != '\xef';
+}
+
 static bool put_xml(struct exporting *e, const char *text)
 {
     while (text && *text) {
-        size_t plain = strcspn(text, "&<>\"\n\t\xef"), len;
+        size_t plain = 0, len;
+        while (is_plain(text[plain]))
+            plain++;
         if (plain && !put_span(e, (struct span){text, plain}))
             return false;
         text += plain;

@@ -8,6 +8,7 @@
  * A run of the scanner is a run there. The rules come behind the results, with the texts of the
  * first result of each; so many are kept, and no result.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,16 @@
 #include "output/rules/rule.h"
 
 #define RULES_KEPT ((size_t)256)
-#define RESULTS_NOTED 25000 /* GitHub takes no more in a run */
+#define TEXT_KEPT ((size_t)1 << 16) /* octets of each text */
+#define RESULTS_NOTED 25000         /* GitHub takes no more in a run */
 #define NO_FILE "targets"
 
 struct sarif {
-    cJSON *rules[RULES_KEPT]; /* a finding of each */
+    cJSON *rules[RULES_KEPT]; /* the texts of a finding of each */
     size_t rule_count;
     uint64_t results;
     bool open, noted;
-    cJSON *start; /* of the run; may be NULL */
+    cJSON *start; /* the texts of the run's; may be NULL */
 };
 
 /* --- a run ------------------------------------------------------------------------------------ */
@@ -38,6 +40,16 @@ static bool open_run(struct exporting *e)
         return true;
     s->open = true;
     return json_line(e) && json_begin(e, NULL, '{') && json_begin(e, "results", '[');
+}
+
+/* Keeps the text, as far as there is room for it. */
+static bool keep_text(cJSON *kept, const char *name, const char *text)
+{
+    struct span cut = text ? words_cut(text, TEXT_KEPT) : (struct span){NULL, 0};
+    char *copy = text ? strndup(cut.at, cut.len) : NULL;
+    bool ok = copy && cJSON_AddStringToObject(kept, name, copy);
+    free(copy);
+    return ok;
 }
 
 /* The default of the rules we know: that of a finding may depend on what the port is for. */
@@ -99,10 +111,10 @@ static bool put_help(struct exporting *e, const cJSON *finding)
 {
     const char *description = export_text(finding, "description");
     const char *remediation = export_text(finding, "remediation");
-    const char *references = words_list(e, member_of(finding, "references"), "\n");
+    const char *references = export_text(finding, "references");
     struct page text = {0};
     const char *parts[] = {description, "\n\n", remediation, "\n\n", references, NULL};
-    bool ok = references != NULL;
+    bool ok = true;
     for (size_t i = 0; ok && parts[i]; i++)
         ok = page_add(&text, parts[i], strlen(parts[i]));
     ok = ok && page_add(&text, "", 1) && put_message(e, "help", text.bytes);
@@ -130,7 +142,7 @@ static bool put_tool(struct exporting *e)
     struct sarif *s = e->state;
     bool ok = json_begin(e, "tool", '{') && json_begin(e, "driver", '{') &&
               json_text(e, "name", "starttls-audit") &&
-              json_text_if(e, "version", export_text(s->start, "scanner/version")) &&
+              json_text_if(e, "version", export_text(s->start, "version")) &&
               json_begin(e, "rules", '[');
     for (size_t i = 0; ok && i < s->rule_count; i++)
         ok = put_rule(e, s->rules[i]);
@@ -172,17 +184,23 @@ static bool close_run(struct exporting *e, const cJSON *end)
 
 /* --- a result --------------------------------------------------------------------------------- */
 
-/* The first finding of a rule is kept for its texts. */
-static bool keep_rule(struct sarif *s, const cJSON *finding)
+/* The texts of the first finding of a rule are kept. */
+static bool keep_rule(struct exporting *e, const cJSON *finding)
 {
+    static const char *const names[] = {"title", "description", "remediation", "severity"};
+    struct sarif *s = e->state;
     const char *rule = export_text(finding, "rule");
     for (size_t i = 0; i < s->rule_count; i++)
         if (strcmp(export_text(s->rules[i], "rule"), rule) == 0)
             return true;
-    if (s->rule_count == RULES_KEPT)
+    if (s->rule_count == RULES_KEPT || strlen(rule) > TEXT_KEPT)
         return true;
-    s->rules[s->rule_count] = cJSON_Duplicate(finding, true);
-    return s->rules[s->rule_count++] != NULL;
+    cJSON *kept = s->rules[s->rule_count++] = cJSON_CreateObject();
+    bool ok = kept && keep_text(kept, "rule", rule);
+    for (size_t i = 0; ok && i < sizeof names / sizeof *names; i++)
+        ok = keep_text(kept, names[i], export_text(finding, names[i]));
+    return ok &&
+           keep_text(kept, "references", words_list(e, member_of(finding, "references"), "\n"));
 }
 
 /* RFC 3986: everything but what is unreserved, and "/". */
@@ -303,7 +321,7 @@ static bool put_properties(struct exporting *e, const cJSON *record, const cJSON
 
 static bool put_result(struct exporting *e, const cJSON *record, const cJSON *finding)
 {
-    return keep_rule(e->state, finding) && json_line(e) && json_begin(e, NULL, '{') &&
+    return keep_rule(e, finding) && json_line(e) && json_begin(e, NULL, '{') &&
            json_text(e, "ruleId", export_text(finding, "rule")) && json_text(e, "kind", "fail") &&
            json_text(e, "level", level_of(export_text(finding, "severity"))) &&
            put_text(e, record, finding) && put_location(e, record) &&
@@ -328,8 +346,10 @@ static bool take_start(struct exporting *e, const cJSON *record)
     if (s->open && !close_run(e, NULL))
         return false;
     forget_run(s);
-    s->start = cJSON_Duplicate(record, true);
-    return s->start && open_run(e);
+    s->start = cJSON_CreateObject();
+    return s->start && keep_text(s->start, "run_id", export_text(record, "run_id")) &&
+           keep_text(s->start, "started", export_text(record, "started")) &&
+           keep_text(s->start, "version", export_text(record, "scanner/version")) && open_run(e);
 }
 
 static bool take_endpoint(struct exporting *e, const cJSON *record)

@@ -52,6 +52,9 @@ static bool append(struct spool *s, struct span piece)
 {
     if (piece.len > UINT32_MAX || (!s->file && !(s->file = tmpfile())))
         return false;
+    if (s->was_read && fseeko(s->file, (off_t)s->place, SEEK_SET) < 0)
+        return false;
+    s->was_read = false;
     s->place += piece.len;
     return fwrite(piece.at, 1, piece.len, s->file) == piece.len;
 }
@@ -94,6 +97,7 @@ bool spool_read(struct spool *s, size_t number, char **buffer, size_t *size, str
         *size = p->len;
     }
     *piece = (struct span){*buffer, p->len};
+    s->was_read = true;
     return fseeko(s->file, (off_t)p->place, SEEK_SET) == 0 &&
            fread(*buffer, 1, p->len, s->file) == p->len;
 }

@@ -24,6 +24,7 @@ struct spool_piece {
 struct spool {
     FILE *file;
     uint64_t place; /* its end */
+    bool was_read;  /* the last thing that was done with it */
     struct spool_piece *pieces;
     size_t count, capacity;
     uint32_t *slots; /* a piece's number, from 1; 0: free */

@@ -228,3 +228,8 @@ unsigned words_cwe(const char *rule)
             return weaknesses[i].cwe;
     return 0;
 }
+
+const char *words_cwe_rule(size_t i)
+{
+    return i < sizeof weaknesses / sizeof *weaknesses ? weaknesses[i].rule : NULL;
+}

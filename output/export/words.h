@@ -42,4 +42,7 @@ unsigned words_port(const cJSON *record);
 /* The number of the weakness in the CWE list that a rule is about; 0: none fits. */
 unsigned words_cwe(const char *rule);
 
+/* The rules that have one; NULL behind the last. */
+const char *words_cwe_rule(size_t);
+
 #endif

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import resource
-import signal
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -195,6 +195,15 @@ class DefectDojo(Case):
 
 
 class Junit(Case):
+    @unittest.skipUnless(shutil.which("xmllint"), "xmllint (libxml2-utils) is not installed")
+    def test_the_schema_refuses_what_is_none(self):
+        good = export("--format", "junit", stdin=self.saved)[0]
+        READERS["junit"](good)
+        for old, new in ((b' tests="7"', b""), (b"<testcase ", b"<test "), (b' errors="1"', b' errors="x"'),
+                         (b"</skipped>", b"</skipped><error/>"), (b' name="scan"', b"")):
+            with self.assertRaises(AssertionError, msg=new):
+                READERS["junit"](good.replace(old, new, 1))
+
     def outcomes(self, suite):
         return {case.get("name"): ([child.tag for child in case] or ["passed"])[0]
                 for case in suite.findall("testcase")}
