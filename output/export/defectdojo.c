@@ -201,7 +201,7 @@ static bool spool(struct exporting *e, const cJSON *finding)
     if (step == SPOOL_FULL)
         e->problem = "more findings than can be told apart: export fewer records at a time";
     if (step == SPOOL_FAILED)
-        e->problem = errno == ENOSPC ? "no room for a temporary file" : strerror(errno);
+        e->problem = errno ? strerror(errno) : "out of memory";
     return step != SPOOL_FULL && step != SPOOL_FAILED;
 }
 

@@ -480,6 +480,8 @@ class Hostile(Case):
             for text in ("\x1b[31m", b"\xff"):
                 _, said = export("--format", "csv", option, text, stdin=self.saved, code=2)
                 self.assertIn("not clean text", said)
+        _, said = export("--format", "csv", "--label", "a", "--label", "a", stdin=self.saved, code=2)
+        self.assertIn("a label is given twice", said)
         rows, _ = as_format("csv", self.saved, "--scan-name", "=1+\"<x>\"", "--label", "\"=,")
         self.assertEqual(rows[0]["scan"], "=1+\"<x>\"")
         self.assertIn('label_"=,', rows[0])
