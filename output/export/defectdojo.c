@@ -26,6 +26,7 @@
 
 struct dojo {
     struct spool spool;
+    bool sharded;            /* a run is a part of one */
     char version[NAME_SIZE]; /* of the scanner */
     char first_run[NAME_SIZE];
     char *buffer;
@@ -211,6 +212,7 @@ static bool record(struct exporting *e, const char *type, const cJSON *record)
     const cJSON *finding;
     bool lossy;
 
+    d->sharded |= cJSON_IsObject(member_of(record, "shard"));
     if (strcmp(type, "run_start") == 0)
         text_clean(span_of(export_text(record, "scanner/version")), d->version, NAME_SIZE, &lossy);
     if (!*d->first_run)
