@@ -248,7 +248,7 @@ static bool put_findings(struct exporting *e)
 static bool end(struct exporting *e)
 {
     struct dojo *d = e->state;
-    if (e->incomplete)
+    if (e->incomplete || d->sharded)
         export_note(e,
                     "import this with close_old_findings=false: what was not scanned is not fixed");
     e->held = false;
