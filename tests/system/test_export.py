@@ -282,7 +282,9 @@ class Sarif(Case):
         self.assertEqual([len(run["results"]) for run in log["runs"]], [5, 9])
 
     def test_it_says_when_there_are_too_many(self):
-        _, said = as_format("sarif", self.records[:1] + 5001 * self.records[1:2] + self.records[-1:])
+        small = {name: self.records[1][name]
+                 for name in ("schema", "type", "run_id", "endpoint", "findings")}
+        _, said = as_format("sarif", self.records[:1] + 5001 * [small] + self.records[-1:])
         self.assertEqual(said.count("more than 25000"), 1)
 
 
@@ -622,11 +624,11 @@ class Frame(Case):
         self.assertEqual(path.read_bytes(), self.saved)
 
     def test_records_are_not_kept(self):
-        """What it takes does not grow with the records: these are 40 MB."""
+        """What it takes does not grow with the records: these are 20 MB."""
         block = b"".join(map(line_of, self.endpoints()[:1])) * 100
-        for name in ("csv", "csv-endpoints", "ecs", "junit", "sarif"):
-            peaks = [self.peak(name, block, count) for count in (1, 60)]
-            self.assertLess(peaks[1] - peaks[0], 16 << 10, f"{name}: {peaks} KiB")
+        for name in ("csv-endpoints", "ecs", "junit", "sarif"):
+            peaks = [self.peak(name, block, count) for count in (2, 30)]
+            self.assertLess(peaks[1] - peaks[0], 8 << 10, f"{name}: {peaks} KiB")
 
     def peak(self, name, block, count):
         """KiB of memory at the most."""
