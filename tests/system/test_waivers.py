@@ -163,7 +163,7 @@ class Waivers(Case):
     def test_fail_on(self):
         file = self.waivers(waiver("all", rules=self.rules))
         over = self.waivers(waiver("all", rules=self.rules, expires=day(-1)))
-        last = self.waivers(waiver("all", rules=self.rules, expires=day(0)))
+        last = self.waivers(waiver("all", rules=self.rules, expires=day(1)))
         for waivers, code in ((file, 0), (over, 1), (last, 0)):
             with self.subTest(waivers):
                 records = checked(self.scanned("--waivers", waivers, "--fail-on", "low", code=code))
