@@ -846,8 +846,7 @@ static void test_waivers_and_a_baseline(void **state)
     assert_true(checked > 5);
     store(d.bytes, d.size);
     refuse_replaced(d.bytes, "\"findings_new\":[",
-                    "\"findings_new\":[{\"severity\":\"info\",\"count\":9},",
-                    "/findings_new: ");
+                    "\"findings_new\":[{\"severity\":\"info\",\"count\":9},", "/findings_new: ");
     refuse_replaced(d.bytes, "\"waivers\":[{\"id\"", "\"waivers\":[{\"ID\"", "/waivers: missing");
     refuse_replaced(d.bytes, "\"waived\":", "\"waived\":-", "/waived: ");
     refuse_replaced(d.bytes, "\"waivers\":{\"sha256\":\"", "\"waivers\":{\"sha256\":\"x",

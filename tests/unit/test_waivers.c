@@ -408,9 +408,10 @@ static void test_expiry(void **state)
 static void test_which_one(void **state)
 {
     struct scene *s = scene("imap://a.example.test:143", "192.0.2.25");
+    static const char fingerprint[] = "fingerprint: " FINGERPRINT;
     static const char *const rows[] = {
         "rule: CERT-EXPIRED, match: {endpoint: \"imap://a.example.test:143\"}",
-        "rule: CERT-EXPIRED, match: {endpoint: \"*\"}", "fingerprint: " FINGERPRINT};
+        "rule: CERT-EXPIRED, match: {endpoint: \"*\"}", fingerprint};
     (void)state;
     for (size_t a = 0; a < 3; a++)
         for (size_t b = 0; b < 3; b++)
