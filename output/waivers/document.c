@@ -29,7 +29,8 @@ static const cyaml_schema_field_t match_fields[] = {
     TEXT("endpoint", CYAML_FLAG_OPTIONAL, struct waiver_match, endpoint, PATTERN_MAX),
     TEXT("cidr", CYAML_FLAG_OPTIONAL, struct waiver_match, cidr, TEXT_MAX),
     TEXT("protocol", CYAML_FLAG_OPTIONAL, struct waiver_match, protocol, TEXT_MAX),
-    CYAML_FIELD_MAPPING("labels", CYAML_FLAG_OPTIONAL, struct waiver_match, labels, no_labels),
+    CYAML_FIELD_MAPPING_PTR("labels", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct waiver_match,
+                            labels, no_labels),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t entry_fields[] = {

@@ -47,7 +47,7 @@ struct waiver_entry {
         char *endpoint, *cidr, *protocol;
         struct waiver_labels {
             char *values[WAIVER_LABELS_MAX]; /* of the document's names; NULL: not asked for */
-        } labels;
+        } * labels;                          /* NULL: none */
     } match;
 };
 

@@ -266,7 +266,7 @@ static void read_pattern(struct reading *r, char *text, struct entry *e)
 static void read_labels(struct reading *r, const struct waiver_labels *labels, struct entry *e)
 {
     const struct waiver_document *d = &r->waivers->document;
-    for (size_t i = 0; i < d->name_count; i++)
+    for (size_t i = 0; labels && i < d->name_count; i++)
         if (labels->values[i]) {
             check_text(r, MEMBER_LABELS, labels->values[i], false);
             e->labels = (const char *const *)labels->values;
@@ -284,7 +284,7 @@ static void read_match(struct reading *r, const struct waiver_entry *from, struc
     if (m->protocol && !(e->protocol = protocol_find(span_of(m->protocol))))
         complain(r, MEMBER_PROTOCOL, "%s is no protocol (ftp, imap, pop3, smtp)",
                  quote(span_of(m->protocol)).text);
-    read_labels(r, &m->labels, e);
+    read_labels(r, m->labels, e);
     if (!m->endpoint && !m->cidr && !from->fingerprint)
         complain(r, MEMBER_MATCH,
                  "it takes an endpoint or a cidr (endpoint: \"*\" is all of them)");
