@@ -80,5 +80,6 @@ const cJSON *export_member(const cJSON *record, const char *path);
 
 /* The formats, for the table. */
 extern const struct exporter export_csv;
+extern const struct exporter export_prometheus;
 
 #endif
