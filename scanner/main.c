@@ -72,6 +72,7 @@ static const struct command {
     {"scan", "scan targets and write records", command_scan},
     {"audit", "judge saved records again", command_audit},
     {"export", "make other formats of saved records", command_export},
+    {"check", "one host, as an Icinga plugin", command_check},
     {"merge", "shards into one run, or say what is missing", command_merge},
     {"rules", "list and explain rules and policies", command_rules},
     {"services", "print the protocol table", command_services},

@@ -352,11 +352,11 @@ static void take_upgrade(struct figures *f, const cJSON *record)
 
 static enum validity validity_of(int64_t left)
 {
-    return left < 0             ? EXPIRED
-           : left < 7 * DAY_MS  ? EXPIRES_7D
-           : left < 14 * DAY_MS ? EXPIRES_14D
-           : left < 30 * DAY_MS ? EXPIRES_30D
-                                : VALID;
+    return left < 0             ? VALIDITY_EXPIRED
+           : left < 7 * DAY_MS  ? VALIDITY_7D
+           : left < 14 * DAY_MS ? VALIDITY_14D
+           : left < 30 * DAY_MS ? VALIDITY_30D
+                                : VALIDITY_VALID;
 }
 
 /* A certificate of version 0 cannot be read. */
@@ -378,8 +378,8 @@ static void take_certificate(struct figures *f, const cJSON *record, struct mome
         return;
     bool known = not_after.known && now.known;
     f->validity[known ? validity_of(not_after.ms - now.ms) : VALIDITY_UNKNOWN]++;
-    f->trust[is_true(record, "tls/verify/trusted")    ? TRUSTED
-             : is_false(record, "tls/verify/trusted") ? UNTRUSTED
+    f->trust[is_true(record, "tls/verify/trusted")    ? TRUST_YES
+             : is_false(record, "tls/verify/trusted") ? TRUST_NO
                                                       : TRUST_UNKNOWN]++;
     bool earlier = !f->earliest.known || not_after.ms < f->earliest.ms;
     if (known && not_after.ms >= now.ms && earlier)

@@ -34,16 +34,16 @@ enum upgrade {
     UPGRADE_COUNT
 };
 enum validity {
-    VALID,
-    EXPIRES_30D,
-    EXPIRES_14D,
-    EXPIRES_7D,
-    EXPIRED,
+    VALIDITY_VALID,
+    VALIDITY_30D,
+    VALIDITY_14D,
+    VALIDITY_7D,
+    VALIDITY_EXPIRED,
     VALIDITY_UNKNOWN,
     VALIDITY_COUNT
 };
 enum expected { EXPECTED_ANSWERED, EXPECTED_SILENT, EXPECTED_UNKNOWN, EXPECTED_COUNT };
-enum trust_result { TRUSTED, UNTRUSTED, TRUST_UNKNOWN, TRUST_COUNT };
+enum trust_result { TRUST_YES, TRUST_NO, TRUST_UNKNOWN, TRUST_COUNT };
 
 /* The words of the above, as they are shown; the last is NULL. Those of records where there are. */
 extern const char *const finding_status_words[],
