@@ -413,7 +413,7 @@ static void print_times(const struct check *c, int64_t begun)
 {
     if (!c->from)
         printf(" 'time'=%.3fs;;%g;0;", (double)(now_ms() - begun) / 1000, c->timeout);
-    else if (c->health.endpoints)
+    else
         printf(" 'age'=%.0fs;;%.0f;;", (double)(c->health.now - c->health.time) / 1000, c->max_age);
 }
 
@@ -454,8 +454,10 @@ int command_check(int argc, char **argv)
         scan(&c);
     health_judge(&c.health);
     health_print_summary(&c.health);
-    health_print_numbers(&c.health);
-    print_times(&c, begun);
+    if (!c.from || c.health.endpoints) {
+        health_print_numbers(&c.health);
+        print_times(&c, begun);
+    }
     printf("\n");
     health_print_remarks(&c.health);
     enum state state = finish_stdout() == EXIT_DONE ? c.health.state : STATE_UNKNOWN;

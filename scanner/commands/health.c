@@ -164,6 +164,21 @@ static bool end_is_waived(const cJSON *record)
     return false;
 }
 
+/* Of one of version 0 nothing is known. */
+static bool is_readable(const cJSON *certificate)
+{
+    const cJSON *version = member_of(certificate, "version");
+    return !cJSON_IsNumber(version) || version->valuedouble > 0;
+}
+
+static enum state state_by_days(const struct health *h, double days)
+{
+    const struct health_options *o = &h->options;
+    return o->certificate_critical > 0 && days < o->certificate_critical ? STATE_CRITICAL
+           : o->certificate_warning > 0 && days < o->certificate_warning ? STATE_WARNING
+                                                                         : STATE_OK;
+}
+
 static void take_certificate(struct health *h, const cJSON *record)
 {
     char problem[128];
@@ -171,15 +186,14 @@ static void take_certificate(struct health *h, const cJSON *record)
     struct members m = {.root = record, .problem = problem, .size = sizeof problem};
     const cJSON *item = export_member(record, "tls/certificate/not_after");
 
-    if (!member_time(&m, item, "not_after", false, &end) || end_is_waived(record))
+    if (!is_readable(export_member(record, "tls/certificate")) ||
+        !member_time(&m, item, "not_after", false, &end) || end_is_waived(record))
         return;
     double days = floor((double)(end - h->now) / (double)DAY_MS);
     if (!h->certificate_known || days < h->certificate_days)
         h->certificate_days = days;
     h->certificate_known = true;
-    enum state state = days < h->options.certificate_critical  ? STATE_CRITICAL
-                       : days < h->options.certificate_warning ? STATE_WARNING
-                                                               : STATE_OK;
+    enum state state = state_by_days(h, days);
     h->state = worse(h->state, state);
     if (state != STATE_OK)
         add_remark(h, state, false, "%s: the certificate %s %.0f days%s", key_of(record),
@@ -249,7 +263,7 @@ static void take_endpoint(struct health *h, const cJSON *record)
     int64_t time;
 
     h->endpoints++;
-    h->answered += !is_silent(status);
+    h->answered += !is_silent(status) || is_unjudged(record, status);
     if (member_time(&m, member_of(record, "time"), "time", true, &time) && time > h->time)
         h->time = time;
     take_wishes(h, record, status);
@@ -316,7 +330,7 @@ void health_free(struct health *h)
 static void judge_wishes(struct health *h)
 {
     for (size_t i = 0; i < h->options.wish_count && h->endpoints; i++) {
-        const struct wish *x = &h->options.wishes[i];
+        struct wish *x = &h->options.wishes[i];
         bool one_will_do = x->any_mode && !x->port;
         bool met = x->asked && (one_will_do ? x->answered > 0 : x->answered == x->asked);
         bool silent = one_will_do ? x->silent == x->asked : x->silent > 0;
@@ -328,6 +342,7 @@ static void judge_wishes(struct health *h)
             health_doubt(h, "%.*s is expected, and it is not known whether it answers",
                          (int)x->text.len, x->text.at);
         else {
+            x->lost = true;
             h->state = STATE_CRITICAL;
             add_remark(h, STATE_CRITICAL, false, "%.*s is expected, and does not answer",
                        (int)x->text.len, x->text.at);
@@ -356,31 +371,29 @@ static void print_findings(const struct health *h)
         printf(", no findings");
 }
 
-static size_t count_lost(const struct health *h)
+static void print_lost(const struct health *h)
 {
-    size_t lost = 0;
     for (size_t i = 0; i < h->options.wish_count; i++)
-        lost += h->options.wishes[i].asked && !h->options.wishes[i].answered;
-    return lost;
+        if (h->options.wishes[i].lost)
+            printf(", no answer of %.*s", (int)h->options.wishes[i].text.len,
+                   h->options.wishes[i].text.at);
 }
 
 /* Why it is unknown comes first, unless something is worse. */
 void health_print_summary(const struct health *h)
 {
-    size_t lost = count_lost(h);
     bool first = *h->reason && h->state == STATE_UNKNOWN;
     printf("STARTTLS %s - ", state_words[h->state]);
     if (first)
         printf("%s, ", h->reason);
     printf("%" PRIu64 " endpoints, %" PRIu64 " answer", h->endpoints, h->answered);
-    if (lost)
-        printf(", %zu expected not", lost);
+    print_lost(h);
     print_findings(h);
     if (h->waived)
         printf(", %" PRIu64 " waived", h->waived);
     if (h->inconclusive)
         printf(", %" PRIu64 " checks inconclusive", h->inconclusive);
-    if (h->certificate_known && h->certificate_days < h->options.certificate_warning)
+    if (h->certificate_known && state_by_days(h, h->certificate_days) != STATE_OK)
         printf(", a certificate ends in %.0f days", h->certificate_days);
     if (*h->reason && !first)
         printf(", %s", h->reason);

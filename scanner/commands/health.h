@@ -31,6 +31,7 @@ struct wish {
     enum mode mode;
     uint16_t port;                    /* 0: whichever */
     unsigned asked, answered, silent; /* endpoints that it means */
+    bool lost;                        /* it does not answer */
 };
 
 bool wish_parse(struct span, struct wish *);
