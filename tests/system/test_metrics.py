@@ -29,6 +29,7 @@ import yaml
 
 import scan
 from case import main
+from formats import read_prometheus
 from played import Farm
 from servers import unpacked
 from shards import line_of, records_of
@@ -236,29 +237,8 @@ def count_place(c, record):
               **own)
 
 
-SERIES = re.compile(r'(\w+)\{(.*)\} (\S+)')
-LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-
-
 def parsed(page):
-    """The series of a page, by the text format's own words; each metric is one group."""
-    series, groups = {}, []
-    for line in page.splitlines():
-        if line.startswith("# TYPE "):
-            groups.append(line.split()[2])
-            assert line.endswith(" gauge") and groups.count(groups[-1]) == 1, line
-        elif not line.startswith("# HELP "):
-            name, labels, value = SERIES.fullmatch(line).groups()
-            assert name == groups[-1], line
-            pairs = LABEL.findall(labels)
-            assert ",".join(f'{k}="{v}"' for k, v in pairs) == labels, line
-            plain = {k: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], v)
-                     for k, v in pairs}
-            assert len(plain) == len(pairs), f"a label twice: {line}"
-            key = frozenset((k, v) for k, v in {"__name__": name, **plain}.items() if v)
-            assert key not in series, f"a series twice: {line}"
-            series[key] = float(value)
-    return series
+    return read_prometheus(page.encode())
 
 
 # --- records --------------------------------------------------------------------------------------
