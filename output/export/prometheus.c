@@ -352,9 +352,11 @@ static bool put_findings(struct exporting *e, const struct figures *f)
         order[r] = (struct rule_order){f->rules[r], r};
     qsort(order, f->rule_count, sizeof *order, compare_rules);
     bool ok = !f->rule_count ||
-              (put_family(e, "findings", "Findings by rule.") && put_rules(e, f, order));
+              (put_family(e, "findings", "Findings by rule, counted at each address.") &&
+               put_rules(e, f, order));
     free(order);
-    ok = ok && put_family(e, "findings_by_severity", "Findings by severity.");
+    ok = ok &&
+         put_family(e, "findings_by_severity", "Findings by severity, counted at each address.");
     for (size_t i = 0; ok && (g = group_at(f, i)); i++)
         ok = put_severities(e, g);
     return ok;

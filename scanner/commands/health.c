@@ -254,6 +254,17 @@ static void take_unknown(struct health *h, const cJSON *record, const char *stat
     }
 }
 
+/* A name may have several addresses; a network is more than can be said in a line. */
+static void take_host(struct health *h, const cJSON *record)
+{
+    char host[sizeof h->host];
+    snprintf(host, sizeof host, "%s", export_text(record, "endpoint/host"));
+    if (!h->endpoints)
+        memcpy(h->host, host, sizeof host);
+    else if (!h->options.host && strcmp(h->host, host) != 0)
+        health_doubt(h, "this is more than one host");
+}
+
 static void take_endpoint(struct health *h, const cJSON *record)
 {
     const char *status = export_text(record, "status");
@@ -262,6 +273,7 @@ static void take_endpoint(struct health *h, const cJSON *record)
     struct members m = {.root = record, .problem = problem, .size = sizeof problem};
     int64_t time;
 
+    take_host(h, record);
     h->endpoints++;
     h->answered += !is_silent(status) || is_unjudged(record, status);
     if (member_time(&m, member_of(record, "time"), "time", true, &time) && time > h->time)

@@ -63,6 +63,7 @@ struct health {
 
     /* Of the run that was read last, and the host in it. */
     char run_id[HEALTH_RUN_ID_MAX];
+    char host[256]; /* of its first record */
     bool complete;
     uint64_t endpoints, answered, unjudged, inconclusive, waived;
     uint64_t findings[SEVERITY_COUNT]; /* open ones */

@@ -724,7 +724,7 @@ class Monitoring:
                          for path in self.directory.glob("*.log"))
 
     def until(self, condition):
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 if condition():
                     return
