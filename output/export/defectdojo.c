@@ -26,6 +26,7 @@
 
 struct dojo {
     struct spool spool;
+    bool sharded;            /* a run is a part of one */
     char version[NAME_SIZE]; /* of the scanner */
     char first_run[NAME_SIZE];
     char *buffer;
@@ -201,7 +202,7 @@ static bool spool(struct exporting *e, const cJSON *finding)
     if (step == SPOOL_FULL)
         e->problem = "more findings than can be told apart: export fewer records at a time";
     if (step == SPOOL_FAILED)
-        e->problem = errno == ENOSPC ? "no room for a temporary file" : strerror(errno);
+        e->problem = errno ? strerror(errno) : "out of memory";
     return step != SPOOL_FULL && step != SPOOL_FAILED;
 }
 
@@ -211,6 +212,7 @@ static bool record(struct exporting *e, const char *type, const cJSON *record)
     const cJSON *finding;
     bool lossy;
 
+    d->sharded |= cJSON_IsObject(member_of(record, "shard"));
     if (strcmp(type, "run_start") == 0)
         text_clean(span_of(export_text(record, "scanner/version")), d->version, NAME_SIZE, &lossy);
     if (!*d->first_run)
@@ -246,7 +248,7 @@ static bool put_findings(struct exporting *e)
 static bool end(struct exporting *e)
 {
     struct dojo *d = e->state;
-    if (e->incomplete)
+    if (e->incomplete || d->sharded)
         export_note(e,
                     "import this with close_old_findings=false: what was not scanned is not fixed");
     e->held = false;

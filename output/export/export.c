@@ -335,22 +335,32 @@ static void tell(const struct exporting *e)
         fprintf(e->errors, "%s: %s\n", e->file.name, outfile_problem(&e->file));
 }
 
-/* They come from a command line, and go where records' texts go. */
-static bool are_clean(const struct export_options *o)
+static bool is_repeated(const struct export_options *o, size_t label)
+{
+    for (size_t i = 0; i < label; i++)
+        if (strcmp(o->labels[i], o->labels[label]) == 0)
+            return true;
+    return false;
+}
+
+/* They come from a command line, and go where records' texts go. NULL: there is nothing wrong. */
+static const char *fault_of(const struct export_options *o)
 {
     bool clean = text_is_clean(span_of(o->scan)) && (!o->title || text_is_clean(span_of(o->title)));
-    for (size_t i = 0; i < o->label_count; i++)
+    for (size_t i = 0; i < o->label_count; i++) {
         clean = clean && text_is_clean(span_of(o->labels[i]));
-    return clean;
+        if (is_repeated(o, i))
+            return "a label is given twice";
+    }
+    return clean ? NULL
+                 : "a name, title or label is not clean text (UTF-8 without control characters)";
 }
 
 static bool open_output(struct exporting *e, const char *path)
 {
     e->file = (struct outfile){.fd = -1, .name = path};
-    if (are_clean(e->options))
-        return outfile_open_beside(&e->file, path);
-    e->problem = "a name, title or label is not clean text (UTF-8 without control characters)";
-    return false;
+    e->problem = fault_of(e->options);
+    return !e->problem && outfile_open_beside(&e->file, path);
 }
 
 enum export_result export_files(const struct exporter *exporter,

@@ -88,25 +88,25 @@ static bool put_property(struct exporting *e, const char *prefix, const char *na
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
-enum outcome { OUTCOME_PASS, OUTCOME_NOTE, OUTCOME_FAILURE, OUTCOME_WAIVED };
+enum outcome { OUTCOME_NONE, OUTCOME_NOTE, OUTCOME_FAILURE, OUTCOME_WAIVED };
 
-/* What the findings of a rule come to. */
+/* What the findings of a rule that failed come to. Without one, all that is known is that it did. */
 static enum outcome outcome_of(const cJSON *findings, const char *rule)
 {
-    enum outcome outcome = OUTCOME_PASS;
+    enum outcome outcome = OUTCOME_NONE;
     const cJSON *finding;
     cJSON_ArrayForEach(finding, findings)
     {
         if (strcmp(export_text(finding, "rule"), rule) != 0)
             continue;
         if (words_is_waived(finding))
-            outcome = outcome == OUTCOME_PASS ? OUTCOME_WAIVED : outcome;
+            outcome = outcome == OUTCOME_NONE ? OUTCOME_WAIVED : outcome;
         else if (strcmp(export_text(finding, "severity"), "info") != 0)
             return OUTCOME_FAILURE;
         else
             outcome = OUTCOME_NOTE;
     }
-    return outcome;
+    return outcome == OUTCOME_NONE ? OUTCOME_FAILURE : outcome;
 }
 
 static const char *reason_of(const cJSON *record, const char *rule)
@@ -189,7 +189,7 @@ static bool put_failed(struct exporting *e, const cJSON *record, const char *rul
     if (!begin_test(e, record, rule))
         return false;
     switch (outcome_of(findings, rule)) {
-    case OUTCOME_PASS:
+    case OUTCOME_NONE:
         break;
     case OUTCOME_NOTE:
         return put(e, "><system-out>") && put_findings(e, findings, rule) &&

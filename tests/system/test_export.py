@@ -194,6 +194,11 @@ class DefectDojo(Case):
         self.assertIn("incomplete", document["description"])
         self.assertEqual(len(document["findings"]), 7)
 
+    def test_nor_must_a_shard(self):
+        start = {**self.records[0], "shard": {"index": 0, "count": 2}}
+        _, said = as_format("defectdojo", [start, *self.records[1:]])
+        self.assertIn("close_old_findings=false", said)
+
 
 class Junit(Case):
     @unittest.skipUnless(shutil.which("xmllint"), "xmllint (libxml2-utils) is not installed")
@@ -224,6 +229,12 @@ class Junit(Case):
                    for case in first.findall("testcase") if case.find("skipped") is not None}
         self.assertEqual(skipped["TLS-COMPRESSION"], "not tested: not_asked")
         self.assertIn("waived: W-2026-014 until 2027-01-31", skipped["TLS-1.0-SUPPORTED"])
+
+    def test_a_rule_that_failed_never_passes(self):
+        record = {**self.records[1], "findings": []}
+        root, _ = as_format("junit", [self.records[0], record, self.records[-1]])
+        outcomes = self.outcomes(root[0])
+        self.assertEqual({outcomes[rule] for rule in record["checks"]["fail"]}, {"failure"})
 
     def test_all_findings_of_a_rule_are_in_its_test(self):
         root, _ = as_format("junit", self.saved)
@@ -481,6 +492,8 @@ class Hostile(Case):
             for text in ("\x1b[31m", b"\xff"):
                 _, said = export("--format", "csv", option, text, stdin=self.saved, code=2)
                 self.assertIn("not clean text", said)
+        _, said = export("--format", "csv", "--label", "a", "--label", "a", stdin=self.saved, code=2)
+        self.assertIn("a label is given twice", said)
         rows, _ = as_format("csv", self.saved, "--scan-name", "=1+\"<x>\"", "--label", "\"=,")
         self.assertEqual(rows[0]["scan"], "=1+\"<x>\"")
         self.assertIn('label_"=,', rows[0])
