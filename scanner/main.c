@@ -74,6 +74,7 @@ static const struct command {
     {"scan", "scan targets and write records", command_scan},
     {"audit", "judge saved records again", command_audit},
     {"export", "make other formats of saved records", command_export},
+    {"check", "one host, as an Icinga plugin", command_check},
     {"merge", "shards into one run, or say what is missing", command_merge},
     {"diff", "say what changed between runs", command_diff},
     {"state", "keep the history of many runs", command_state},

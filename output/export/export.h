@@ -107,6 +107,7 @@ extern const struct exporter export_csv, export_csv_endpoints;
 extern const struct exporter export_defectdojo;
 extern const struct exporter export_ecs;
 extern const struct exporter export_junit;
+extern const struct exporter export_prometheus;
 extern const struct exporter export_sarif;
 
 #endif

@@ -163,13 +163,76 @@ static void check_xml(struct span out)
     require(depth == 0);
 }
 
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static struct span skip_name(struct span rest)
+{
+    require(rest.len && is_name(rest.at[0]) && !(rest.at[0] >= '0' && rest.at[0] <= '9'));
+    while (rest.len && is_name(rest.at[0]))
+        rest = span_from(rest, 1);
+    return rest;
+}
+
+/* NAME{LABEL="VALUE",…} NUMBER */
+static void check_series(struct span rest)
+{
+    rest = skip_name(rest);
+    require(rest.len && rest.at[0] == '{');
+    do {
+        rest = skip_name(span_from(rest, 1));
+        require(span_starts(rest, "=\""));
+        rest = span_from(rest, 2);
+        while (rest.len && rest.at[0] != '"') {
+            bool escape = rest.at[0] == '\\';
+            require(!escape || (rest.len > 1 && strchr("\\\"n", rest.at[1])));
+            rest = span_from(rest, escape ? 2 : 1);
+        }
+        rest = span_from(rest, 1);
+    } while (rest.len && rest.at[0] == ',');
+    require(span_starts(rest, "} ") && rest.len > 2);
+    for (rest = span_from(rest, 2); rest.len; rest = span_from(rest, 1))
+        require(strchr("-.0123456789", rest.at[0]) != NULL);
+}
+
+/* Up to the number. */
+static struct span labels_of(struct span line)
+{
+    while (line.len && line.at[line.len - 1] != ' ')
+        line.len--;
+    return line;
+}
+
+/* No series is there twice; those of a metric are together. */
+static void check_metrics(struct span out)
+{
+    struct span group = out;
+    while (out.len) {
+        struct span line = next_line(&out), labels = labels_of(line);
+        if (span_starts(line, "# HELP "))
+            group = out;
+        if (span_starts(line, "# "))
+            continue;
+        check_series(line);
+        for (struct span before = group; before.at < line.at;) {
+            struct span other = labels_of(next_line(&before));
+            require(other.len != labels.len || memcmp(other.at, labels.at, labels.len) != 0);
+        }
+    }
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 static const struct check {
     const char *format;
     void (*check)(struct span);
 } checks[] = {{"csv", check_csv},   {"csv-endpoints", check_csv}, {"defectdojo", check_json},
-              {"ecs", check_lines}, {"junit", check_xml},         {"sarif", check_json}};
+              {"ecs", check_lines}, {"junit", check_xml},         {"prometheus", check_metrics},
+              {"sarif", check_json}};
 
 /* UTF-8 without control characters, but for the line ends of CSV. */
 static void check_clean(char *bytes, size_t len)
@@ -194,8 +257,10 @@ static void check_output(const struct exporter *format, int fd)
 
 static void run_format(const struct exporter *format, char *input)
 {
-    static const struct export_options options = {
-        .scan = "a <scan> \"&\xe2\x80\xa8", .labels = {"owner", "=x"}, .label_count = 2};
+    static const struct export_options options = {.scan = "a <scan> \"&\xe2\x80\xa8",
+                                                  .labels = {"owner", "=x"},
+                                                  .label_count = 2,
+                                                  .per_endpoint = 100};
     int standard = dup(STDOUT_FILENO), out = memfd_create("out", MFD_CLOEXEC);
     FILE *errors = fopen("/dev/null", "w");
 

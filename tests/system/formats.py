@@ -344,5 +344,32 @@ def read_ecs(output):
     return documents
 
 
+SERIES = re.compile(r'(\w+)\{(.*)\} (\S+)')
+LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\[\\"n])*)"', re.ASCII)
+
+
+def read_prometheus(output):
+    """The series of a page by name and labels: each metric is a gauge in one group, no series is
+    there twice, and there are no timestamps."""
+    series, groups = {}, []
+    for line in text_of(output).split("\n")[:-1]:
+        if line.startswith("# TYPE "):
+            groups.append(line.split()[2])
+            assert line.endswith(" gauge") and groups.count(groups[-1]) == 1, line
+        elif not line.startswith("# HELP "):
+            name, labels, value = SERIES.fullmatch(line).groups()
+            assert name == groups[-1], line
+            pairs = LABEL.findall(labels)
+            assert ",".join(f'{k}="{v}"' for k, v in pairs) == labels, line
+            plain = {k: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], v)
+                     for k, v in pairs}
+            assert len(plain) == len(pairs), f"a label twice: {line}"
+            key = frozenset((k, v) for k, v in {"__name__": name, **plain}.items() if v)
+            assert key not in series, f"a series twice: {line}"
+            series[key] = float(value)
+    return series
+
+
 READERS = {"csv": read_csv, "csv-endpoints": read_csv, "defectdojo": read_defectdojo,
-           "ecs": read_ecs, "junit": read_junit, "sarif": read_sarif}
+           "ecs": read_ecs, "junit": read_junit, "prometheus": read_prometheus,
+           "sarif": read_sarif}

@@ -26,7 +26,8 @@ GOLDEN = Path(__file__).parents[1] / "golden-export"
 RECORDS = GOLDEN / "records.ndjson"
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 SUFFIXES = {"csv": "csv", "csv-endpoints": "endpoints.csv", "defectdojo": "defectdojo.json",
-            "ecs": "ecs.ndjson", "junit": "junit.xml", "sarif": "sarif"}
+            "ecs": "ecs.ndjson", "junit": "junit.xml", "prometheus": "prom",
+            "sarif": "sarif"}
 
 
 def line_of(record):
