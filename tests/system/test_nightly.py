@@ -622,6 +622,8 @@ class Delivered(Case):
                 (["--export", "csv=", "-o", run], "not FORMAT=FILE"),
                 (["--export", "csv=-", "-o", run], "not for this"),
                 (["--export", f"csv={run}", "-o", run], "the records are to be written there"),
+                (["--state", run, "-o", run], "that is the state"),
+                (["--state", table, "-o", run, "--export", f"csv={table}"], "that is the state"),
                 (["--export", f"csv={self.directory}/none/table", "-o", run], "No such file"),
                 (["--records-dir", self.directory / "none"], "No such file"),
                 (["--records-dir", self.shelf, "-o", run], "exclude each other"),
