@@ -59,7 +59,8 @@ size_t targets_add_file(struct targets *, const char *path);
 size_t targets_add_line(struct targets *, const char *path, uint64_t line, const char *text);
 size_t targets_exclude_file(struct targets *, const char *path);
 
-/* Makes hosts of what was added; once. Not 0: an error was told (memory, more than 2^48 hosts). */
+/* Makes hosts of what was added; once. Not 0: errors were told (memory, more than 2^48 hosts, lines
+   whose hosts were all given before, where something else is expected of them). */
 size_t targets_build(struct targets *);
 
 /* Entries of masscan's lists that are of no concern: closed, not TCP, or no port of the chosen

@@ -42,6 +42,9 @@ struct targets {
     uint64_t endpoints;
 };
 
+/* How many hosts each entry owns, to be freed. NULL: out of memory. */
+uint64_t *targets_owned(const struct segments *, const struct entries *);
+
 /* From a line of a port scanner's list. */
 void targets_note(struct targets *, const struct target *, enum target_kind);
 

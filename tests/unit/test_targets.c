@@ -358,6 +358,57 @@ static void test_all_bad_lines_are_told(void **state)
                    "argument 3: there is no target in it\n");
 }
 
+#define UNHEARD                                                                                    \
+    "what it expects of hosts that were given before is not heard: the first line that gives a "   \
+    "host says all that is expected there\n"
+
+static void test_expectations_that_come_too_late(void **state)
+{
+    struct fixture *f = *state;
+    exclude(f, "192.0.2.9\n");
+    assert_int_equal(add(f, "192.0.2.0/28 owner=x\n192.0.2.1 owner=y\n192.0.2.2-4 expect=imap\n"
+                            "192.0.2.9 expect=imap\n192.0.2.15-16 expect=imap\n"
+                            "192.0.2.16 expect=imap owner=z\n2001:db8::1 expect=pop3\n"
+                            "[2001:db8::1]:143/imap expect=imap\n"),
+                     0);
+    assert_int_equal(targets_add_argument(f->targets, "192.0.2.16:1143/imap expect=imap,smtp"), 0);
+    assert_int_equal(targets_build(f->targets), 3);
+    assert_said(f, "list:3: " UNHEARD "argument 1: " UNHEARD "list:8: " UNHEARD);
+}
+
+static void test_expectations_of_names_that_come_too_late(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(add(f, "a.test expect=imap\nA.test\na.test expect=imap owner=x\n"
+                            "a.test expect=smtp\nb.test\nb.test expect=imap\n"),
+                     2);
+    assert_said(f, "list:4: " UNHEARD "list:6: " UNHEARD);
+}
+
+/* Lines of a list that stand in another file. */
+static void test_lines_from_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct target_host h;
+    char text[256];
+    static const char *const hosts[] = {"192.0.2.1", "192.0.2.2 owner=x", "192.0.2.3", "192.0.2.4"};
+    static const uint64_t lines[] = {4, 5, 9, 10};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(
+            targets_add_line(f->targets, i < 3 ? "a.yaml" : "b.yaml", lines[i], hosts[i]), 0);
+    assert_int_equal(targets_add_line(f->targets, "b.yaml", 11, "192.0.2.0/33"), 1);
+    assert_int_equal(targets_add_line(f->targets, "b.yaml", 12, " # none"), 1);
+    assert_said(f, "b.yaml:11: '33' is not a prefix length from 0 to 32\n"
+                   "b.yaml:12: there is no target in it\n");
+    assert_int_equal(targets_build(f->targets), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(targets_host(f->targets, i, &h));
+        snprintf(text, sizeof text, "%s:%u", h.file, (unsigned)h.line);
+        assert_string_equal(text,
+                            ((const char *[]){"a.yaml:4", "a.yaml:5", "a.yaml:9", "b.yaml:10"})[i]);
+    }
+}
+
 static void test_nul(void **state)
 {
     struct fixture *f = *state;
@@ -1165,6 +1216,9 @@ int main(void)
         TEST(test_layout),
         TEST(test_bad_lines),
         TEST(test_all_bad_lines_are_told),
+        TEST(test_expectations_that_come_too_late),
+        TEST(test_expectations_of_names_that_come_too_late),
+        TEST(test_lines_from_elsewhere),
         TEST(test_nul),
         TEST(test_long_lines),
         TEST(test_limits),
