@@ -18,8 +18,9 @@
 static bool is_volatile(const char *name)
 {
     static const char *const names[] = {
-        "alert",          "by",    "confidence", "failure", "group",  "injection_reply",
-        "injection_sign", "probe", "reason",     "reply",   "verify", "protection_reply"};
+        "alert",          "by",    "confidence",       "failure", "group", "injection_reply",
+        "injection_sign", "probe", "protection_reply", "reason",  "reply", "roots",
+        "verify"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -410,9 +410,9 @@ static void tell_closing(struct work *w, const struct finding_row *f, const stru
     const struct spot *spot = a->closed;
     bool resolved = a->passes == a->closings;
     const struct look *then = spot->open ? &spot->judged : &spot->seen;
-    const char *cause = a->rules_gone ? "ruleset"
-                                      : change_cause(w, then, &spot->now, f->rule, false,
-                                                     letter_of(w, spot->checks, f->rule));
+    char letter = spot->open ? CHECK_FAIL : letter_of(w, spot->checks, f->rule);
+    const char *cause =
+        a->rules_gone ? "ruleset" : change_cause(w, then, &spot->now, f->rule, false, letter);
     const char *word = resolved ? "resolved" : "not_applicable";
 
     change_emit(w,

@@ -40,6 +40,12 @@ static bool is_regular(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* Also where neither is there yet. */
+static bool is_same(const char *path, const char *other)
+{
+    return strcmp(path, other) == 0 || infile_is(path, other);
+}
+
 /* It is written beside its place: the folder has to take a new file. */
 static bool can_be_made(const char *file)
 {
@@ -57,11 +63,13 @@ static bool check_export(const struct scan_options *o, size_t number)
                       "not FORMAT=FILE with a format that there is (export --format lists them)");
     if (strcmp(file, "-") == 0)
         return refuse("export", text, "standard output is not for this");
-    if (o->output && infile_is(o->output, file))
+    if (o->output && is_same(o->output, file))
         return refuse("export", text, "the records are to be written there");
+    if (o->state && is_same(o->state, file))
+        return refuse("export", text, "that is the state");
     for (size_t i = 0; i < number; i++) {
         format_of(o->exports[i], &other);
-        if (infile_is(file, other))
+        if (is_same(file, other))
             return refuse("export", text, "another format is to be written there");
     }
     return can_be_made(file) || refuse("export", text, strerror(errno));
@@ -87,6 +95,8 @@ bool delivery_check(struct delivery *d, const struct scan_options *o)
             return false;
     if (!check_source(o))
         return false;
+    if (o->state && o->output && is_same(o->state, o->output))
+        return refuse("output", o->output, "that is the state");
     return !o->records_dir || access(o->records_dir, W_OK | X_OK) == 0 ||
            refuse("records-dir", o->records_dir, strerror(errno));
 }
@@ -149,7 +159,8 @@ bool delivery_export(const struct delivery *d)
 {
     const struct scan_options *o = d->options;
     struct export_options options = {.scan = o->scan_name ? o->scan_name : "default"};
-    char *records = d->place ? d->place : o->output ? strdup(o->output) : NULL;
+    const char *path = delivery_records(d);
+    char *records = path && o->export_count ? strdup(path) : NULL;
     bool ok = true;
 
     for (size_t i = 0; records && i < o->export_count; i++) {
@@ -158,8 +169,7 @@ bool delivery_export(const struct delivery *d)
         if (export_files(format, &options, &records, 1, file, stderr) != EXPORT_DONE)
             ok = refuse("export", o->exports[i], "it was not made");
     }
-    if (records != d->place)
-        free(records);
+    free(records);
     return ok && (records || !o->export_count);
 }
 

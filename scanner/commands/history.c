@@ -223,8 +223,10 @@ bool history_absent(struct history *h, const struct targets *targets,
     struct search search = {.history = h, .targets = targets, .stream = stream};
     if (!h->active)
         return true;
-    if (!state_endpoints(h->state, on_candidate, &search))
-        return false;
+    if (!state_endpoints(h->state, on_candidate, &search)) {
+        give_up(h, "what is known cannot be read again");
+        return true;
+    }
     const char *at = h->absent.bytes, *end = at + h->absent.len;
     while (at < end) {
         struct absent a = {.key = next_text(&at)};

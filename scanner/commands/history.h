@@ -60,8 +60,8 @@ struct listener history_listener(struct history *);
 /* Is the host recorded? From any thread. */
 bool history_records(const struct history *, bool all, const struct host_view *);
 
-/* All hosts are done: gives each known endpoint that was not to be asked. False: there is no memory,
-   or the function returned false. */
+/* All hosts are done: gives each known endpoint that was not to be asked. False: the function
+   returned that. */
 bool history_absent(struct history *, const struct targets *, const struct targets_stream *,
                     bool (*on_absent)(void *context, const struct absent *), void *context);
 

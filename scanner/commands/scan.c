@@ -19,6 +19,7 @@
 #include "scanner/commands/history.h"
 #include "scanner/commands/notice.h"
 #include "scanner/commands/resumption.h"
+#include "scanner/commands/scope.h"
 #include "scanner/commands/standard.h"
 #include "scanner/commands/sums.h"
 #include "scanner/crew.h"
@@ -33,9 +34,7 @@
 
 struct scan {
     struct scan_options options;
-    struct choice *choice;
-    struct targets *targets;
-    struct targets_stream *stream;
+    struct scope scope;
     struct trust *trust;
     struct crew *crew;
     uv_loop_t loop;
@@ -70,44 +69,6 @@ static void say(struct scan *s, enum priority priority, const char *text)
     notice(priority, "%s", text);
 }
 
-/* --- targets ---------------------------------------------------------------------------------- */
-
-static bool choose_services(struct scan *s)
-{
-    const struct scan_options *o = &s->options;
-    if (!(s->choice = choice_new()))
-        return false;
-    for (size_t i = 0; i < o->service_count; i++)
-        if (!choice_narrow(s->choice, o->services[i], stderr))
-            return false;
-    for (size_t i = 0; i < o->port_count; i++)
-        if (!choice_extend(s->choice, o->ports[i], stderr))
-            return false;
-    return true;
-}
-
-/* Everything is read, and every bad line told, before anything else is done. */
-static bool read_targets(struct scan *s)
-{
-    const struct scan_options *o = &s->options;
-    size_t errors = 0;
-
-    if (!choose_services(s) || !(s->targets = targets_new(s->choice, stderr)))
-        return false;
-    for (size_t i = 0; i < o->exclude_count; i++)
-        errors += targets_exclude_file(s->targets, o->excludes[i]);
-    for (size_t i = 0; i < o->target_count; i++)
-        errors += targets_add_argument(s->targets, o->targets[i]);
-    for (size_t i = 0; o->lines && i < o->word_count; i++)
-        if (!*o->words[i].option)
-            errors += targets_add_line(s->targets, o->config, o->words[i].line, o->words[i].text);
-    for (size_t i = 0; i < o->file_count; i++)
-        errors += targets_add_file(s->targets, o->files[i]);
-    if (errors || targets_build(s->targets))
-        return false;
-    return !o->from_stdin || (s->stream = targets_stream_open(s->targets, "-"));
-}
-
 /* Shards that are given no seed have the same: they are one run. */
 static bool choose_seed(struct scan *s)
 {
@@ -118,58 +79,6 @@ static bool choose_seed(struct scan *s)
     }
     return s->options.seeded || s->options.crew.dealer.shards ||
            gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
-}
-
-static void tell_ignored(const struct scan *s)
-{
-    uint64_t n = s->targets ? targets_ignored(s->targets) : 0;
-    if (n && !s->options.quiet)
-        notice(PRIORITY_NOTE,
-               "%" PRIu64 " list entries for ports that are not asked were passed over", n);
-}
-
-/* Standard input is read to its end here: nothing is scanned. */
-static bool count_stream(struct scan *s, uint64_t *hosts, uint64_t *endpoints)
-{
-    static char buffer[65536];
-    struct target_host host;
-    enum targets_step step;
-
-    while ((step = targets_stream_next(s->stream, &host)) == TARGETS_HOST ||
-           step == TARGETS_NEED_MORE) {
-        if (step == TARGETS_HOST) {
-            ++*hosts;
-            *endpoints += host.service_count;
-            continue;
-        }
-        ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
-        if (n > 0)
-            targets_stream_feed(s->stream, (struct span){buffer, (size_t)n});
-        else if (n == 0)
-            targets_stream_end(s->stream);
-        else if (errno != EINTR)
-            return false;
-    }
-    return step == TARGETS_END && !targets_stream_errors(s->stream);
-}
-
-static int dry_run(struct scan *s)
-{
-    const struct dealer_options *part = &s->options.crew.dealer;
-    uint64_t hosts = targets_count(s->targets), endpoints = targets_endpoints(s->targets);
-    bool ok = targets_describe(s->targets, stdout);
-    if (s->stream && !count_stream(s, &hosts, &endpoints))
-        ok = false;
-    tell_ignored(s);
-    printf("%" PRIu64 " hosts, %" PRIu64 " endpoints\n", hosts, endpoints);
-    if (part->shards)
-        printf("shard %u/%u: %" PRIu64 " hosts\n", part->shard, part->shards,
-               shard_size(hosts, part->shard, part->shards));
-    if (fflush(stdout) == EOF || ferror(stdout)) {
-        notice(PRIORITY_ERROR, "standard output: %s", strerror(errno));
-        ok = false;
-    }
-    return ok ? EXIT_DONE : EXIT_TROUBLE;
 }
 
 /* --- going on --------------------------------------------------------------------------------- */
@@ -462,13 +371,13 @@ static void on_redraw(uv_timer_t *timer)
     const struct run *run = &s->description.run;
     pthread_mutex_lock(&s->lock);
     progress_draw(
-        stderr,
-        &(struct progress){.hosts = s->sums.totals.hosts,
-                           .before = s->resumption.from.totals.hosts,
-                           .total = s->stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
-                           .answered = s->sums.totals.answered,
-                           .active = crew_active(s->crew),
-                           .elapsed = now_ms() - s->begun});
+        stderr, &(struct progress){
+                    .hosts = s->sums.totals.hosts,
+                    .before = s->resumption.from.totals.hosts,
+                    .total = s->scope.stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
+                    .answered = s->sums.totals.answered,
+                    .active = crew_active(s->crew),
+                    .elapsed = now_ms() - s->begun});
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -506,8 +415,8 @@ static void make_room(struct crew_options *o, bool quiet)
 static void limit_workers(struct scan *s)
 {
     struct crew_options *o = &s->options.crew;
-    uint64_t most = targets_count(s->targets);
-    if (most > o->engine.concurrency || s->stream)
+    uint64_t most = targets_count(s->scope.targets);
+    if (most > o->engine.concurrency || s->scope.stream)
         most = o->engine.concurrency;
     if (o->engine.rate > 0 && (double)most > o->engine.rate / RATE_OF_WORKER)
         most = (uint64_t)(o->engine.rate / RATE_OF_WORKER);
@@ -519,9 +428,10 @@ static void limit_workers(struct scan *s)
    last of the targets. */
 static bool meets_twice(const struct scan *s)
 {
-    uint64_t count = targets_count(s->targets);
+    uint64_t count = targets_count(s->scope.targets);
     struct target_host last;
-    return s->stream || (count && targets_host(s->targets, count - 1, &last) && last.name);
+    return s->scope.stream ||
+           (count && targets_host(s->scope.targets, count - 1, &last) && last.name);
 }
 
 static bool start(struct scan *s)
@@ -538,8 +448,8 @@ static bool start(struct scan *s)
     limit_workers(s);
     if (!(s->drafts = calloc(s->options.crew.workers, sizeof *s->drafts)))
         return false;
-    s->crew =
-        crew_new(&s->loop, &s->options.crew, s->targets, s->stream, STDIN_FILENO, events, stderr);
+    s->crew = crew_new(&s->loop, &s->options.crew, s->scope.targets, s->scope.stream, STDIN_FILENO,
+                       events, stderr);
     if (!s->crew)
         return false;
     uv_async_init(&s->loop, &s->stop, on_stop);
@@ -567,7 +477,7 @@ static bool start(struct scan *s)
 static int exit_code(const struct scan *s)
 {
     if (s->trouble || s->history.failed || s->history.incomplete ||
-        (s->stream && targets_stream_errors(s->stream)))
+        (s->scope.stream && targets_stream_errors(s->scope.stream)))
         return EXIT_TROUBLE;
     if (s->stopped_by || (s->sums.totals.hosts && !s->sums.totals.answered))
         return EXIT_INCOMPLETE;
@@ -597,14 +507,14 @@ static bool on_absent(void *context, const struct absent *absent)
 
 static bool is_whole(const struct scan *s)
 {
-    return !s->stopped_by && !s->trouble && !(s->stream && targets_stream_errors(s->stream));
+    return !s->stopped_by && !s->trouble &&
+           !(s->scope.stream && targets_stream_errors(s->scope.stream));
 }
 
 static void tell_absent(struct scan *s)
 {
-    if (is_whole(s) && !history_absent(&s->history, s->targets, s->stream, on_absent, s) &&
-        !s->trouble)
-        tell_trouble(s, "out of memory", "error");
+    if (is_whole(s)) /* what goes wrong tells of itself */
+        history_absent(&s->history, s->scope.targets, s->scope.stream, on_absent, s);
 }
 
 static void end_writers(struct scan *s, const struct run_end *e)
@@ -640,7 +550,10 @@ static int hand_over(struct scan *s, const struct totals *totals)
 
     if (s->trouble && o->export_count)
         say(s, PRIORITY_ERROR, "nothing is exported: the records are not whole");
-    ok = (s->trouble || (delivery_shelve(&s->delivery) && delivery_export(&s->delivery))) && ok;
+    if (!s->trouble) {
+        ok = delivery_shelve(&s->delivery) && ok;
+        ok = delivery_export(&s->delivery) && ok;
+    }
     summarise(s, totals);
     ok = (!o->on_change || history_hook(&s->history, o->on_change, o->on_change_timeout,
                                         delivery_records(&s->delivery))) &&
@@ -675,7 +588,7 @@ static int end(struct scan *s)
                         .totals = s->sums.totals};
     e.exit_code = exit_code(s);
     end_writers(s, &e);
-    tell_ignored(s);
+    scope_tell_ignored(&s->scope);
     tell_usage(s, &e);
     return worse_code(e.exit_code, hand_over(s, &e.totals));
 }
@@ -741,19 +654,17 @@ static void scan_free(struct scan *s)
     history_free(&s->history);
     pthread_mutex_destroy(&s->lock);
     trust_free(s->trust);
-    targets_stream_free(s->stream);
-    targets_free(s->targets);
-    choice_free(s->choice);
+    scope_free(&s->scope);
     options_free(&s->options);
 }
 
 static int run_scan(struct scan *s)
 {
     if (!delivery_check(&s->delivery, &s->options) ||
-        !standard_load(&s->standard, &s->options.standard) || !read_targets(s))
+        !standard_load(&s->standard, &s->options.standard) || !scope_read(&s->scope, &s->options))
         return EXIT_TROUBLE;
     if (s->options.dry_run)
-        return dry_run(s);
+        return scope_describe(&s->scope);
     if (s->options.resume && !resumption_open(&s->resumption, s->options.resume))
         return EXIT_TROUBLE;
     if (!choose_seed(s))
@@ -771,7 +682,8 @@ static int run_scan(struct scan *s)
         say(s, PRIORITY_ERROR, "out of memory");
         return EXIT_TROUBLE;
     }
-    if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
+    if (!description_make(&s->description, &s->options, s->scope.targets,
+                          choice_chosen(s->scope.choice)) ||
         (s->options.resume && !resume(s)) || !remember(s))
         return EXIT_TROUBLE;
     if (s->resumption.from.complete)

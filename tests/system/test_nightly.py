@@ -8,6 +8,7 @@ command of --on-change gets.
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -275,6 +276,58 @@ class Nights(Case):
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertIn(server.address.encode(), done.stdout)
         self.assertEqual(self.night(server.target()).changes, [])
+
+
+class ManyNights(Case):
+    """Chance decides what becomes of each server in each night; NIGHTS_SEED repeats it."""
+
+    NIGHTS, SERVERS = 16, 8
+    FATES = ["up", "up", "down", "excluded", "left"]
+    TOLD = {"up": "endpoint_returned", "down": "endpoint_closed", "excluded": "endpoint_excluded",
+            "left": "endpoint_removed"}
+
+    def test_nights(self):
+        seed = int(os.environ.get("NIGHTS_SEED", random.SystemRandom().randrange(2 ** 32)))
+        print(f"NIGHTS_SEED={seed}", flush=True)
+        chance = random.Random(seed)
+        played = [self.server(chance.choice(["imap", "smtp", "pop3"])) for _ in range(self.SERVERS)]
+        exclusions = self.directory / "exclusions"
+        before = {}  # what was last known of each that was ever seen
+        for number in range(self.NIGHTS):
+            fates = {server: chance.choice(self.FATES) for _, server in played}
+            for farm, server in played:
+                if (farm.process is not None) != (fates[server] == "up"):
+                    farm.stop() if farm.process else farm.start()
+            exclusions.write_text("".join(f"{server.address}\n" for server, fate in fates.items()
+                                          if fate == "excluded"))
+            night = self.night("--facts", "capabilities", "-x", exclusions, "127.67.2.1:143/imap",
+                               *(server.target() for server, fate in fates.items() if fate != "left"),
+                               code=0 if "up" in fates.values() else 3)
+            self.check(number, night, before, fates)
+            before.update({server: fate for server, fate in fates.items()
+                           if server in before or fate == "up"})
+        self.assert_rebuilt()
+
+    def check(self, number, night, before, fates):
+        told = {key: change for change, key in night.of_endpoints()}
+        self.assertEqual(len(told), len(night.of_endpoints()), f"night {number}: {night.of_endpoints()}")
+        for server, fate in fates.items():
+            key, was = key_of(server), before.get(server)
+            with self.subTest(night=number, key=key, was=was, fate=fate):
+                seen = {"up": {server.address: "ok"}, "down": {server.address: "closed"}}.get(fate, {})
+                reason = {"excluded": "excluded", "left": "out_of_scope"}.get(fate)
+                change = self.TOLD[fate] if was and was != fate else None
+                if not was and fate == "up" and number:
+                    change = "endpoint_new"
+                self.assertEqual(night.status(key), seen if was or fate == "up" else {})
+                self.assertEqual(night.not_asked.get(key), reason if was else None)
+                self.assertEqual(told.get(key), change)
+        kinds = {change["change"] for change in night.changes}
+        self.assertLessEqual(kinds, {"endpoint_new", *self.TOLD.values(), "finding_new", "finding_not_observed"})
+        self.assertLessEqual({key for key, _ in night.of_findings("new")},
+                             {key for key, change in told.items() if change == "endpoint_new"})
+        self.assertLessEqual({key for key, _ in night.of_findings("not_observed")},
+                             {key for key, change in told.items() if change != "endpoint_returned"})
 
 
 class Silence(Case):
@@ -622,6 +675,8 @@ class Delivered(Case):
                 (["--export", "csv=", "-o", run], "not FORMAT=FILE"),
                 (["--export", "csv=-", "-o", run], "not for this"),
                 (["--export", f"csv={run}", "-o", run], "the records are to be written there"),
+                (["--state", run, "-o", run], "that is the state"),
+                (["--state", table, "-o", run, "--export", f"csv={table}"], "that is the state"),
                 (["--export", f"csv={self.directory}/none/table", "-o", run], "No such file"),
                 (["--records-dir", self.directory / "none"], "No such file"),
                 (["--records-dir", self.shelf, "-o", run], "exclude each other"),
