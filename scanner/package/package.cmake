@@ -56,7 +56,7 @@ foreach(source ${units})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
     file(READ ${source} text)
     string(REPLACE "/usr/bin/starttls-audit" "${CMAKE_INSTALL_FULL_BINDIR}/starttls-audit" text "${text}")
-    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/units/${unit} CONTENT "${text}" @ONLY)
+    file(WRITE ${CMAKE_BINARY_DIR}/units/${unit} "${text}")
     install(FILES ${CMAKE_BINARY_DIR}/units/${unit} DESTINATION ${SYSTEMD_UNIT_DIR})
 endforeach()
 
@@ -69,7 +69,7 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/samples/ DESTINATION ${CMAKE_INSTALL_DOCDI
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME starttls-audit)
 set(CPACK_PACKAGE_VENDOR "The starttls-audit authors")
-set(CPACK_PACKAGE_CONTACT "The starttls-audit authors <starttls-audit@localhost>")
+set(CPACK_PACKAGE_CONTACT "The starttls-audit authors <maintainers@starttls-audit.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "auditing scanner for STARTTLS and TLS of mail and FTP services")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "Connects to the FTP, IMAP, POP3 and SMTP services of hosts and networks, and
