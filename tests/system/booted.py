@@ -124,8 +124,8 @@ def missing():
 
 def run_this_test(*arguments):
     """This test file once more, in there."""
-    names = ("STARTTLS_AUDIT", "STARTTLS_AUDIT_PEER", "STARTTLS_AUDIT_SCHEMA")
-    environment = {name: Path(os.environ[name]).resolve() for name in names if name in os.environ}
+    environment = {name: Path(value).resolve() for name, value in os.environ.items()
+                   if name.startswith("STARTTLS_AUDIT")}
     line = " ".join([sys.executable, str(Path(sys.argv[0]).resolve()), "-v", *arguments])
     return run(line, {**environment, "PYTHONDONTWRITEBYTECODE": "1"})
 
