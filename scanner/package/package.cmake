@@ -12,15 +12,16 @@ if(PACKAGE)
         "POLICIES_INSTALLED=\"${POLICIES_INSTALLED}\";POLICIES_SOURCE=\"\"")
 endif()
 
+# The manual and the package have the date of the release, and not that of the build.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/changelog RELEASED REGEX "^ -- " LIMIT_COUNT 1)
+string(REGEX REPLACE "^ -- .*>  " "" RELEASED "${RELEASED}")
+execute_process(COMMAND date -u -d "${RELEASED}" +%s OUTPUT_VARIABLE RELEASED OUTPUT_STRIP_TRAILING_WHITESPACE)
+
 # --- manual ---------------------------------------------------------------------------------------------------------
 
 file(GLOB MANUAL CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/scanner/man/*.scd)
 find_program(SCDOC scdoc)
 if(SCDOC)
-    # A page has the date of its release, and not of the build.
-    file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/changelog RELEASED REGEX "^ -- " LIMIT_COUNT 1)
-    string(REGEX REPLACE "^ -- .*>  " "" RELEASED "${RELEASED}")
-    execute_process(COMMAND date -u -d "${RELEASED}" +%s OUTPUT_VARIABLE RELEASED OUTPUT_STRIP_TRAILING_WHITESPACE)
     foreach(source ${MANUAL})
         get_filename_component(page ${source} NAME_WLE)
         string(REGEX REPLACE ".*\\." "" section ${page})
@@ -88,6 +89,7 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
     OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/debian.cmake)
 set(CPACK_STARTTLS_AUDIT_PACKAGE_DIR ${CMAKE_CURRENT_LIST_DIR})
+set(CPACK_STARTTLS_AUDIT_RELEASED ${RELEASED})
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
