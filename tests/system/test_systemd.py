@@ -66,7 +66,8 @@ class Files(unittest.TestCase):
 
     def test_the_template_is_the_same_for_other_files(self):
         expected = [line.replace("config.yaml", "%i.yaml")
-                    .replace("StateDirectory=starttls-audit", "StateDirectory=starttls-audit-%i")
+                    .replace("StateDirectory=starttls-audit starttls-audit/",
+                             "StateDirectory=starttls-audit-%i starttls-audit-%i/")
                     .replace("%S/starttls-audit", "%S/starttls-audit-%i")
                     .replace("FTP services", "FTP services (%i)") for line in settings(SERVICE)]
         self.assertEqual(settings(TEMPLATE), expected)
@@ -138,7 +139,7 @@ class Installed(unittest.TestCase):
         """A configuration with these options, and with what every test wants."""
         text = sh("/usr/bin/starttls-audit", "scan", "--ca-file", ETC / "ca.pem", "--patience", "0",
                   "--policy", "rfc-baseline", "--state", f"{state}/state.db",
-                  "--records-dir", f"{state}/records", *options, "--print-config")
+                  "--records-dir", f"{state}/runs", *options, "--print-config")
         (ETC / f"{name}.yaml").write_text(text)
 
     def start(self, unit=SERVICE):
@@ -173,7 +174,7 @@ class Inside(Installed):
         self.assertEqual(STATE.stat().st_mode & 0o777, 0o750)
         self.assertNotEqual(STATE.stat().st_uid, 0)
         self.assertEqual((STATE / "state.db").stat().st_mode & 0o7, 0)
-        records = list((STATE / "records").iterdir())
+        records = list((STATE / "runs").iterdir())
         self.assertEqual(len(records), 1, records)
         self.assertIn('"type":"run_end"', records[0].read_text())
 
@@ -181,7 +182,7 @@ class Inside(Installed):
         self.configure(self.sound.target())
         for _ in range(NIGHTS):
             self.start()
-        self.assertEqual(len(list((STATE / "records").iterdir())), NIGHTS)
+        self.assertEqual(len(list((STATE / "runs").iterdir())), NIGHTS)
 
     def test_the_journal_is_for_people(self):
         self.configure(self.sound.target())
@@ -229,7 +230,7 @@ class Inside(Installed):
         """There is no server: that this is told shows that the sockets for asking are allowed."""
         self.configure("--resolver", "127.66.1.1", self.sound.target(), "mail.example.test")
         values, said = self.start()
-        record = next((STATE / "records").iterdir()).read_text()
+        record = next((STATE / "runs").iterdir()).read_text()
         self.assertIn('"status":"dns_error"', record, said)
         self.assertNotIn("not permitted", record)
 
@@ -288,9 +289,9 @@ class Inside(Installed):
             sh("systemctl", "start", "starttls-audit.timer")
             missed.unlink()
             deadline = time.monotonic() + WATCHDOG
-            while not list(STATE.glob("records/*")) and time.monotonic() < deadline:
+            while not list(STATE.glob("runs/*")) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            self.assertTrue(list(STATE.glob("records/*")), sh("journalctl", "-n", "50"))
+            self.assertTrue(list(STATE.glob("runs/*")), sh("journalctl", "-n", "50"))
             sh("systemctl", "start", SERVICE)  # waits for what runs
         finally:
             sh("systemctl", "disable", "--now", "starttls-audit.timer")
