@@ -60,21 +60,19 @@ _starttls_audit_argument()
         _filedir yaml
         COMPREPLY+=($(compgen -W "$(_starttls_audit_rules | sed -n 's/^policy //p')" -- "$cur"))
         return ;;
-    fail-on)
-        COMPREPLY=($(compgen -W "info low medium high critical" -- "$cur"))
-        return ;;
     facts)
         _starttls_audit_list "capabilities versions handshake login injection"
         return ;;
-    services)
+    services | expect)
         services=$(_starttls_audit_ask services | awk 'NR > 1 { print $1; print $1 "/" $2 }' | sort -u)
         _starttls_audit_list "$services"
         return ;;
     esac
     case $2 in
     *FILE* | *RECORDS* | DB) _filedir ;;
-    DIR*) _filedir -d ;;
-    COMMAND) COMPREPLY=($(compgen -c -- "$cur")) ;;
+    DIR) _filedir -d ;;
+    SEVERITY) COMPREPLY=($(compgen -W "info low medium high critical" -- "$cur")) ;;
+    COMMAND) COMPREPLY=($(compgen -c -- "$cur" | sort -u)) ;;
     esac
 }
 

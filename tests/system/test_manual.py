@@ -8,6 +8,7 @@ an argument is called. Then the pages are rendered, without a warning.
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "scanner" / "man"
 PROGRAM = "starttls-audit"
 WATCHDOG = 60
-FOREIGN = {"--array"}  # of Slurm, as merge prints it
+FOREIGN = {"--array", "--now"}  # of Slurm, as merge prints it, and of systemctl
 FORMATS = {"config", "waivers", "policy"}  # pages of section 5
 
 
@@ -118,6 +119,49 @@ class Manual(unittest.TestCase):
                         self.assertLessEqual(
                             set(re.findall(r"(?<!\S)-([a-zA-Z])\b", line)),
                             {short for short, _ in known.values()})
+
+
+class Formats(unittest.TestCase):
+    """What the pages of section 5 show is taken by the program."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = Path(tempfile.mkdtemp(prefix="manual-"))
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        for name in FORMATS:
+            text = (SOURCES / f"{PROGRAM}-{name}.5.scd").read_text()
+            example = re.search(r"^# EXAMPLE\n+```\n(.*?)^```", text, re.M | re.S)
+            (cls.directory / f"{name}.yaml").write_text(re.sub(
+                "/var/lib/(starttls-audit|prometheus/node-exporter)", str(cls.directory),
+                example.group(1)))
+        (cls.directory / "runs").mkdir()
+        (cls.directory / "exclude.txt").write_text("192.0.2.1\n")
+
+    def dry_run(self, *arguments):
+        done = subprocess.run([scan.named_file("STARTTLS_AUDIT"), "scan", "--dry-run", *arguments],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=WATCHDOG)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def test_a_configuration(self):
+        said = self.dry_run("-c", self.directory / "config.yaml")
+        self.assertIn("mail.example.org", said)
+
+    def test_waivers(self):
+        self.dry_run("--waivers", self.directory / "waivers.yaml", "192.0.2.1")
+
+    def test_a_policy(self):
+        self.dry_run("--policy", self.directory / "policy.yaml", "192.0.2.1")
+
+    def test_every_member_of_a_configuration_is_in_its_page(self):
+        """The sample has them all, those that are not in force behind a #."""
+        page = (SOURCES / f"{PROGRAM}-config.5.scd").read_text()
+        sample = (ROOT / "samples" / "config.yaml").read_text()
+        members = set(re.findall(r"^ *#?([a-z_]+):(?: |$)", sample, re.M))
+        self.assertGreater(len(members), 30)
+        for member in members:
+            self.assertIn(f"*{member}*", page)
 
 
 class Rendered(unittest.TestCase):
