@@ -15,7 +15,6 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-INSIDE = "STARTTLS_AUDIT_BOOTED"  # set to the directory that is shared with the outside
 CHECKOUT = Path(__file__).parents[2]
 SYSTEMD = "/lib/systemd/systemd"
 WATCHDOG = 300
@@ -97,7 +96,7 @@ def _run(command, environment, shared):
         SERVICE.format(checkout=CHECKOUT, shared=shared))
     (shared / "command").write_text(f"({command}\n)\necho $? >{shared}/status\n")
     (shared / "environment").write_text("".join(
-        f"{name}={value}\n" for name, value in {**environment, INSIDE: shared}.items()))
+        f"{name}={value}\n" for name, value in environment.items()))
     done = subprocess.run(
         ["unshare", *NAMESPACES, "sh", "-c", HOUSE, "sh", shared, CHECKOUT, shared / "mount"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WATCHDOG)
@@ -128,7 +127,3 @@ def run_this_test(*arguments):
                    if name.startswith("STARTTLS_AUDIT")}
     line = " ".join([sys.executable, str(Path(sys.argv[0]).resolve()), "-v", *arguments])
     return run(line, {**environment, "PYTHONDONTWRITEBYTECODE": "1"})
-
-
-def is_inside():
-    return INSIDE in os.environ

@@ -179,9 +179,14 @@ class Inside(Installed):
         self.assertIn('"type":"run_end"', records[0].read_text())
 
     def test_a_second_night_goes_on_with_the_state_of_the_first(self):
+        """Also if root has looked at it in between, and so left files beside the database."""
         self.configure(self.sound.target())
         for _ in range(NIGHTS):
-            self.start()
+            values, said = self.start()
+            self.assertEqual(values["Result"], "success", said)
+            sh("/usr/bin/starttls-audit", "state", "runs", STATE / "state.db")
+            sh("/usr/bin/starttls-audit", "diff", "--state", STATE / "state.db")
+        self.assertEqual({path.stat().st_uid for path in STATE.rglob("*")}, {STATE.stat().st_uid})
         self.assertEqual(len(list((STATE / "runs").iterdir())), NIGHTS)
 
     def test_the_journal_is_for_people(self):
@@ -234,6 +239,16 @@ class Inside(Installed):
         self.assertIn('"status":"dns_error"', record, said)
         self.assertNotIn("not permitted", record)
 
+    def test_who_is_told_of_changes_is_in_the_sandbox_too(self):
+        told = 'cp "$STARTTLS_AUDIT_CHANGES" changes && id -u >user'
+        self.configure("--on-change", told, self.sound.target())
+        self.start()
+        self.configure("--on-change", told, self.sound.target(), self.unsound.target())
+        values, said = self.start()
+        self.assertEqual(values["Result"], "success", said)
+        self.assertIn('"type":"change"', (STATE / "changes").read_text())
+        self.assertEqual(int((STATE / "user").read_text()), (STATE / "state.db").stat().st_uid)
+
     def test_many_connections_find_their_descriptors(self):
         self.configure("--concurrency", "5000", self.sound.target())
         values, said = self.start()
@@ -247,7 +262,8 @@ class Inside(Installed):
         refused = ("echo x >/etc/x", "echo x >/usr/x", "ls /root/", "ls /home/",
                    "echo x >/var/lib/x", "test -e /dev/kmsg", "test -d /proc/1", "unshare -U true",
                    "chown 0:0 $PWD/mine", "mount -t tmpfs x /mnt", "renice -n -5 $$",
-                   "chmod u+s $PWD/mine",
+                   "chmod u+s $PWD/mine", "test -e /proc/meminfo",
+                   "python3 -c 'import os; os.sched_setaffinity(0, [0])'",
                    "python3 -c 'import socket; socket.socket(socket.AF_UNIX)'",
                    "python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW)'",
                    "python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'")
