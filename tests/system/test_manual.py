@@ -94,6 +94,11 @@ class Manual(unittest.TestCase):
                 self.assertEqual(
                     mentioned_in(page.read_text()) - exist - FOREIGN - {"--version"}, set())
 
+    def test_the_formats_of_export_are_in_its_page_and_no_others(self):
+        listed = set(re.findall(r"^  ([a-z-]+) ", said("export", "--format", "?"), re.M))
+        section = re.search(r"^# FORMATS\n(.*?)^# ", page_of("export").read_text(), re.M | re.S)
+        self.assertEqual(set(re.findall(r"^\*([a-z-]+)\*$", section.group(1), re.M)), listed)
+
     def test_references_lead_somewhere(self):
         for page in pages():
             for name, section in re.findall(rf"\*({PROGRAM}[a-z-]*)\*\((\d)\)", page.read_text()):
