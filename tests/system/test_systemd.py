@@ -224,6 +224,30 @@ class Inside(Installed):
         (ETC / "config.yaml").write_text("no such member: 1\n")
         self.assertIn("/etc/starttls-audit/config.yaml:1", self.failed("2"))
 
+    def test_a_failure_can_be_mailed_as_it_is_described(self):
+        """The drop-in of README.md, with a mail program that says which rights it was given."""
+        readme = (SAMPLES / "README.md").read_text()
+        lines = next(block for block in re.findall(r"```ini\n(.*?)```", readme, re.S)
+                     if "| mail " in block).splitlines()
+        mail = Path("/usr/local/bin/mail")
+        mail.write_text("#!/bin/sh\n{ echo \"$@\"; cat; grep NoNewPrivs /proc/self/status; id -u; }"
+                        " >/run/mail.part && mv /run/mail.part /run/mail\n")
+        mail.chmod(0o755)
+        (ETC / "config.yaml").write_text("no such member: 1\n")
+        drop_in = self.drop_in("starttls-audit-failed@.service", "mail", *lines)
+        try:
+            self.start()
+            deadline = time.monotonic() + WATCHDOG
+            while not Path("/run/mail").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            drop_in.unlink()
+            sh("systemctl", "daemon-reload")
+        text = Path("/run/mail").read_text()
+        self.assertTrue(text.startswith(f"-s {SERVICE} failed on "), text)
+        self.assertIn("config.yaml:1", text)
+        self.assertTrue(text.endswith("NoNewPrivs:\t0\n0\n"), text)
+
     def test_each_instance_has_its_own_configuration_and_state(self):
         self.configure(self.sound.target(), name="ams", state="/var/lib/starttls-audit-ams")
         values, said = self.start("starttls-audit@ams.service")
