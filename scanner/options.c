@@ -59,7 +59,10 @@ enum key {
     KEY_ON_CHANGE_TIMEOUT,
     KEY_RECORDS_DIR,
     KEY_EXPORT,
-    KEY_SCAN_NAME
+    KEY_SCAN_NAME,
+    KEY_TITLE,
+    KEY_LABEL,
+    KEY_PER_ENDPOINT,
 };
 
 #define DEFAULT_CONCURRENCY 500
@@ -112,6 +115,11 @@ static const struct argp_option options[] = {
      0},
     {"scan-name", KEY_SCAN_NAME, "NAME", 0, "What the scan is called in these (default: default)",
      0},
+    {"title", KEY_TITLE, "TEXT", 0, "The heading of a report among them", 0},
+    {"label", KEY_LABEL, "KEY", 0,
+     "Targets' label KEY becomes a column there, or a label (more than once: each)", 0},
+    {"metrics-per-endpoint", KEY_PER_ENDPOINT, "N", 0,
+     "Metrics of each endpoint too, for N endpoints at the most", 0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
     {"transcript", KEY_TRANSCRIPT, NULL, 0,
      "Put what was said, both ways and without credentials, into the records", 0},
@@ -548,6 +556,15 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         check_scan_name(state, argument);
         o->scan_name = argument;
         break;
+    case KEY_TITLE:
+        o->title = argument;
+        break;
+    case KEY_LABEL:
+        append(state, &o->labels, &o->label_count, argument);
+        break;
+    case KEY_PER_ENDPOINT:
+        o->per_endpoint = parse_number(state, "metrics-per-endpoint", argument, 1, 1000000000);
+        break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
         break;
@@ -768,5 +785,6 @@ void options_free(struct scan_options *o)
     free(o->services);
     free(o->ports);
     free(o->exports);
+    free(o->labels);
     free(o->standard.policies);
 }

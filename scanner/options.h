@@ -56,6 +56,8 @@ struct scan_options {
     const char *on_change;      /* a command, or NULL                                       */
     unsigned on_change_timeout; /* ms */
     const char *scan_name;      /* or NULL */
+    const char *title;          /* of a report, or NULL                                     */
+    unsigned per_endpoint;      /* metrics of so many endpoints by themselves; 0: none      */
     bool all, dry_run;
     bool json, table; /* forced, whatever standard output is */
     bool quiet;
@@ -66,6 +68,8 @@ struct scan_options {
     size_t target_count, file_count, exclude_count, service_count, port_count;
     const char **exports; /* FORMAT=FILE */
     size_t export_count;
+    const char **labels; /* keys of targets' labels, for exports */
+    size_t label_count;
     bool from_stdin;
     bool lines; /* there are targets in the configuration: words of option "" with a line */
 };

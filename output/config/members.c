@@ -35,6 +35,9 @@ const struct config_member config_members[] = {
     {"output", "quiet", "quiet", CONFIG_SWITCH, 0},
     {"output", "scan_name", "scan-name", CONFIG_TEXT, 0},
     {"output", "exports", "export", CONFIG_EXPORTS, FILES},
+    {"output", "title", "title", CONFIG_TEXT, 0},
+    {"output", "labels", "label", CONFIG_LIST, 0},
+    {"output", "metrics_per_endpoint", "metrics-per-endpoint", CONFIG_NUMBER, 0},
     {"output", "state", "state", CONFIG_TEXT, FILES},
     {"output", "on_change", "on-change", CONFIG_TEXT, 0},
 

@@ -343,8 +343,8 @@ static bool is_repeated(const struct export_options *o, size_t label)
     return false;
 }
 
-/* They come from a command line, and go where records' texts go. NULL: there is nothing wrong. */
-static const char *fault_of(const struct export_options *o)
+/* They come from a command line, and go where records' texts go. */
+const char *export_fault(const struct export_options *o)
 {
     bool clean = text_is_clean(span_of(o->scan)) && (!o->title || text_is_clean(span_of(o->title)));
     for (size_t i = 0; i < o->label_count; i++) {
@@ -359,7 +359,7 @@ static const char *fault_of(const struct export_options *o)
 static bool open_output(struct exporting *e, const char *path)
 {
     e->file = (struct outfile){.fd = -1, .name = path};
-    e->problem = fault_of(e->options);
+    e->problem = export_fault(e->options);
     return !e->problem && outfile_open_beside(&e->file, path);
 }
 

@@ -70,6 +70,9 @@ struct exporter {
 const struct exporter *export_at(size_t);
 const struct exporter *export_find(const char *name);
 
+/* Why they cannot be: a text that is not clean, a label that is given twice. NULL: they can. */
+const char *export_fault(const struct export_options *);
+
 /* The worse, the greater. */
 enum export_result { EXPORT_DONE, EXPORT_INCOMPLETE, EXPORT_BROKEN, EXPORT_FAILED };
 

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "output/export/export.h"
 #include "output/infile.h"
 #include "output/record.h"
 #include "scanner/commands/command.h"
@@ -87,9 +86,27 @@ static bool check_source(const struct scan_options *o)
            refuse("export", o->output, "not a regular file");
 }
 
+/* What all formats are told. */
+static bool choose_options(struct export_options *e, const struct scan_options *o)
+{
+    *e = (struct export_options){.scan = o->scan_name ? o->scan_name : "default",
+                                 .title = o->title,
+                                 .per_endpoint = o->per_endpoint};
+    if (o->label_count > EXPORT_LABELS_MAX)
+        return refuse("label", o->labels[EXPORT_LABELS_MAX], "so many labels are too many");
+    for (size_t i = 0; i < o->label_count; i++)
+        e->labels[e->label_count++] = o->labels[i];
+    const char *fault = export_fault(e);
+    return !fault || refuse("export", "title, label", fault);
+}
+
 bool delivery_check(struct delivery *d, const struct scan_options *o)
 {
     *d = (struct delivery){.options = o};
+    if (!choose_options(&d->exports, o))
+        return false;
+    if (o->dry_run) /* a folder may come to be before the scan does */
+        return true;
     for (size_t i = 0; i < o->export_count; i++)
         if (!check_export(o, i))
             return false;
@@ -158,7 +175,6 @@ bool delivery_shelve(struct delivery *d)
 bool delivery_export(const struct delivery *d)
 {
     const struct scan_options *o = d->options;
-    struct export_options options = {.scan = o->scan_name ? o->scan_name : "default"};
     const char *path = delivery_records(d);
     char *records = path && o->export_count ? strdup(path) : NULL;
     bool ok = true;
@@ -166,7 +182,8 @@ bool delivery_export(const struct delivery *d)
     for (size_t i = 0; records && i < o->export_count; i++) {
         const char *file;
         const struct exporter *format = format_of(o->exports[i], &file);
-        if (export_files(format, &options, &records, 1, file, stderr) != EXPORT_DONE)
+        /* That a run is not complete is told already. */
+        if (export_files(format, &d->exports, &records, 1, file, stderr) > EXPORT_INCOMPLETE)
             ok = refuse("export", o->exports[i], "it was not made");
     }
     free(records);

@@ -12,11 +12,13 @@
 #ifndef SCANNER_COMMANDS_DELIVERY_H
 #define SCANNER_COMMANDS_DELIVERY_H
 
+#include "output/export/export.h"
 #include "output/run.h"
 #include "scanner/options.h"
 
 struct delivery {
     const struct scan_options *options;
+    struct export_options exports;
     char *place, *part; /* in the folder; NULL: there is none */
 };
 

@@ -619,9 +619,9 @@ class Delivered(Case):
         self.target = self.server_.target()
         self.other = self.server()[1].target()
 
-    def scan(self, *options, code=0):
-        done = subprocess.run(scan.command(*options, self.target), stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=scan.WATCHDOG)
+    def scan(self, *options, code=0, targets=None):
+        done = subprocess.run(scan.command(*options, *(targets or [self.target])),
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=scan.WATCHDOG)
         self.assertEqual(done.returncode, code, done.stderr.decode())
         return done.stderr.decode()
 
@@ -654,6 +654,24 @@ class Delivered(Case):
         self.assertEqual(watched.read(), "of last night")
         self.assertEqual(sorted(self.directory.iterdir()), sorted([table, other, self.shelf]))
 
+    def test_what_formats_are_told(self):
+        """Labels, and metrics of each endpoint, as the command export would be told."""
+        metrics, options = self.directory / "a.prom", ["--label", "owner", "--metrics-per-endpoint=500"]
+        targets = self.directory / "targets"
+        targets.write_text(f"{self.target} owner=mail-team\n")
+        self.scan("--records-dir", self.shelf, "--export", f"prometheus={metrics}", *options,
+                  targets=["-f", targets])
+        path, = self.files()
+        text = metrics.read_text()
+        self.assertEqual(text, program("export", "--format", "prometheus", *options, path).decode())
+        self.assertIn('owner="mail-team"', text)
+        self.assertIn("starttls_audit_endpoint_up{", text)
+
+    def test_a_dry_run_writes_nowhere(self):
+        said = self.scan("--dry-run", "--records-dir", self.directory / "none", "--export",
+                         f"csv={self.directory}/none/table")
+        self.assertEqual(said, "")
+
     def test_all_formats_are_tried(self):
         folder, table = self.directory / "folder", self.directory / "table.csv"
         folder.mkdir()
@@ -682,6 +700,9 @@ class Delivered(Case):
                 (["--records-dir", self.shelf, "-o", run], "exclude each other"),
                 (["--state", self.state, "--shard", "0/2"], "state add"),
                 (["--on-change", "true"], "needs --state"),
+                (["--label", "a", "--label", "a", "-o", run], "given twice"),
+                (["--title", "a\x1bb", "-o", run], "not clean"),
+                (["--metrics-per-endpoint", "0", "-o", run], "not a number"),
                 (["--scan-name", "a b"], "--scan-name"),
                 (["--scan-name", ""], "--scan-name"),
                 (["--state", self.directory / "none" / "state.db"], "none/state.db"),
