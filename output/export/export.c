@@ -15,7 +15,7 @@
 #define PAGE_FULL ((size_t)1 << 16)
 #define NAME_MAX_OF_MEMBER ((size_t)64)
 
-static const struct exporter *const formats[] = {&export_csv};
+static const struct exporter *const formats[] = {&export_csv, &export_html};
 
 const struct exporter *export_at(size_t i)
 {

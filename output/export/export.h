@@ -79,6 +79,6 @@ double export_number(const cJSON *record, const char *path);
 const cJSON *export_member(const cJSON *record, const char *path);
 
 /* The formats, for the table. */
-extern const struct exporter export_csv;
+extern const struct exporter export_csv, export_html;
 
 #endif
