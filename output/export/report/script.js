@@ -98,6 +98,8 @@ const words = (name) => String(name).replace(/_/g, " ");
 const isText = (value) => typeof value === "string";
 const list = (value) => Array.isArray(value) ? value : [];
 const object = (value) => value && typeof value === "object" && !Array.isArray(value) ? value : {};
+const objects = (value) => Array.isArray(value) && !value.every((item) => item && typeof item === "object" && !Array.isArray(item)) ? value.map(object) : list(value);
+const texts = (value) => list(value).filter(isText);
 const textOf = (value) => isText(value) ? value : "";
 
 const DAY = 86400000;
@@ -318,7 +320,7 @@ function rowOf(raw, line, run) {
     const tls = record.tls ? object(record.tls) : null;
     const row = {line, said: null, key: textOf(endpoint.key), host: textOf(endpoint.host), ip: textOf(endpoint.ip), port: +endpoint.port || 0,
         protocol: textOf(endpoint.protocol), mode: textOf(endpoint.mode), observed: textOf(endpoint.observed_mode), status: textOf(record.status),
-        labels: object(endpoint.labels), policies: list(record.policies), counts: [0, 0, 0, 0, 0], waived: 0, found: [], worst: 5,
+        labels: object(endpoint.labels), policies: objects(record.policies), counts: [0, 0, 0, 0, 0], waived: 0, found: [], worst: 5,
         versions: 0, unsure: 0, certificate: null, expiry: "", starttls: "", login: "", clear: 0, dark: 0, lacks: list(record.unknown).length};
     row.starttls = upgradeWord(endpoint, row.status, record.starttls);
     row.login = loginWord(endpoint, record.auth);
@@ -330,18 +332,18 @@ function rowOf(raw, line, run) {
     }
     if (tls)
         readTls(row, tls, run);
-    for (const finding of list(record.findings))
-        readFinding(row, object(finding));
+    for (const finding of objects(record.findings))
+        readFinding(row, finding);
     row.open = row.counts.reduce((sum, n) => sum + n, 0);
     row.sortHost = padded(row.host) + " " + padded(row.ip) + " " + String(row.port).padStart(5, "0");
     row.search = [row.key, row.ip, row.port, row.protocol, row.mode, row.status, row.starttls, row.login, textOf(record.banner).slice(0, 300),
-        textOf(object(record.error).message).slice(0, 120), textOf(object(record.error).code), ...Object.entries(row.labels).map(([key, value]) => `${key}=${value}`),
+        textOf(object(record.error).message).slice(0, 120), textOf(object(record.error).code), ...Object.entries(row.labels).map(([key, value]) => `${key}=${textOf(value)}`),
         ...row.found.map((f) => f.rule.id + " " + f.rule.title)].join(" ").toLowerCase();
     return row;
 }
 
 function readTls(row, tls, run) {
-    for (const version of list(tls.versions)) {
+    for (const version of list(tls.versions).map(object)) {
         const name = (version.protocol === "ssl" ? "ssl" : "") + version.version, bit = 1 << VERSIONS.indexOf(name);
         if (!VERSIONS.includes(name))
             continue;
@@ -369,7 +371,7 @@ function readFinding(row, finding) {
     if (severity < 0)
         return;
     const waiver = object(finding.waiver);
-    row.found.push({rule: ruleOf(finding), severity, waived, expired: waiver.expired === true, baseline: finding.baseline || ""});
+    row.found.push({rule: ruleOf(finding), severity, waived, expired: waiver.expired === true, baseline: textOf(finding.baseline)});
     if (waived) {
         row.waived++;
     } else {
@@ -417,7 +419,7 @@ const filters = [
     {key: "expiry", name: "Certificate", of: (row) => row.expiry ? [row.expiry] : [], order: [...EXPIRY.map(([key]) => key), "unknown", "none"], say: (v) => EXPIRY_NAMES[v] || v},
     {key: "verify", name: "Trust", of: (row) => [row.untrusted && "untrusted", row.misnamed && "other_name", row.certificate && !row.untrusted && !row.misnamed && "fine"].filter(Boolean),
         say: (v) => v === "untrusted" ? "not trusted" : v === "other_name" ? "for another name" : "nothing against it"},
-    {key: "policy", name: "Policy", of: (row) => row.policies.map((p) => `${p.name}: ${words(p.verdict)}`)},
+    {key: "policy", name: "Policy", of: (row) => row.policies.map((p) => `${textOf(p.name)}: ${words(textOf(p.verdict))}`)},
     {key: "finding", name: "Marks", of: (row) => [...new Set(row.found.flatMap((f) => [f.waived && "waived", f.expired && "waiver expired", f.baseline && "baseline: " + f.baseline].filter(Boolean)))]},
     {key: "expected", name: "Expected", of: (row) => expectedOf(row) ? [expectedOf(row)] : [], order: ["silent", "not known", "answered"]},
 ];
@@ -555,7 +557,8 @@ function say(text) {
 
 // --- marks --------------------------------------------------------------------------------------------------------------
 
-const badge = (kind, text = words(kind)) => h("span.badge." + (/^[a-z_]+$/.test(kind) ? kind : "info"), text);
+const KINDS = new Set([...SEVERITIES, ...VERDICTS, "waived"]);
+const badge = (kind, text = flat(words(kind), 40)) => h("span.badge." + (KINDS.has(kind) ? kind : "info"), text);
 const severityBadge = (i) => i < 5 ? badge(SEVERITIES[i]) : h("span.badge.empty", "none");
 const openMark = (text) => h("span.t-open", text);
 
@@ -582,18 +585,18 @@ function daysLeft(row) {
     if (isNaN(row.certificate.after))
         return openMark("not known");
     const days = Math.floor((row.certificate.after - asOf(run)) / DAY);
-    const text = row.certificate.after <= asOf(run) ? `expired ${days === 0 ? "today" : plural(-days, "day") + " ago"}` : days > 730 ? `${Math.floor(days / 365)} years` : plural(days, "day");
+    const text = row.certificate.after <= asOf(run) ? `expired ${days === 0 ? "today" : `${count(-days)} d ago`}` : days > 730 ? `${Math.floor(days / 365)} years` : plural(days, "day");
     return h("span." + (row.expiry === "expired" ? "t-bad" : ["7d", "14d"].includes(row.expiry) ? "t-warn" : "t-plain"), text);
 }
 
 /** The worst of all policies. */
 function policyWord(row) {
-    const verdicts = row.policies.map((p) => p.verdict);
+    const verdicts = row.policies.map((p) => textOf(p.verdict));
     const worst = VERDICTS.find((v) => verdicts.includes(v));
     if (!worst)
         return h("span.t-soft", {"aria-label": "no policies"}, "–");
     const many = verdicts.filter((v) => v === worst).length;
-    return h("span.badge." + worst, words(worst) + (row.policies.length > 1 ? ` ${many}/${row.policies.length}` : ""));
+    return badge(worst, words(worst) + (row.policies.length > 1 ? ` ${many}/${row.policies.length}` : ""));
 }
 
 // --- charts --------------------------------------------------------------------------------------------------------------
@@ -651,8 +654,8 @@ function drawHeader() {
         run.end && isFinite(end.duration_ms) ? h("span", "took ", h("b", lasted(end.duration_ms))) : null,
         run.end && end.complete === true && !start.shard ? h("span.badge.pass", "complete") : h("span.badge.fail", "not complete"),
         run.start ? h("span", "scanner ", h("b", net(textOf(scanner.version) || "unknown", {most: 40}))) : null,
-        ruleset.version ? h("span", "rules ", h("b", net(ruleset.version, {most: 40}))) : null,
-        list(start.policies).length ? h("span", plural(start.policies.length, "policy", "policies") + ": ", h("b", net(start.policies.map((p) => p.name).join(", "), {most: 300}))) : null,
+        ruleset.version ? h("span", "rules ", h("b", net(textOf(ruleset.version), {most: 40}))) : null,
+        list(start.policies).length ? h("span", plural(start.policies.length, "policy", "policies") + ": ", h("b", net(objects(start.policies).map((p) => textOf(p.name)).join(", "), {most: 300}))) : null,
         run.start ? h("span", "run ", h("b.mono", net(textOf(start.run_id), {most: 60}))) : null,
     ]);
     drawNotices(start, end);
@@ -713,7 +716,7 @@ function totals() {
             t.certificates.set(row.certificate, (t.certificates.get(row.certificate) || 0) + 1);
     t.expiry = tally([...t.certificates.keys()], (c) => [expiryOf(c.after, asOf(run))]);
     t.soon = ["7d", "14d", "30d"].reduce((sum, key) => sum + (t.expiry.get(key) || 0), 0);
-    t.statuses = new Map(list(object(object(run.end).endpoints).by_status).map((item) => [textOf(item.status), +item.count || 0]));
+    t.statuses = new Map(objects(object(object(run.end).endpoints).by_status).map((item) => [textOf(item.status), +item.count || 0]));
     if (!run.end)
         t.statuses = tally(rows, (row) => [row.status]);
     t.asked = [...t.statuses.values()].reduce((sum, n) => sum + n, 0);
@@ -736,7 +739,8 @@ function drawSummary(t) {
             tile(t.clear ? ".alarm" : ".fine", "Passwords in clear", count(t.clear), t.isClear ? `of ${count(t.isClear)}` : "", "take or offer a login without TLS", only("exposed", "login")),
             tile(t.dark ? ".watch" : ".fine", "No working TLS", count(t.dark), t.isClear ? `of ${count(t.isClear)}` : "", "begin in clear and stay there", only("exposed", "no_tls")),
             tile(t.expiry.get("expired") ? ".alarm" : t.soon ? ".watch" : ".fine", "Certificates", count((t.expiry.get("expired") || 0) + t.soon), t.certificates.size ? `of ${count(t.certificates.size)}` : "", `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`, only("expiry", "expired", "expiry", "7d", "expiry", "14d", "expiry", "30d"))),
-        add(h("div.cards"), [cardSeverity(t), cardRules(), cardExposed(t), cardVersions(), cardCertificates(t), cardCoverage(t), cardPolicies(), cardWaivers(t), cardExpected(t), cardLabels()]));
+        add(h("div.cards"), [cardSeverity(t), cardRules(), cardExposed(t), cardVersions(),
+            h("div.stacked.w7", cardCertificates(t), cardPolicies()), h("div.stacked.w5", cardCoverage(t), cardExpected(t), cardWaivers(t)), cardLabels()]));
 }
 
 function inShort(t) {
@@ -765,10 +769,12 @@ function cardSeverity(t) {
     const most = Math.max(1, ...t.open);
     const endpoints = SEVERITIES.map((_, i) => rows.reduce((sum, row) => sum + +(row.counts[i] > 0), 0));
     return card("w5", [h("span", "Findings by severity"), h("a", {href: "#v=findings"}, "All findings")], "Open findings; a severity leads to the endpoints that have one.",
-        h("div.bars", SEVERITIES.map((s, i) => bar(badge(s), [{n: t.open[i], fill: s}], most, [count(t.open[i]), h("small", ` on ${count(endpoints[i])}`)], t.open[i] ? only("severity", s) : null))),
+        h("div.bars.roomy", SEVERITIES.map((s, i) => bar(badge(s), [{n: t.open[i], fill: s}], most, [count(t.open[i]), h("small", ` on ${count(endpoints[i])}`)], t.open[i] ? only("severity", s) : null))),
         t.waived || t.expired ? h("p.after", `Also ${count(t.waived)} waived`, t.expired ? `, and ${count(t.expired)} whose waiver has expired, which count as open` : "", ".") : null,
         t.fresh || t.known ? h("p.after", `Against the baseline: ${count(t.fresh)} new, ${count(t.known)} known.`) : null);
 }
+
+let rulesNow = []; // what each rule found, the gravest first
 
 function rulesFound() {
     const found = new Map();
@@ -794,7 +800,7 @@ function rulesFound() {
 }
 
 function cardRules() {
-    const top = rulesFound().filter((of) => of.all && of.worst < 4).slice(0, 8);
+    const top = rulesNow.filter((of) => of.all && of.worst < 4).slice(0, 7);
     const most = Math.max(1, ...top.map((of) => of.all));
     return card("w7", [h("span", "What is wrong most"), h("a", {href: "#v=findings"}, "By rule")], "The gravest rules that found something, by the number of their open findings.",
         top.length ? h("div.bars.rules-top", top.map((of) => h("a", {href: "#" + new URLSearchParams({v: "findings", rule: of.rule.id})},
@@ -816,12 +822,15 @@ function trackOf(of, most) {
 function cardExposed(t) {
     const clear = rows.filter((row) => row.isClear && row.status === "ok");
     const protocols = [...new Set(clear.map((row) => row.protocol))].sort();
-    const groups = [["Takes or offers a login in clear", "login", (row) => row.clear, "critical"], ["No working TLS", "no_tls", (row) => row.dark, "high"]];
+    const groups = [["login", (row) => row.clear, "critical"], ["no_tls", (row) => row.dark, "high"]];
+    const cell = (key, of, fill, protocol) => {
+        const mine = clear.filter((row) => row.protocol === protocol), n = mine.filter(of).length, piece = h("span.f-" + fill);
+        piece.style.width = `${100 * n / mine.length}%`;
+        return h("td", h(n ? "a.meter" : "span.meter", n ? {href: only("exposed", key, "protocol", protocol)} : {}, h("span.track", {"aria-hidden": "true"}, n ? piece : null), h("span.num", count(n), h("small", ` of ${count(mine.length)}`))));
+    };
     return card("w5", "Exposed in clear", `Of ${plural(t.isClear, "endpoint")} that ${t.isClear === 1 ? "begins" : "begin"} without TLS and spoke ${t.isClear === 1 ? "its" : "their"} protocol.`,
-        protocols.length ? groups.map(([name, key, of, fill]) => [h("h4", name), h("div.bars", protocols.map((protocol) => {
-            const mine = clear.filter((row) => row.protocol === protocol), n = mine.filter(of).length;
-            return bar(protocol.toUpperCase(), [{n, fill, name}], mine.length, [count(n), h("small", ` of ${count(mine.length)}`)], n ? only("exposed", key, "protocol", protocol) : null);
-        }))]) : h("p.soft", "There are none."));
+        protocols.length ? h("table.exposed", h("thead", h("tr", h("th", {scope: "col"}, h("span.quiet", "Protocol")), h("th", {scope: "col"}, "Takes or offers a login"), h("th", {scope: "col"}, "No working TLS"))),
+            h("tbody", protocols.map((protocol) => h("tr", h("th", {scope: "row"}, net(protocol.toUpperCase(), {most: 20})), groups.map(([key, of, fill]) => cell(key, of, fill, protocol)))))) : h("p.soft", "There are none."));
 }
 
 function cardVersions() {
@@ -871,7 +880,7 @@ const verdictParts = (counts, name) => ["fail", "warn", "inconclusive", "not_tes
     ({n: counts.get(v) || 0, fill: v, name: words(v), href: only("policy", `${name}: ${words(v)}`)}));
 
 function policyNames() {
-    const names = new Set(list(object(run.start).policies).map((p) => textOf(p.name)));
+    const names = new Set(objects(object(run.start).policies).map((p) => textOf(p.name)));
     for (const row of rows)
         for (const policy of row.policies)
             names.add(textOf(policy.name));
@@ -891,13 +900,13 @@ function cardPolicies() {
 }
 
 function cardWaivers(t) {
-    const waivers = list(object(run.end).waivers);
+    const waivers = objects(object(run.end).waivers);
     if (!waivers.length && !t.waived && !object(run.start).waivers)
         return null;
     const kinds = {used: "pass", expired: "fail", stale: "inconclusive"};
     return card("w5.long", "Waivers", "A waived finding stays in the report, with its mark. Stale: it matched nothing in a complete run.",
         waivers.length ? h("table.data", h("thead", h("tr", ["Waiver", "State", "Expires"].map((name) => h("th", {scope: "col"}, name)), h("th.r", {scope: "col"}, "Findings"))),
-            h("tbody", waivers.slice(0, 200).map((w) => h("tr", h("th", {scope: "row"}, net(textOf(w.id), {most: 60})), h("td", badge(kinds[w.state] || "info", words(textOf(w.state)))), h("td", net(textOf(w.expires), {most: 20})), h("td.r", count(+w.findings || 0))))))
+            h("tbody", waivers.slice(0, 200).map((w) => h("tr", h("th", {scope: "row"}, net(textOf(w.id), {most: 60})), h("td", badge(kinds[w.state] || "info", words(flat(textOf(w.state), 30)))), h("td", net(textOf(w.expires), {most: 20})), h("td.r", count(+w.findings || 0))))))
             : h("p", `${plural(t.waived, "finding")} waived.`));
 }
 
@@ -907,7 +916,7 @@ function cardExpected(t) {
     const silent = rows.filter((row) => expectedOf(row) !== "answered" && expectedOf(row)).sort((a, b) => a.sortHost < b.sortHost ? -1 : 1);
     return card("w5", "Expected services", "Targets that a label says should be there.",
         h("p", h("b", count(t.expected.get("answered") || 0)), " answered, ", h("b", count(t.expected.get("silent") || 0)), " silent, ", h("b", count(t.expected.get("not known") || 0)), " not known."),
-        silent.length ? h("ul", silent.slice(0, 8).map((row) => h("li", h("a", {href: hostLink(row)}, net(row.key, {most: 80})), " ", h("span.soft", words(row.status))))) : null,
+        silent.length ? h("ul", silent.slice(0, 8).map((row) => h("li", h("a", {href: hostLink(row)}, net(row.key, {most: 80})), " ", h("span.soft", flat(words(row.status), 40))))) : null,
         silent.length > 8 ? h("p.after", h("a", {href: only("expected", "silent", "expected", "not known")}, `all ${count(silent.length)}`)) : null);
 }
 
@@ -951,9 +960,9 @@ const byText = (a, b) => a < b ? -1 : a > b ? 1 : 0;
 
 const columns = [
     {key: "worst", name: "Worst", order: (a, b) => a.worst - b.worst || b.counts[a.worst] - a.counts[a.worst] || b.open - a.open, cell: (row) => severityBadge(row.worst)},
-    {key: "host", name: "Host", order: () => 0, cell: (row) => [h("a.host", {href: hostLink(row), tabindex: -1}, net(row.host, {most: 100})), row.ip && row.ip !== row.host ? h("span.sub", " ", net(row.ip)) : null, labelKeys.length && row.labels[labelKeys[0]] ? h("span.sub", " · ", net(row.labels[labelKeys[0]], {most: 40})) : null]},
+    {key: "host", name: "Host", order: () => 0, cell: (row) => [h("a.host", {href: hostLink(row), tabindex: -1}, net(row.host, {most: 100})), row.ip && row.ip !== row.host ? h("span.sub", " ", net(row.ip)) : null, labelKeys.length && isText(row.labels[labelKeys[0]]) ? h("span.sub", " · ", net(row.labels[labelKeys[0]], {most: 40})) : null]},
     {key: "service", name: "Service", order: (a, b) => byText(a.protocol, b.protocol) || a.port - b.port, cell: (row) => [net(row.protocol), h("span.sub", ` ${row.port}${row.mode === "implicit" ? " TLS" : ""}`)]},
-    {key: "status", name: "Status", order: (a, b) => byText(a.status, b.status), cell: (row) => h("span." + (row.status === "ok" ? "t-plain" : ["timeout", "unreachable", "dns_error", "error"].includes(row.status) ? "t-open" : "t-soft"), words(row.status))},
+    {key: "status", name: "Status", order: (a, b) => byText(a.status, b.status), cell: (row) => h("span." + (row.status === "ok" ? "t-plain" : ["timeout", "unreachable", "dns_error", "error"].includes(row.status) ? "t-open" : "t-soft"), flat(words(row.status), 40))},
     {key: "starttls", name: "STARTTLS", order: (a, b) => rank(UPGRADES, a.starttls) - rank(UPGRADES, b.starttls), cell: (row) => word(row.starttls, WORD_CLASS)},
     {key: "versions", name: "TLS versions", order: (a, b) => lowest(a) - lowest(b) || b.versions - a.versions, cell: versionTags},
     {key: "login", name: "Login in clear", order: (a, b) => rank(LOGINS, a.login) - rank(LOGINS, b.login), cell: (row) => word(row.login, LOGIN_CLASS)},
@@ -997,7 +1006,8 @@ const table = {
         this.pops = pops;
         const groups = [["", "nothing"], ["host", "host"], ["protocol", "protocol"], ...labelKeys.map((key) => ["label." + key, flat(key, 30)])];
         this.grouping = h("select", {onchange: (event) => change({group: event.target.value})}, groups.map(([value, name]) => h("option", {value}, name)));
-        this.filterBar.replaceChildren(...pops.map((pop) => pop.element), h("label.groupby", "Group by ", this.grouping));
+        const toggle = h("button.ghost.narrow-only", {type: "button", "aria-expanded": "false", onclick: () => toggle.setAttribute("aria-expanded", this.filterBar.classList.toggle("shown"))}, "Filters and groups");
+        this.filterBar.replaceChildren(toggle, ...pops.map((pop) => pop.element), h("label.groupby", "Group by ", this.grouping));
     },
 
     pop(filter, order, counts) {
@@ -1076,8 +1086,8 @@ const table = {
     },
 
     grouped(result) {
-        const label = place.group.startsWith("label.") ? place.group.slice(6) : null;
-        const of = (row) => label !== null ? textOf(row.labels[label]) : place.group === "protocol" ? row.protocol : hostId(row);
+        const label_ = place.group.startsWith("label.") ? place.group.slice(6) : null;
+        const of = (row) => label_ !== null ? textOf(row.labels[label_]) : place.group === "protocol" ? row.protocol : hostId(row);
         const groups = new Map();
         for (const row of result) {
             const value = of(row);
@@ -1230,44 +1240,41 @@ const table = {
 const AFFECTED = 15;
 
 function drawFindings() {
-    const found = rulesFound(), view = byId("view-findings");
+    const found = rulesNow, view = byId("view-findings");
     const all = found.reduce((sum, of) => sum + of.all, 0), waived = found.reduce((sum, of) => sum + of.waived, 0);
     view.replaceChildren(h("div.head", h("h2", {id: "h-findings"}, "Findings"), h("p", `${plural(all, "open finding")} of ${plural(found.length, "rule")}${waived ? `, ${count(waived)} waived` : ""}. The gravest first.`)),
-        ...(found.length ? found.map(rulePanel) : [h("p.nothing", "No rule found anything.")]), checksPanel());
+        h("div.levels", {role: "group", "aria-label": "Severity"}, ["", ...SEVERITIES].map((s, i) => h("a", {href: s ? `#v=findings&severity=${s}` : "#v=findings", "data-severity": s}, s || "All", h("span.n", count(s ? found.filter((of) => of.open[i - 1]).length : found.length))))),
+        h("div.panels", found.length ? found.map(rulePanel) : h("p.nothing", "No rule found anything.")), checksPanel());
 }
 
 function rulePanel(of) {
     const finding = of.rule.finding, body = h("div.body");
     const shown = of.rows.slice(0, AFFECTED);
     const severities = of.open.filter((n) => n).length > 1 ? h("p.small.soft", "Of which ", SEVERITIES.filter((_, i) => of.open[i]).map((s) => `${count(of.open[SEVERITIES.indexOf(s)])} ${s}`).join(", "), ": it depends on what else is so.") : null;
-    add(body, [h("div.prose", net(textOf(finding.description), {most: 4000, tag: "p"})), severities,
-        h("div.prose", h("h4", "What to do"), net(textOf(finding.remediation), {most: 4000, tag: "p"})),
-        references(finding),
-        h("div", h("h4.soft", "On ", h("a", {href: only("rule", of.rule.id)}, plural(new Set(of.rows.map((r) => r.row)).size, "endpoint"))), h("ul.affected", shown.map(({row, f}) => h("li", h("a", {href: hostLink(row)}, net(row.key, {most: 80})), row.ip && row.ip !== row.host ? h("span.soft", " ", net(row.ip)) : null,
+    add(body, [h("div.sides", h("div", net(textOf(finding.description), {most: 4000, tag: "p"}), severities), h("div", h("h3", "What to do"), net(textOf(finding.remediation), {most: 4000, tag: "p"}), references(finding))),
+        h("div", h("h3.soft", "On ", h("a", {href: only("rule", of.rule.id)}, plural(new Set(of.rows.map((r) => r.row)).size, "endpoint"))), h("ul.affected", shown.map(({row, f}) => h("li", h("a", {href: hostLink(row)}, net(row.key, {most: 80})), row.ip && row.ip !== row.host ? h("span.soft", " ", net(row.ip)) : null,
             f.waived ? badge("waived") : null, f.expired ? badge("fail", "waiver expired") : null, f.baseline === "new" ? badge("info", "new") : null))),
         of.rows.length > shown.length ? h("p.small", h("a", {href: only("rule", of.rule.id)}, `and ${count(of.rows.length - shown.length)} more`)) : null)]);
-    const panel = h("details.panel", {"data-rule": of.rule.id, open: false}, h("summary", of.all ? severityBadge(of.worst) : badge("waived"), h("span", h("span.name", net(of.rule.title, {most: 200})), h("span.id", net(of.rule.id, {most: 80}))),
+    const panel = h("details.panel", {"data-rule": of.rule.id, "data-severities": SEVERITIES.filter((_, i) => of.open[i]).join(" ")}, h("summary", of.all ? severityBadge(of.worst) : badge("waived"), h("span", h("span.name", net(of.rule.title, {most: 200})), h("span.id", net(of.rule.id, {most: 80}))),
         h("span.n", h("b", count(of.all)), of.waived ? `+ ${count(of.waived)} waived` : of.all === 1 ? "finding" : "findings")), body);
     return panel;
 }
 
 function references(finding) {
     const items = list(finding.references).filter(isText);
-    return items.length ? h("div.prose", h("h4", "References"), h("ul.refs", items.map((item) => h("li", clause(item))))) : null;
+    return items.length ? [h("h3", "References"), h("p.refs", items.map((item, i) => [i ? " · " : "", clause(item)]))] : null;
 }
 
 function clause(text, isUnverified) {
     const match = /^(.*?) ?\(unverified\)$/.exec(text);
-    const link = /^(?:RFC (\d{1,5}))(?![\d])/.exec(text);
     const name = net(match ? match[1] : text, {most: 300});
-    void link;
     return match || isUnverified ? [name, " ", h("span.unverified", {title: "This was not read in the source itself."}, "unverified")] : name;
 }
 
 /** Every rule, and how often it came to which verdict. */
 function checksPanel() {
     const body = h("div.body");
-    const panel = h("details.panel", h("summary", badge("info", "all rules"), h("span", h("span.name", "What was checked"), h("span.id", "Every rule, and on how many endpoints it passed, failed, or could not be judged")), h("span.n")), body);
+    const panel = h("details.panel.alone", h("summary", badge("info", "all rules"), h("span", h("span.name", "What was checked"), h("span.id", "Every rule, and on how many endpoints it passed, failed, or could not be judged")), h("span.n")), body);
     panel.addEventListener("toggle", () => {
         if (panel.open && !body.childNodes.length)
             body.append(h("div.scroll", checksTable()));
@@ -1285,7 +1292,7 @@ function checksTable() {
     }
     for (const [checks, n] of seen)
         for (const verdict of CHECKS)
-            for (const id of list(object(checks)[verdict])) {
+            for (const id of texts(object(checks)[verdict])) {
                 if (!byRule.has(id))
                     byRule.set(id, Object.fromEntries(CHECKS.map((v) => [v, 0])));
                 byRule.get(id)[verdict] += n;
@@ -1296,6 +1303,14 @@ function checksTable() {
 }
 
 function openRule(wanted) {
+    const levels = place.chosen.get("severity");
+    for (const link of document.querySelectorAll(".levels a"))
+        if (levels ? levels.has(link.dataset.severity) : !link.dataset.severity)
+            link.setAttribute("aria-current", "true");
+        else
+            link.removeAttribute("aria-current");
+    for (const panel of document.querySelectorAll("#view-findings .panel[data-rule]"))
+        panel.classList.toggle("off", Boolean(levels) && !panel.dataset.severities.split(" ").some((s) => levels.has(s)));
     if (!wanted)
         return;
     for (const panel of document.querySelectorAll("#view-findings .panel"))
@@ -1314,7 +1329,7 @@ function drawPolicies() {
 }
 
 function policySection(name) {
-    const from = list(object(run.start).policies).find((p) => p.name === name);
+    const from = objects(object(run.start).policies).find((p) => p.name === name);
     const seen = new Map();
     let version = from && from.version, as_of = from && from.as_of;
     for (const row of rows)
@@ -1328,22 +1343,22 @@ function policySection(name) {
     for (const [policy, n] of seen) {
         verdicts.set(policy.verdict, (verdicts.get(policy.verdict) || 0) + n);
         for (const verdict of VERDICTS)
-            for (const text of list(object(policy.clauses)[verdict])) {
+            for (const text of texts(object(policy.clauses)[verdict])) {
                 if (!clauses.has(text))
                     clauses.set(text, Object.fromEntries(VERDICTS.map((v) => [v, 0])));
                 clauses.get(text)[verdict] += n;
             }
-        for (const text of list(policy.unverified))
+        for (const text of texts(policy.unverified))
             unverified.add(text);
         for (const verdict of ["fail", "warn"])
-            for (const id of list(policy[verdict]))
+            for (const id of texts(policy[verdict]))
                 blamed.set(id, (blamed.get(id) || 0) + n);
     }
     const parts = verdictParts(verdicts, name);
     const sorted = [...clauses].sort((a, b) => { for (const v of VERDICTS) if (a[1][v] !== b[1][v]) return b[1][v] - a[1][v]; return byText(a[0], b[0]); });
-    const cell = (text, verdict, n) => h("td.r" + (n ? "" : ".zero"), n ? h("a", {href: only("clause", [name, text, verdict].join("\n"))}, count(n)) : "0");
+    const cell = (text, verdict, n) => h("td.r" + (n ? "" : ".zero"), n ? h("a.v-" + verdict, {href: only("clause", [name, text, verdict].join("\n"))}, count(n)) : "0");
     return h("section.card.w12.long.policy", {"data-policy": name},
-        h("div.policy-head", h("div", h("h3", net(name, {most: 100})), h("p.sub.soft.small", version ? ["version ", net(version, {most: 120})] : null, as_of ? [", as read on ", net(as_of, {most: 20})] : null)),
+        h("div.policy-head", h("div", h("h3", net(name, {most: 100})), h("p.sub.soft.small", version ? ["version ", net(textOf(version), {most: 120})] : null, as_of ? [", as read on ", net(textOf(as_of), {most: 20})] : null)),
             h("div", stack(parts, 0, true), legend(parts))),
         sorted.length ? h("div.scroll", h("table.data.clauses", h("thead", h("tr", h("th", {scope: "col"}, "Clause"), VERDICTS.map((v) => h("th.r", {scope: "col"}, words(v))))),
             h("tbody", sorted.map(([text, counts]) => h("tr", h("th", {scope: "row"}, clause(text, unverified.has(text))), VERDICTS.map((v) => cell(text, v, counts[v]))))))) : h("p.soft", "No endpoint was judged by it."),
@@ -1364,12 +1379,11 @@ function drawRun() {
     const rest = (from, ...without) => Object.fromEntries(Object.entries(from).filter(([key]) => !without.includes(key)));
     view.replaceChildren(h("div.head", h("h2", {id: "h-run"}, "This run"), h("p", "What was to be scanned, by what and how, and what the run says of itself.")),
         h("div.cards",
-            card("w6", "Scope", null, factTable(rest(scope, "targets")), list(scope.targets).length ? h("details.fold", h("summary", "Targets", h("span.n", count(list(scope.targets).length) + (scope.targets_total > scope.targets.length ? ` of ${count(scope.targets_total)}` : ""))), h("div", h("pre.raw", net(scope.targets.join("\n"), {most: 20000, block: true})))) : null),
-            card("w6", "Options", "All that have a say in the result, defaults included.", factTable(object(start.options))),
-            card("w6", "Began", null, factTable(rest(start, "scope", "options", "policies"))),
-            card("w6", "Ended", null, run.end ? factTable(rest(run.end, "waivers")) : h("p", "It did not: the records end without it.")),
+            h("div.stacked.w6", card("w12", "Scope", null, factTable(rest(scope, "targets")), list(scope.targets).length ? h("details.fold", h("summary", "Targets", h("span.n", count(list(scope.targets).length) + (scope.targets_total > scope.targets.length ? ` of ${count(scope.targets_total)}` : ""))), h("div", h("pre.raw", {tabindex: 0}, net(texts(scope.targets).join("\n"), {most: 20000, block: true})))) : null),
+                card("w12", "Began", null, run.start ? factTable(rest(start, "scope", "options", "policies", "type")) : h("p", "The records have no beginning of a run.")), card("w12", "Ended", null, run.end ? factTable(rest(run.end, "waivers", "type")) : h("p", "It did not: the records end without it."))),
+            h("div.stacked.w6", card("w12", "Options", "All that have a say in the result, defaults included.", factTable(object(start.options)))),
             list(start.policies).length ? card("w12", "Policies", null, h("div.scroll", h("table.data", h("thead", h("tr", ["Name", "Version", "As of", "SHA-256"].map((n) => h("th", {scope: "col"}, n)))),
-                h("tbody", start.policies.map((p) => h("tr", h("th", {scope: "row"}, net(textOf(p.name), {most: 80})), h("td", net(textOf(p.version), {most: 80})), h("td", net(textOf(p.as_of), {most: 20})), h("td.mono", net(textOf(p.sha256), {most: 80})))))))) : null,
+                h("tbody", objects(start.policies).map((p) => h("tr", h("th", {scope: "row"}, net(textOf(p.name), {most: 80})), h("td", net(textOf(p.version), {most: 80})), h("td", net(textOf(p.as_of), {most: 20})), h("td.mono", net(textOf(p.sha256), {most: 80})))))))) : null,
             run.notAsked.length ? card("w12.long", "Not asked", "Endpoints that are known from earlier runs, and that the targets of this run left out.", h("table.data", h("thead", h("tr", ["Endpoint", "Address", "Reason"].map((n) => h("th", {scope: "col"}, n)))),
                 h("tbody", run.notAsked.slice(0, 500).map((r) => h("tr", h("th", {scope: "row"}, net(textOf(object(r.endpoint).key), {most: 100})), h("td", net(textOf(object(r.endpoint).ip), {most: 60})), h("td", words(flat(textOf(r.reason), 40)))))))) : null));
 }
@@ -1396,7 +1410,7 @@ function openHost(id) {
         h("p.crumb", h("a", {href: lastTable}, "‹ Endpoints")),
         h("div.hosthead", h("h2", {id: "h-host"}, net(first.host, {most: 300})), severityBadge(worst)),
         h("div.hostmeta", first.ip && first.ip !== first.host ? h("span.mono", net(first.ip)) : null, h("span", plural(mine.length, "endpoint")), h("span", plural(open, "open finding") + (waived ? `, ${count(waived)} waived` : "")),
-            labels.size ? h("span.tags", [...labels].map(([key, value]) => h("span.tag", net(`${key}=${value}`, {most: 80})))) : null),
+            labels.size ? h("span.tags", [...labels].map(([key, value]) => h("span.tag", net(`${key}=${textOf(value)}`, {most: 80})))) : null),
         h("section.card.w12", h("h3", "At a glance"), h("div.scroll", {tabindex: 0, role: "region", "aria-label": "Endpoints of this host, side by side"}, compareTable(mine, records))),
         ...mine.map((row, i) => endpointSection(row, records[i])));
     return first.host;
@@ -1414,13 +1428,13 @@ function scrollToEndpoint(key) {
 function compareTable(mine, records) {
     const line = (name, of) => h("tr", h("th", {scope: "row"}, name), mine.map((row, i) => h("td", of(row, records[i], i))));
     const versionRow = (version, j) => line(versionName(version), (row, record) => {
-        const v = list(object(record.tls).versions)[j];
+        const v = objects(object(record.tls).versions)[j];
         return v ? versionStatus(v, false) : h("span.t-soft", "–");
     });
     return h("table.compare", h("thead", h("tr", h("th", {scope: "col"}, h("span.quiet", "Fact")), mine.map((row) => h("th", {scope: "col"}, h("a", {href: hostLink(row), onclick: (event) => { event.preventDefault(); jump(row.key); }}, `${row.port} `, net(row.protocol)))))),
-        h("tbody", line("Worst finding", (row) => severityBadge(row.worst)), line("Open findings", (row) => [count(row.open), row.waived ? h("span.soft", ` +${row.waived} waived`) : ""]), line("Status", (row) => words(row.status)),
-            line("Mode", (row) => row.observed && row.observed !== row.mode ? [words(row.mode), h("span.t-warn", " seen: " + words(row.observed))] : words(row.mode)), line("STARTTLS", (row) => word(row.starttls, WORD_CLASS)),
-            line("Login in clear", (row) => word(row.login, LOGIN_CLASS)), VERSIONS.map((_, j) => versionRow(VERSIONS[5 - j], 5 - j)), line("Certificate", daysLeft), line("Trust", (row) => row.certificate ? row.untrusted ? h("span.t-bad", "not trusted") : row.misnamed ? h("span.t-bad", "another name") : h("span.t-good", "nothing against it") : h("span.t-soft", "–")),
+        h("tbody", line("Worst finding", (row) => severityBadge(row.worst)), line("Open findings", (row) => [count(row.open), row.waived ? h("span.soft", ` +${row.waived} waived`) : ""]), line("Status", (row) => flat(words(row.status), 40)),
+            line("Mode", (row) => row.observed && row.observed !== row.mode ? [flat(row.mode, 40), h("span.t-warn", " seen: " + flat(row.observed, 40))] : flat(row.mode, 40)), line("STARTTLS", (row) => word(row.starttls, WORD_CLASS)),
+            line("Login in clear", (row) => word(row.login, LOGIN_CLASS)), VERSIONS.map((_, j) => versionRow(VERSIONS[5 - j], 5 - j)), line("Certificate ends in", daysLeft), line("Trust", (row) => row.certificate ? row.untrusted ? h("span.t-bad", "not trusted") : row.misnamed ? h("span.t-bad", "another name") : h("span.t-good", "nothing against it") : h("span.t-soft", "–")),
             policyNames().map((name) => line(net(name, {most: 40}), (row) => { const p = row.policies.find((q) => q.name === name); return p ? badge(p.verdict) : h("span.t-soft", "–"); }))));
 }
 
@@ -1441,12 +1455,12 @@ function versionStatus(v, long) {
         const old = OLD.has((v.protocol === "ssl" ? "ssl" : "") + v.version);
         return h("span." + (old ? "t-bad" : "t-good"), "accepted");
     }
-    return v.status === "rejected" ? h("span.t-soft", "rejected") : openMark(long ? words(textOf(v.status)) : "not known");
+    return v.status === "rejected" ? h("span.t-soft", "rejected") : openMark(long ? flat(words(textOf(v.status)), 40) : "not known");
 }
 
 /** One endpoint, with all that its record says. */
 function endpointSection(row, record) {
-    const said = list(record.transcript), why = new Map(list(record.unknown).map((u) => [textOf(u.path), textOf(u.reason)])), lossy = new Set(list(record.lossy));
+    const said = list(record.transcript), why = new Map(objects(record.unknown).map((u) => [textOf(u.path), textOf(u.reason)])), lossy = new Set(texts(record.lossy));
     const part = (name, ...children) => h("div.part", h("h4", name), ...children);
     const facts = (path, from, ...without) => factTable(from, {path, why, lossy, without});
     const tls = object(record.tls), hasTls = record.tls && typeof record.tls === "object";
@@ -1457,30 +1471,29 @@ function endpointSection(row, record) {
         if (value === null)
             return part(name, h("p.soft", NULLS[path] || "does not apply"));
         if (value === undefined)
-            return part(name, why.has(path) ? h("p", openMark("not known"), h("span.soft", ": " + words(why.get(path)))) : h("p.soft", LEFT_OUT[path] || "was not asked"));
+            return part(name, why.has(path) ? h("p", openMark("not known"), h("span.soft", ": " + flat(words(why.get(path)), 60))) : h("p.soft", LEFT_OUT[path] || "was not asked"));
         return part(name, facts(path, value, ...without));
     };
     const parts = [
         h("div.two", part("What answered", facts("", {status: record.status, error, banner: record.banner, anomalies: record.anomalies, time: record.time, duration_ms: record.duration_ms, connections: record.connections}),), part("Endpoint", facts("/endpoint", endpoint))),
         h("div.two", tell("STARTTLS", "/starttls", record.starttls), tell("Login", "/auth", record.auth, "capabilities", "mechanisms")),
         capabilitiesPart(record.auth, why, lossy),
-        tell("TLS", "/tls", record.tls, "versions", "versions_accepted", "certificate", "chain"),
-        hasTls ? h("div.two", part("Versions", versionsTable(list(tls.versions))), part("Certificate", certificatePart(tls, facts, why))) : null,
-        hasTls && list(tls.chain).length ? part("Chain, as it was sent", chainTable(tls.chain)) : null,
-        tell("Data channel", "/data_channel", record.data_channel),
+        hasTls ? h("div.two", part("Versions", versionsTable(objects(tls.versions))), tell("TLS", "/tls", record.tls, "versions", "versions_accepted", "certificate", "chain")) : null,
+        hasTls ? h("div.two", part("Certificate", certificatePart(tls, facts, why)), part("Chain, as it was sent", chainPart(objects(tls.chain)))) : null,
+        hasTls && !record.data_channel ? null : h("div.two", hasTls ? null : tell("TLS", "/tls", record.tls), tell("Data channel", "/data_channel", record.data_channel)),
     ];
     const known = ["schema", "type", "run_id", "time", "duration_ms", "connections", "endpoint", "status", "error", "banner", "anomalies", "starttls", "auth", "data_channel", "tls", "unknown", "lossy", "checks", "policies", "findings", "severity_max", "transcript"];
     const more = Object.fromEntries(Object.entries(record).filter(([key]) => !known.includes(key)));
     if (Object.keys(more).length)
         parts.push(part("More", facts("", more)));
     return h("article.endpoint", {"data-key": row.key},
-        h("header", h("h3", `${row.port} `, net(row.protocol.toUpperCase())), severityBadge(row.worst), h("span.soft", words(row.mode)), h("span.mono", net(row.key, {most: 200}))),
+        h("header", h("h3", `${row.port} `, net(row.protocol.toUpperCase())), severityBadge(row.worst), h("span.soft", flat(row.mode, 40)), h("span.mono", net(row.key, {most: 200}))),
         h("div.body",
-            h("div.part", h("h4", plural(row.found.length, "finding")), row.found.length ? list(record.findings).map((f) => foundCard(object(f))) : h("p.soft", "No rule found anything here.")),
+            h("div.part", h("h4", plural(row.found.length, "finding")), row.found.length ? objects(record.findings).map(foundCard) : h("p.soft", "No rule found anything here.")),
             parts,
             why.size ? part(h("span", "Not known"), h("table.facts", h("tbody", [...why].map(([path, reason]) => h("tr", h("th.mono", {scope: "row"}, net(path, {most: 120})), h("td", openMark(words(flat(reason, 60))))))))) : null,
             lossy.size ? part("Cleaned", h("p.small.soft", "Text at these places was not clean UTF-8, held control characters, or was too long: what is shown is what was left of it."), h("ul", [...lossy].map((path) => h("li.mono", net(path, {most: 120}))))) : null,
-            h("div.folds", policyFolds(list(record.policies)), fold("Checks", checksSay(record.checks), () => checksPart(object(record.checks))),
+            h("div.folds", policyFolds(objects(record.policies)), fold("Checks", checksSay(record.checks), () => checksPart(object(record.checks))),
                 said.length ? fold("Transcript", plural(said.length, "line"), () => transcriptPart(said)) : record.transcript === null ? h("details.fold", h("summary", "Transcript", h("span.n", "not asked for")), h("div", h("p.soft", "--transcript records what was said."))) : null,
                 fold("The record itself", "JSON, with every member", () => h("pre.raw", {tabindex: 0}, net(JSON.stringify(record, null, 2), {most: 60000, block: true}))))));
 }
@@ -1505,8 +1518,8 @@ function foundCard(finding) {
         h("div.ids", h("a.mono", {href: "#" + new URLSearchParams({v: "findings", rule: textOf(finding.rule)})}, net(textOf(finding.rule), {most: 80})), h("span", `confidence: ${flat(textOf(finding.confidence), 30)}`), h("span.mono", net(textOf(finding.fingerprint), {most: 60}))),
         net(textOf(finding.description), {most: 3000, tag: "p"}),
         h("dl", evidence.length ? [h("dt", "Evidence"), h("dd", evidence.map(([key, value], i) => [i ? h("br") : null, h("span.soft", flat(words(key), 60) + ": "), valueOf(value)]))] : null,
-            finding.remediation ? [h("dt", "What to do"), h("dd", net(finding.remediation, {most: 3000}))] : null,
-            list(finding.references).length ? [h("dt", "References"), h("dd", finding.references.map((r, i) => [i ? " · " : "", clause(String(r))]))] : null,
+            finding.remediation ? [h("dt", "What to do"), h("dd", net(textOf(finding.remediation), {most: 3000}))] : null,
+            list(finding.references).length ? [h("dt", "References"), h("dd", list(finding.references).map((r, i) => [i ? " · " : "", clause(String(r))]))] : null,
             waiver ? [h("dt", "Waiver"), h("dd", Object.entries(waiver).map(([key, value], i) => [i ? " · " : "", h("span.soft", flat(words(key), 40) + ": "), valueOf(value)]))] : null,
             Object.entries(finding).filter(([key]) => !FINDING.includes(key)).map(([key, value]) => [h("dt", flat(words(key), 40)), h("dd", valueOf(value))])));
 }
@@ -1522,9 +1535,9 @@ function capabilitiesPart(auth, why, lossy) {
             if (words_ === null)
                 return h("span.soft", "there was no such stage");
             if (words_ === undefined)
-                return openMark("not known" + (why.has(at) ? ": " + words(why.get(at)) : why.has(path) ? ": " + words(why.get(path)) : ""));
+                return openMark("not known" + (why.has(at) ? ": " + flat(words(why.get(at)), 60) : why.has(path) ? ": " + flat(words(why.get(path)), 60) : ""));
             const old = new Set(list(other));
-            return words_.length ? h("span.tags", list(words_).map((w) => h("span.tag" + (Array.isArray(other) && !old.has(w) ? plus : ""), {title: Array.isArray(other) && !old.has(w) ? plus === ".plus" ? "only inside TLS" : "only before TLS" : null}, net(w, {most: 80}))), lossy.has(at) ? h("span.tag.ask", "cleaned") : null) : h("span.soft", "none");
+            return list(words_).length ? h("span.tags", texts(words_).map((w) => h("span.tag" + (Array.isArray(other) && !old.has(w) ? plus : ""), {title: Array.isArray(other) && !old.has(w) ? plus === ".plus" ? "only inside TLS" : "only before TLS" : null}, net(w, {most: 80}))), lossy.has(at) ? h("span.tag.ask", "cleaned") : null) : h("span.soft", "none");
         };
         return h("tr", h("th", {scope: "row"}, name), h("td", column(before, after, path + "/before_tls", ".minus-before")), h("td", column(after, before, path + "/after_tls", ".plus")));
     };
@@ -1545,22 +1558,21 @@ function certificatePart(tls, facts, why) {
     if (tls.certificate === null)
         return h("p.soft", "The server sent none.");
     if (tls.certificate === undefined)
-        return h("p", openMark("not known"), h("span.soft", why.has("/tls/certificate") ? ": " + words(why.get("/tls/certificate")) : ""));
+        return h("p", openMark("not known"), h("span.soft", why.has("/tls/certificate") ? ": " + flat(words(why.get("/tls/certificate")), 60) : ""));
     return facts("/tls/certificate", tls.certificate);
 }
 
-function chainTable(chain) {
-    const keys = [...new Set(chain.flatMap((link) => Object.keys(object(link))))];
-    return h("div.scroll", h("table.data.small", h("thead", h("tr", h("th", {scope: "col"}, "#"), keys.map((key) => h("th", {scope: "col"}, label(key))))), h("tbody", chain.map((link, i) => h("tr", h("th", {scope: "row"}, String(i)), keys.map((key) => h("td" + (key === "sha256" ? ".mono" : ""), object(link)[key] === undefined ? "" : valueOf(object(link)[key], 140))))))));
+function chainPart(chain) {
+    return chain.length ? h("ol.chain", chain.map((link) => h("li", factTable(object(link))))) : h("p.soft", "None was seen.");
 }
 
 function policyFolds(policies) {
-    return policies.map((policy) => fold(h("span", net(textOf(policy.name), {most: 80}), " ", badge(textOf(policy.verdict) || "info")), [policy.version ? net(policy.version, {most: 80}) : null, policy.as_of ? [", as read on ", net(policy.as_of, {most: 20})] : null], () => {
-        const unverified = new Set(list(policy.unverified)), clauses = object(policy.clauses), box = [];
+    return policies.map((policy) => fold(h("span", net(textOf(policy.name), {most: 80}), " ", badge(textOf(policy.verdict) || "info")), [policy.version ? net(textOf(policy.version), {most: 80}) : null, policy.as_of ? [", as read on ", net(textOf(policy.as_of), {most: 20})] : null], () => {
+        const unverified = new Set(texts(policy.unverified)), clauses = object(policy.clauses), box = [];
         for (const verdict of ["fail", "warn"])
             if (list(policy[verdict]).length)
-                box.push(h("p", badge(verdict), h("span.soft", " because of "), policy[verdict].map((id, i) => [i ? ", " : "", h("a.mono", {href: "#" + new URLSearchParams({v: "findings", rule: id})}, net(id, {most: 80}))])));
-        box.push(h("table.facts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul", clauses[v].map((text) => h("li", clause(String(text), unverified.has(text)))))))))));
+                box.push(h("p", badge(verdict), h("span.soft", " because of "), texts(policy[verdict]).map((id, i) => [i ? ", " : "", h("a.mono", {href: "#" + new URLSearchParams({v: "findings", rule: id})}, net(id, {most: 80}))])));
+        box.push(h("table.facts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul", list(clauses[v]).map((text) => h("li", clause(String(text), unverified.has(text)))))))))));
         const rest = Object.entries(policy).filter(([key]) => !["name", "version", "as_of", "verdict", "fail", "warn", "clauses", "unverified"].includes(key));
         if (rest.length)
             box.push(factTable(Object.fromEntries(rest)));
@@ -1571,8 +1583,8 @@ function policyFolds(policies) {
 const checksSay = (checks) => CHECKS.map((v) => [list(object(checks)[v]).length, v]).filter(([n]) => n).map(([n, v]) => `${count(n)} ${words(v)}`).join(", ");
 
 function checksPart(checks) {
-    const why = new Map(list(checks.reasons).map((r) => [r.rule, textOf(r.reason)]));
-    return h("table.facts", h("tbody", CHECKS.filter((v) => list(checks[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(checks[v].length)}`), h("td", h("ul.affected", checks[v].map((id) => h("li", h("span.mono", net(id, {most: 80})), why.has(id) ? h("span.soft", " " + words(flat(why.get(id), 40))) : null))))))));
+    const why = new Map(objects(checks.reasons).map((r) => [r.rule, textOf(r.reason)]));
+    return h("table.facts", h("tbody", CHECKS.filter((v) => list(checks[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(checks[v].length)}`), h("td", h("ul.affected", texts(checks[v]).map((id) => h("li", h("span.mono", net(id, {most: 80})), why.has(id) ? h("span.soft", " " + words(flat(why.get(id), 40))) : null))))))));
 }
 
 function transcriptPart(said) {
@@ -1602,7 +1614,7 @@ const label = (key) => LABELS[key] || flat(key.charAt(0).toUpperCase() + words(k
 
 function valueOf(value, most = 400) {
     if (value === null)
-        return h("span.soft", "none");
+        return h("span.soft", {title: "It was seen that there is none, or it does not apply."}, "none / does not apply");
     if (value === true || value === false)
         return value ? "yes" : "no";
     if (typeof value === "number")
@@ -1622,12 +1634,12 @@ function valueOf(value, most = 400) {
 
 /** Every member of an object, and those that are not known, with the reason. */
 function factTable(from, {path = "", why = new Map(), lossy = new Set(), without = []} = {}) {
-    const body = h("tbody"), line = (name, at, value) => body.append(h("tr", {title: at || null}, h("th", {scope: "row"}, name), h("td", value, lossy.has(at) ? [" ", h("span.tag.ask", {title: "It was not clean text: this is what was left of it."}, "cleaned")] : null)));
+    const body = h("tbody"), line = (name, at, value) => body.append(h("tr", {title: flat(at, 200) || null}, h("th", {scope: "row"}, name), h("td", value, lossy.has(at) ? [" ", h("span.tag.ask", {title: "It was not clean text: this is what was left of it."}, "cleaned")] : null)));
     const walk = (object_, at, prefix) => {
         for (const [key, value] of Object.entries(object_)) {
             if ((at === path && without.includes(key)) || value === undefined)
                 continue;
-            const name = prefix ? `${prefix} › ${words(key)}` : label(key), here = `${at}/${key}`;
+            const name = prefix ? `${prefix} › ${flat(words(key), 60)}` : label(key), here = `${at}/${key}`;
             if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length)
                 walk(value, here, name);
             else
@@ -1655,7 +1667,11 @@ async function redraw() {
     closeHost();
     drawHeader();
     drawTabs();
-    drawSummary(totals());
+    const t = totals();
+    await pause();
+    rulesNow = rulesFound();
+    await pause();
+    drawSummary(t);
     await pause();
     table.build();
     await pause();
