@@ -51,15 +51,39 @@ static const char *const statuses[] = {
 
 /* --- HTML ------------------------------------------------------------------------------------- */
 
+/* The octets of a character that turns others around, or cannot be seen; 0: it is none. */
+static size_t odd_character(const char *at, unsigned *code)
+{
+    const unsigned char *u = (const unsigned char *)at;
+    size_t octets = u[0] < 0x80 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 0;
+    for (size_t i = 1; i < octets; i++)
+        if (!u[i])
+            return 0;
+    *code = octets == 2   ? (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu)
+            : octets == 3 ? (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu)
+                          : 0;
+    bool odd = *code == 0xad || *code == 0x61c || *code == 0xfeff ||
+               (*code >= 0x200b && *code <= 0x200f) || (*code >= 0x2028 && *code <= 0x202e) ||
+               (*code >= 0x2060 && *code <= 0x206f);
+    return odd ? octets : 0;
+}
+
 static bool put_html(struct exporting *e, const char *text)
 {
     bool ok = true;
     while (ok && *text) {
-        size_t plain = strcspn(text, "<>&\"'");
+        unsigned code;
+        size_t plain = 0, odd = 0;
+        while (text[plain] && !strchr("<>&\"'", text[plain]) &&
+               !(odd = odd_character(text + plain, &code)))
+            plain++;
         ok = put_span(e, (struct span){text, plain});
         text += plain;
-        if (*text)
-            ok = ok && put_format(e, "&#%u;", (unsigned)(unsigned char)*text++);
+        if (!*text)
+            break;
+        ok = ok && (odd ? put_format(e, "&#60;U+%04X&#62;", code)
+                        : put_format(e, "&#%u;", (unsigned)(unsigned char)*text));
+        text += odd ? odd : 1;
     }
     return ok;
 }

