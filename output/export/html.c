@@ -240,19 +240,31 @@ static size_t index_of(const char *const *names, size_t count, const char *name)
     return i;
 }
 
+/* As much as there is room for, up to the end of a character. */
+static void copy_word(char out[WORD], const char *text)
+{
+    size_t len = strnlen(text, WORD - 1);
+    while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    memcpy(out, text, len);
+    out[len] = 0;
+}
+
 /* NULL: there are too many. */
 static struct rule_count *rule_of(struct totals *t, const cJSON *finding)
 {
-    const char *id = export_text(finding, "rule");
+    char id[WORD];
     size_t i = 0;
-    while (i < t->rule_count && strncmp(t->rules[i].id, id, WORD - 1) != 0)
+
+    copy_word(id, export_text(finding, "rule"));
+    while (i < t->rule_count && strcmp(t->rules[i].id, id) != 0)
         i++;
+    if (i == RULES)
+        return NULL;
     if (i == t->rule_count) {
-        if (i == RULES)
-            return NULL;
         t->rule_count++;
-        snprintf(t->rules[i].id, WORD, "%s", id);
-        snprintf(t->rules[i].title, WORD, "%s", export_text(finding, "title"));
+        memcpy(t->rules[i].id, id, WORD);
+        copy_word(t->rules[i].title, export_text(finding, "title"));
     }
     return &t->rules[i];
 }
@@ -279,8 +291,8 @@ static void count(struct totals *t, const char *type, const cJSON *record)
     const cJSON *finding;
     if (strcmp(type, "run_start") == 0) {
         *t = (struct totals){.ended = false};
-        snprintf(t->run, WORD, "%s", export_text(record, "run_id"));
-        snprintf(t->started, WORD, "%s", export_text(record, "started"));
+        copy_word(t->run, export_text(record, "run_id"));
+        copy_word(t->started, export_text(record, "started"));
     } else if (strcmp(type, "run_end") == 0) {
         t->ended = true;
         t->complete = cJSON_IsTrue(export_member(record, "complete"));

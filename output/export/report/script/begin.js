@@ -87,9 +87,12 @@ function listen() {
                 pop.open = false;
     });
     addEventListener("beforeprint", () => {
-        for (const panel of document.querySelectorAll(document.body.classList.contains("on-host") ? "#view-host .fold" : "#view-findings .panel[data-rule]"))
-            if (!panel.open && !panel.querySelector(".raw"))
+        const wanted = document.body.classList.contains("on-host") ? "#view-host .fold:not(.screen)" : "#view-findings .panel[data-rule]";
+        for (const panel of document.querySelectorAll(wanted))
+            if (!panel.open) {
+                buildFold(panel);
                 panel.dataset.shut = panel.open = true;
+            }
     });
     addEventListener("afterprint", () => {
         for (const panel of document.querySelectorAll("[data-shut]")) {
@@ -123,7 +126,7 @@ async function start() {
     byId("loading").hidden = true;
     byId("bar").hidden = false;
     if (!runs.length)
-        runs.push({start: null, end: null, rows: [], notAsked: []});
+        runs.push(newRun(null));
     show(runs[runs.length - 1]);
     history.scrollRestoration = "manual";
     place = placeOf(location.hash);

@@ -57,9 +57,12 @@ function recordOf(row) {
     return record;
 }
 
+/** since: the time that it is judged by. */
+const newRun = (start) => ({start, end: null, since: timeOf(object(start).started), rows: [], notAsked: []});
+
 function runOf() {
     if (!runs.length)
-        runs.push({start: null, end: null, rows: [], notAsked: []});
+        runs.push(newRun(null));
     return runs[runs.length - 1];
 }
 
@@ -80,7 +83,7 @@ function takeLine(line) {
 function takeRecord(line, raw) {
     const type = members(raw, "type").type;
     if (type === "run_start")
-        runs.push({start: expand(raw), end: null, rows: [], notAsked: []});
+        runs.push(newRun(expand(raw)));
     else if (type === "run_end")
         runOf().end = expand(raw);
     else if (type === "not_asked")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // facts.js: any value of a record, and tables of members.
 
-const LABELS = names({ip: "Address", source_ip: "Asked from", sni: "Server name (SNI)", duration_ms: "Took (ms)", subject_dn: "Subject", issuer_dn: "Issuer", san_dns: "DNS names", san_ip: "IP addresses", spki_sha256: "SPKI SHA-256", sha256: "SHA-256", not_before: "Valid from", not_after: "Valid until", dh_bits: "DH bits", ocsp_url: "OCSP URL", ocsp_staple: "OCSP staple", ccc: "CCC", key_bits: "Key bits"});
+const LABELS = names({ip: "Address", source_ip: "Asked from", sni: "Server name (SNI)", duration_ms: "Took (ms)", subject_dn: "Subject", issuer_dn: "Issuer", san_dns: "DNS names", san_ip: "IP addresses", spki_sha256: "SPKI SHA-256", sha256: "SHA-256", not_before: "Valid from", not_after: "Valid until", dh_bits: "DH bits", ocsp_url: "OCSP URL", ocsp_staple: "OCSP staple", ccc: "CCC", preauth: "PREAUTH", issuer_url: "Issuer URL", starttls_accepted_inside: "STARTTLS accepted inside", foreign_alpn_accepted: "Foreign ALPN accepted", ca_file: "CA file", ehlo_name: "EHLO name", tls_timeout_ms: "TLS timeout (ms)", key_bits: "Key bits"});
 const label = (key) => LABELS[key] || flat(key.charAt(0).toUpperCase() + words(key.slice(1)), 60);
 
 function valueOf(value, most = 400) {

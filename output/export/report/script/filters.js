@@ -34,22 +34,13 @@ const filters = [
         say: (v) => v === "untrusted" ? "not trusted" : v === "other_name" ? "for another name" : "nothing against it"},
     {key: "policy", name: "Policy", of: (row) => row.policies.map((p) => `${textOf(p.name)}: ${words(textOf(p.verdict))}`)},
     {key: "finding", name: "Marks", of: (row) => [...new Set(row.found.flatMap((f) => [f.waived && "waived", f.expired && "waiver expired", f.baseline && "baseline: " + f.baseline].filter(Boolean)))]},
-    {key: "expected", name: "Expected", of: (row) => expectedOf(row) ? [expectedOf(row)] : [], order: ["silent", "not known", "answered"]},
+    {key: "expected", name: "Expected", of: (row) => row.expected ? [row.expected] : [], order: ["silent", "not known", "answered"]},
 ];
 const special = [
     {key: "clause", name: "Clause", of: () => [], has: (row, v) => hasClause(row, v), say: (v) => v.split("\n").slice(0, 2).join(": ") + " is " + words(v.split("\n")[2])},
     {key: "certificate", name: "Certificate", of: (row) => row.certificate ? [row.certificate.sha] : [], say: (v) => certificates.has(v) ? certificates.get(v).subject || v : v},
     {key: "unknown", name: "Not known", of: (row) => row.lacks ? ["some"] : [], say: () => "some facts are not known"},
 ];
-
-const ANSWERS = new Set(["ok", "refused", "protocol_mismatch", "tls_error"]);
-/** A service that a label says should be there: is it? */
-function expectedOf(row) {
-    const label = row.labels.expect;
-    if (!isText(label) || /^(no|false|0)$/.test(label))
-        return "";
-    return ANSWERS.has(row.status) || (row.status === "error" && row.observed) ? "answered" : row.status === "dns_error" || row.status === "error" ? "not known" : "silent";
-}
 
 function labelFilters() {
     return labelKeys.map((key) => ({key: "label." + key, name: key, label: true, of: (row) => [isText(row.labels[key]) ? row.labels[key] : ""], say: some}));

@@ -106,19 +106,34 @@ function endpointSection(row, record) {
             lossy.size ? part("Cleaned", h("p.small.soft", "Text at these places was not clean UTF-8, held control characters, or was too long: what is shown is what was left of it."), h("ul", [...lossy].map((path) => h("li.mono", net(path, {most: 120}))))) : null,
             h("div.folds", policyFolds(objects(record.policies)), fold("Checks", checksSay(record.checks), () => checksPart(object(record.checks))),
                 said.length ? fold("Transcript", plural(said.length, "line"), () => transcriptPart(said)) : record.transcript === null ? h("details.fold", h("summary", "Transcript", h("span.n", "not asked for")), h("div", h("p.soft", "--transcript records what was said."))) : null,
-                fold("The record itself", "JSON, with every member", () => h("pre.raw", {tabindex: 0}, net(JSON.stringify(record, null, 2), {most: 60000, block: true}))))));
+                rawFold( () => h("pre.raw", {tabindex: 0}, net(JSON.stringify(record, null, 2), {most: 60000, block: true}))))));
 }
 
 const NULLS = names({"/starttls": "The port begins with TLS: there is nothing to upgrade.", "/tls": "The upgrade was refused: there was no TLS.", "/data_channel": "The protocol has none."});
 const LEFT_OUT = names({"/tls": "No hello was sent: it did not come that far.", "/starttls": "It did not come that far.", "/auth": "It did not come that far.", "/data_channel": "It did not come that far."});
 
+/** The record as it is: for the screen alone. */
+function rawFold(build) {
+    const element = fold("The record itself", "JSON, with every member", build);
+    element.classList.add("screen");
+    return element;
+}
+
+/** What is built when it is opened, or for paper. */
+const unbuilt = new WeakMap();
+
 function fold(name, note, build) {
     const box = h("div"), element = h("details.fold", h("summary", name, h("span.n", note)), box);
-    element.addEventListener("toggle", () => {
-        if (element.open && !box.childNodes.length)
-            add(box, [build()]);
-    });
+    unbuilt.set(element, () => add(box, [build()]));
+    element.addEventListener("toggle", () => element.open && buildFold(element));
     return element;
+}
+
+function buildFold(element) {
+    const build = unbuilt.get(element);
+    unbuilt.delete(element);
+    if (build)
+        build();
 }
 
 function foundCard(finding) {
@@ -183,7 +198,7 @@ function policyFolds(policies) {
         for (const verdict of ["fail", "warn"])
             if (list(policy[verdict]).length)
                 box.push(h("p", badge(verdict), h("span.soft", " because of "), texts(policy[verdict]).map((id, i) => [i ? ", " : "", h("a.mono", {href: "#" + new URLSearchParams({v: "findings", rule: id})}, brief(id, 80))])));
-        box.push(h("table.facts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul", list(clauses[v]).map((text) => h("li", clause(flatOrText(text), unverified.has(text)))))))))));
+        box.push(h("table.facts.verdicts", h("tbody", VERDICTS.filter((v) => list(clauses[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(clauses[v].length)}`), h("td", h("ul.run-on", list(clauses[v]).map((text) => h("li", clause(flatOrText(text), unverified.has(text)))))))))));
         const rest = Object.entries(policy).filter(([key]) => !["name", "version", "as_of", "verdict", "fail", "warn", "clauses", "unverified"].includes(key));
         if (rest.length)
             box.push(factTable(Object.fromEntries(rest)));
@@ -195,7 +210,7 @@ const checksSay = (checks) => CHECKS.map((v) => [list(object(checks)[v]).length,
 
 function checksPart(checks) {
     const why = new Map(objects(checks.reasons).map((r) => [r.rule, textOf(r.reason)]));
-    return h("table.facts", h("tbody", CHECKS.filter((v) => list(checks[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(checks[v].length)}`), h("td", h("ul.affected", texts(checks[v]).map((id) => h("li", h("span.mono", brief(id, 80)), why.has(id) ? h("span.soft", " " + words(flat(why.get(id), 40))) : null))))))));
+    return h("table.facts.verdicts", h("tbody", CHECKS.filter((v) => list(checks[v]).length).map((v) => h("tr", h("th", {scope: "row"}, badge(v), ` ${count(checks[v].length)}`), h("td", h("ul.run-on", texts(checks[v]).map((id) => h("li", h("span.mono", brief(id, 80)), why.has(id) ? h("span.soft", " " + words(flat(why.get(id), 40))) : null))))))));
 }
 
 function transcriptPart(said) {

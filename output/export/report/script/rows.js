@@ -82,14 +82,29 @@ function expiryOf(after, now) {
     return EXPIRY.find(([, , days]) => days && left <= days * DAY)[0];
 }
 
+const EXPECTED = "EXPECTED-SERVICE-SILENT";
+const expectations = new WeakMap(); // by the checks, which many endpoints share
+
+/** A service that should be there, as a label of its target says: is it? "": nothing is expected. */
+function expectedOf(checks) {
+    if (!checks || typeof checks !== "object")
+        return "";
+    if (!expectations.has(checks)) {
+        const says = (verdict) => list(checks[verdict]).includes(EXPECTED);
+        expectations.set(checks, says("fail") ? "silent" : says("pass") ? "answered" : says("not_tested") || says("inconclusive") ? "not known" : "");
+    }
+    return expectations.get(checks);
+}
+
 function rowOf(raw, line, run) {
-    const record = members(raw, "endpoint", "status", "error", "banner", "starttls", "auth", "tls", "policies", "findings", "unknown", "time");
+    const record = members(raw, "endpoint", "status", "error", "banner", "starttls", "auth", "tls", "policies", "findings", "unknown", "checks", "time");
     const endpoint = object(record.endpoint);
     const tls = record.tls ? object(record.tls) : null;
+    run.since = run.since || timeOf(record.time);
     const row = {line, said: null, key: textOf(endpoint.key), host: textOf(endpoint.host), ip: textOf(endpoint.ip), port: +endpoint.port || 0,
         protocol: textOf(endpoint.protocol), mode: textOf(endpoint.mode), observed: textOf(endpoint.observed_mode), status: textOf(record.status),
         labels: object(endpoint.labels), policies: objects(record.policies), counts: [0, 0, 0, 0, 0], waived: 0, found: [], worst: 5,
-        versions: 0, unsure: 0, certificate: null, expiry: "", starttls: "", login: "", clear: 0, dark: 0, lacks: list(record.unknown).length};
+        versions: 0, unsure: 0, certificate: null, expiry: "", starttls: "", login: "", expected: expectedOf(record.checks), clear: 0, dark: 0, lacks: list(record.unknown).length};
     row.starttls = upgradeWord(endpoint, row.status, record.starttls);
     row.login = loginWord(endpoint, record.auth);
     row.isClear = row.observed !== "" && row.observed !== "implicit";
@@ -149,4 +164,4 @@ function readFinding(row, finding) {
 }
 
 /** The time that the run is judged by. */
-const asOf = (run) => timeOf(object(run.start).started) || timeOf(object(run.end).time) || Date.now();
+const asOf = (run) => run.since || Date.now();

@@ -31,7 +31,7 @@ function totals() {
     if (!run.end)
         t.statuses = tally(rows, (row) => [row.status]);
     t.asked = [...t.statuses.values()].reduce((sum, n) => sum + n, 0);
-    t.expected = tally(rows, (row) => expectedOf(row) ? [expectedOf(row)] : []);
+    t.expected = tally(rows, (row) => row.expected ? [row.expected] : []);
     return t;
 }
 
@@ -224,7 +224,7 @@ function cardWaivers(t) {
 function cardExpected(t) {
     if (!t.expected.size)
         return null;
-    const silent = rows.filter((row) => expectedOf(row) !== "answered" && expectedOf(row)).sort((a, b) => a.sortHost < b.sortHost ? -1 : 1);
+    const silent = rows.filter((row) => row.expected && row.expected !== "answered").sort((a, b) => a.sortHost < b.sortHost ? -1 : 1);
     return card("w5", "Expected services", "Targets that a label says should be there.",
         h("p", h("b", count(t.expected.get("answered") || 0)), " answered, ", h("b", count(t.expected.get("silent") || 0)), " silent, ", h("b", count(t.expected.get("not known") || 0)), " not known."),
         silent.length ? h("ul", silent.slice(0, 8).map((row) => h("li", h("a", {href: hostLink(row)}, brief(row.key, 80)), " ", h("span.soft", flat(words(row.status), 40))))) : null,
