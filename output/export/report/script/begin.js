@@ -32,7 +32,7 @@ function theme(name) {
         delete document.documentElement.dataset.theme;
     else
         document.documentElement.dataset.theme = name;
-    byId("theme").textContent = {auto: "Auto", light: "Light", dark: "Dark"}[name];
+    byId("theme").textContent = {auto: "◐ Auto", light: "○ Light", dark: "● Dark"}[name];
     byId("theme").setAttribute("aria-label", `Colours: ${name}. Change`);
     byId("theme").dataset.now = name;
 }

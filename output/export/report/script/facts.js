@@ -2,7 +2,8 @@
 // facts.js: any value of a record, and tables of members.
 
 const LABELS = names({ip: "Address", source_ip: "Asked from", sni: "Server name (SNI)", duration_ms: "Took (ms)", subject_dn: "Subject", issuer_dn: "Issuer", san_dns: "DNS names", san_ip: "IP addresses", spki_sha256: "SPKI SHA-256", sha256: "SHA-256", not_before: "Valid from", not_after: "Valid until", dh_bits: "DH bits", ocsp_url: "OCSP URL", ocsp_staple: "OCSP staple", ccc: "CCC", preauth: "PREAUTH", issuer_url: "Issuer URL", starttls_accepted_inside: "STARTTLS accepted inside", foreign_alpn_accepted: "Foreign ALPN accepted", ca_file: "CA file", ehlo_name: "EHLO name", tls_timeout_ms: "TLS timeout (ms)", key_bits: "Key bits"});
-const label = (key) => LABELS[key] || flat(key.charAt(0).toUpperCase() + words(key.slice(1)), 60);
+const label = (key) => LABELS[key] || flat(spaced(key.charAt(0).toUpperCase() + key.slice(1)), 60);
+const spaced = (key) => words(key).replace(/\b(tls|sha256|dn|ip|url|ms)\b/g, (word) => word === "ms" ? "(ms)" : word === "sha256" ? "SHA-256" : word.toUpperCase());
 
 function valueOf(value, most = 400) {
     if (value === null)
@@ -31,7 +32,7 @@ function factTable(from, {path = "", why = new Map(), lossy = new Set(), without
         for (const [key, value] of Object.entries(object_)) {
             if ((at === path && without.includes(key)) || value === undefined)
                 continue;
-            const name = prefix ? `${prefix} › ${flat(words(key), 60)}` : label(key), here = `${at}/${key}`;
+            const name = prefix ? `${prefix} › ${flat(spaced(key), 60)}` : label(key), here = `${at}/${key}`;
             if (value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length)
                 walk(value, here, name);
             else

@@ -111,7 +111,7 @@ function rulesFound() {
 }
 
 function cardRules() {
-    const top = rulesNow.filter((of) => of.all && of.worst < 4).slice(0, 7);
+    const top = rulesNow.filter((of) => of.all && of.worst < 4).slice(0, 8);
     const most = Math.max(1, ...top.map((of) => of.all));
     return card("w7", [h("span", "What is wrong most"), h("a", {href: "#v=findings"}, "By rule")], "The gravest rules that found something, by the number of their open findings.",
         top.length ? h("div.bars.rules-top", top.map((of) => h("a", {href: "#" + new URLSearchParams({v: "findings", rule: of.rule.id})},
