@@ -51,7 +51,7 @@ function drawSummary(t) {
             tile(t.dark ? ".watch" : ".fine", "No working TLS", count(t.dark), t.isClear ? `of ${count(t.isClear)}` : "", "begin in clear and stay there", only("exposed", "no_tls")),
             tile(t.expiry.get("expired") ? ".alarm" : t.soon ? ".watch" : ".fine", "Certificates", count((t.expiry.get("expired") || 0) + t.soon), t.certificates.size ? `of ${count(t.certificates.size)}` : "", `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`, only("expiry", "expired", "expiry", "7d", "expiry", "14d", "expiry", "30d"))),
         add(h("div.cards"), [cardSeverity(t), cardRules(), cardExposed(t), cardVersions(),
-            h("div.stacked.w7", cardCertificates(t), cardPolicies()), h("div.stacked.w5", cardCoverage(t), cardExpected(t), cardWaivers(t)), cardLabels()]));
+            h("div.stacked.w7", cardCertificates(t), cardWaivers(t)), h("div.stacked.w5", cardCoverage(t), cardExpected(t), cardPolicies()), cardLabels()]));
 }
 
 function inShort(t) {
