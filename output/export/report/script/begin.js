@@ -3,12 +3,20 @@
 
 function drawTabs() {
     const numbers = {endpoints: rows.length, findings: rows.reduce((sum, row) => sum + row.open, 0)};
-    byId("tabs").replaceChildren(...TABS.filter(([view]) => view !== "policies" || policyNames().length).map(([view, name]) => h("a", {href: "#v=" + view, "data-view": view}, name, view in numbers ? h("span.n", count(numbers[view])) : null)));
+    byId("tabs").replaceChildren(
+        ...TABS.filter(([view]) => view !== "policies" || policyNames().length).map(([view, name]) =>
+            h(
+                "a",
+                {href: "#v=" + view, "data-view": view},
+                name,
+                view in numbers ? h("span.n", count(numbers[view])) : null
+            )
+        )
+    );
 }
 
 async function redraw() {
-    for (const id of ["meta", "notices"])
-        byId(id).replaceChildren();
+    for (const id of ["meta", "notices"]) byId(id).replaceChildren();
     closeHost();
     drawHeader();
     drawTabs();
@@ -28,10 +36,8 @@ async function redraw() {
 
 const THEMES = ["auto", "light", "dark"];
 function theme(name) {
-    if (name === "auto")
-        delete document.documentElement.dataset.theme;
-    else
-        document.documentElement.dataset.theme = name;
+    if (name === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
     byId("theme").textContent = {auto: "◐ Auto", light: "○ Light", dark: "● Dark"}[name];
     byId("theme").setAttribute("aria-label", `Colours: ${name}. Change`);
     byId("theme").dataset.now = name;
@@ -39,8 +45,7 @@ function theme(name) {
 
 function stored(value) {
     try {
-        if (value)
-            localStorage.setItem("starttls-audit-theme", value);
+        if (value) localStorage.setItem("starttls-audit-theme", value);
         return localStorage.getItem("starttls-audit-theme");
     } catch (error) {
         return null;
@@ -63,14 +68,18 @@ function listen() {
         clearTimeout(timer);
         timer = setTimeout(() => {
             const entering = place.view !== "endpoints";
-            change(entering ? {view: "endpoints", q: event.target.value, chosen: new Map(), group: ""} : {q: event.target.value}, !entering);
+            change(
+                entering
+                    ? {view: "endpoints", q: event.target.value, chosen: new Map(), group: ""}
+                    : {q: event.target.value},
+                !entering
+            );
         }, 120);
     });
     byId("find").addEventListener("keydown", (event) => {
         if (event.key === "Enter" || event.key === "ArrowDown") {
             event.preventDefault();
-            if (place.view !== "endpoints")
-                change({view: "endpoints"});
+            if (place.view !== "endpoints") change({view: "endpoints"});
             byId("grid").focus();
         } else if (event.key === "Escape") {
             event.target.blur();
@@ -78,16 +87,20 @@ function listen() {
     });
     addEventListener("keydown", onKey);
     addEventListener("hashchange", () => go(true));
-    addEventListener("popstate", () => { if (placeOf(location.hash).view === place.view) go(true); });
+    addEventListener("popstate", () => {
+        if (placeOf(location.hash).view === place.view) go(true);
+    });
     addEventListener("scroll", () => table.draw(), {passive: true});
-    addEventListener("resize", () => { table.draw(); });
+    addEventListener("resize", () => {
+        table.draw();
+    });
     addEventListener("click", (event) => {
-        for (const pop of document.querySelectorAll(".pop[open]"))
-            if (!pop.contains(event.target))
-                pop.open = false;
+        for (const pop of document.querySelectorAll(".pop[open]")) if (!pop.contains(event.target)) pop.open = false;
     });
     addEventListener("beforeprint", () => {
-        const wanted = document.body.classList.contains("on-host") ? "#view-host .fold:not(.screen)" : "#view-findings .panel[data-rule]";
+        const wanted = document.body.classList.contains("on-host")
+            ? "#view-host .fold:not(.screen)"
+            : "#view-findings .panel[data-rule]";
         for (const panel of document.querySelectorAll(wanted))
             if (!panel.open) {
                 buildFold(panel);
@@ -125,8 +138,7 @@ async function start() {
     await readAll();
     byId("loading").hidden = true;
     byId("bar").hidden = false;
-    if (!runs.length)
-        runs.push(newRun(null));
+    if (!runs.length) runs.push(newRun(null));
     show(runs[runs.length - 1]);
     history.scrollRestoration = "manual";
     place = placeOf(location.hash);
