@@ -19,8 +19,8 @@
 #define EXIT_CODE_INCOMPLETE 3 /* of a scan */
 
 static const struct exporter *const formats[] = {
-    &export_csv,   &export_csv_endpoints, &export_defectdojo, &export_ecs,
-    &export_junit, &export_prometheus,    &export_sarif,
+    &export_csv,  &export_csv_endpoints, &export_defectdojo, &export_ecs,
+    &export_html, &export_junit,         &export_prometheus, &export_sarif,
 };
 
 const struct exporter *export_at(size_t i)

@@ -109,6 +109,7 @@ const cJSON *export_member(const cJSON *record, const char *path);
 extern const struct exporter export_csv, export_csv_endpoints;
 extern const struct exporter export_defectdojo;
 extern const struct exporter export_ecs;
+extern const struct exporter export_html;
 extern const struct exporter export_junit;
 extern const struct exporter export_prometheus;
 extern const struct exporter export_sarif;
