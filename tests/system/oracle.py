@@ -52,6 +52,7 @@ class Problem:
         self.waiver = None
         self.observed = True
         self.places = {}          # ip -> (Finding, sight, night): where it is open
+        self.over = set()         # those where its waiver came to an end unseen
 
 
 def kind(word):
@@ -310,7 +311,8 @@ class Oracle:
             places[ip] = finding, found[ip], self.night
         findings = [finding for finding, _, _ in places.values()]
         severity = min((f.severity for f in findings), key=SEVERITIES.index)
-        waived = all(f.waived and not getattr(f, "over", False) for f in self.current(problem, places))
+        waived = all(finding.waived and not (ip in problem.over and ip not in seen)
+                     for ip, (finding, _, _) in places.items())
         worst = min(sorted(seen), key=lambda ip: SEVERITIES.index(seen[ip].severity))
         waiver = next((seen[ip] for ip in sorted(seen) if seen[ip].waiver), None)
         about = {"ip": worst if len(seen) == 1 else None, "rule": problem.rule,
@@ -344,14 +346,8 @@ class Oracle:
                           detail=waiver.waiver.id if waiver else problem.waiver, **about)
         problem.state, problem.severity, problem.waived = "open", severity, waived
         problem.waiver = waiver.waiver.id if waiver else None
-        problem.observed, problem.places, problem.over = True, places, set()
-
-    @staticmethod
-    def current(problem, places):
-        """Findings as they count now: a waiver that is over is none."""
-        over = getattr(problem, "over", set())
-        for ip, (finding, _, _) in places.items():
-            yield NOT_WAIVED if ip in over and problem.places.get(ip) == places[ip] else finding
+        problem.observed, problem.places = True, places
+        problem.over &= set(places) - set(seen)
 
     def miss(self, endpoint, mark, problem, found, words, outcomes):
         places = problem.places
@@ -367,8 +363,8 @@ class Oracle:
                 unknown = [ip for ip in sorted(outcomes)
                            if ip not in places and outcomes[ip] == UNKNOWN]
                 problem.places = {**places, **{ip: places[lost] for ip in unknown}}
-                problem.over = {*getattr(problem, "over", set()),
-                                *(unknown if lost in getattr(problem, "over", set()) else ())}
+                if lost in problem.over:
+                    problem.over.update(unknown)
         if unknown:
             self.leave(endpoint, mark, problem, found, words, unknown)
         elif closed:
@@ -429,10 +425,7 @@ class Oracle:
                   before="waived" if problem.waived else "open", after=word,
                   reason="no_such_rule" if gone else None)
         problem.state, problem.places, problem.observed = word, {}, True
-
-
-class NOT_WAIVED:
-    waived = False
+        problem.over = set()
 
 
 def plain(value):
