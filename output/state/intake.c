@@ -206,6 +206,12 @@ static enum state_taken check_run(struct state *s, const char *run_id, const cha
     return taken(s);
 }
 
+static bool is_run_id(const char *text)
+{
+    size_t n = strlen(text);
+    return n && n < STATE_RUN_ID_SIZE && strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-") == n;
+}
+
 static enum state_taken take_start(struct state *s, const cJSON *record)
 {
     const char *run_id = text_of(record, "run_id"), *started = text_of(record, "started");
@@ -214,7 +220,7 @@ static enum state_taken take_start(struct state *s, const cJSON *record)
 
     if (s->running)
         return refuse(s, "a second run begins");
-    if (!run_id || !*run_id || strlen(run_id) >= STATE_RUN_ID_SIZE || !is_time(started, true))
+    if (!run_id || !is_run_id(run_id) || !is_time(started, true))
         return refuse(s, "a run without an id, or without a time");
     enum state_taken step = check_run(s, run_id, started, member_of(record, "shard"));
     if (step != STATE_TAKEN)

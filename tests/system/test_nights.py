@@ -195,7 +195,8 @@ class Scripted(unittest.TestCase):
         self.set(host, flaws=frozenset({"M2", "M3"}))
         output = [("finding_resolved", "observed", "FLAW-MANY", "open", "resolved"),
                   ("finding_new", "observed", "FLAW-MANY", None, "open")]
-        marks = [fingerprint("FLAW-MANY", f"imap://{self.HOST}:143", which) for which in ("M1", "M3")]
+        key = f"imap://{self.HOST}:143"
+        marks = [fingerprint("FLAW-MANY", key, which) for which in ("M1", "M3")]
         self.night(*(output if marks[0] < marks[1] else reversed(output)))
 
     def test_silence_is_no_cure(self):
