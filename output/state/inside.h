@@ -46,7 +46,9 @@ struct state {
     struct state_run run;
     struct state_rule rules[RULES_KNOWN_MAX]; /* by name */
     size_t rule_count;
-    int64_t seq; /* of changes */
+    int64_t seq;      /* of changes */
+    int64_t verdicts; /* those that were kept last, and their letters */
+    char letters[RULES_KNOWN_MAX + 1];
 };
 
 /* Verdicts, a letter for each rule, in `checks`. */

@@ -459,6 +459,33 @@ static bool take_findings(struct state *s, const struct identity *id, const cJSO
     return true;
 }
 
+/* The clauses of one list behind those of another, as a JSON list. */
+static void add_clauses(cJSON *to, const cJSON *from)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        if (cJSON_IsString(item))
+            cJSON_AddItemToArray(to, cJSON_CreateStringReference(item->valuestring));
+    }
+}
+
+static void insert_verdict(struct state *s, const struct identity *id, const cJSON *policy,
+                           const char *name, const char *verdict)
+{
+    const cJSON *clauses = member_of(policy, "clauses");
+    cJSON *unknown = cJSON_CreateArray();
+    add_clauses(unknown, member_of(clauses, "not_tested"));
+    add_clauses(unknown, member_of(clauses, "inconclusive"));
+    char *failing = list_text(member_of(clauses, "fail"));
+    char *unknown_text = list_text(unknown);
+    store_do(&s->store, "INSERT OR IGNORE INTO temp.seen_policy VALUES (?,?,?,?,?,?)", "tttttt",
+             id->key, id->ip, name, verdict, failing, unknown_text);
+    cJSON_free(failing);
+    cJSON_free(unknown_text);
+    cJSON_Delete(unknown);
+}
+
 static bool take_verdicts(struct state *s, const struct identity *id, const cJSON *policies)
 {
     const cJSON *policy;
@@ -470,8 +497,7 @@ static bool take_verdicts(struct state *s, const struct identity *id, const cJSO
             return false;
         /* What is not known is no verdict. */
         if (strcmp(verdict, "not_tested") != 0 && strcmp(verdict, "inconclusive") != 0)
-            store_do(&s->store, "INSERT OR IGNORE INTO temp.seen_policy VALUES (?,?,?,?)", "tttt",
-                     id->key, id->ip, name, verdict);
+            insert_verdict(s, id, policy, name, verdict);
     }
     return true;
 }

@@ -51,6 +51,7 @@ bool state_begin(struct state *s)
     sqlite3_busy_timeout(s->store.db, 0);
     s->begun = store_run(&s->store, "BEGIN IMMEDIATE") && state_learn_rules(s);
     s->running = false;
+    s->verdicts = 0;
     return s->begun;
 }
 
@@ -91,6 +92,7 @@ bool state_begin_anew(struct state *s)
         "DELETE FROM change; DELETE FROM finding_place; DELETE FROM finding;"
         "DELETE FROM policy_verdict; DELETE FROM label; DELETE FROM place; DELETE FROM endpoint;"
         "DELETE FROM run_policy; DELETE FROM run; DELETE FROM ruleset_rule; DELETE FROM rule;"
+        "DELETE FROM verdicts;"
         "DELETE FROM ruleset;";
     s->together = state_begin(s) && store_run(&s->store, empty) && state_learn_rules(s);
     return s->together;

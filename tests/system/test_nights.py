@@ -244,10 +244,12 @@ class Scripted(unittest.TestCase):
         self.set(host, status="protocol_mismatch")
         self.night(("endpoint_status_changed", "observed", f"{self.HOST}:143", "ok",
                     "protocol_mismatch"),
+                   ("policy_changed", "observed", f"{self.HOST}:143", "pass", "not_applicable"),
                    ("finding_not_applicable", "observed", "FLAW-B", "open", "not_applicable"))
         self.set(host, status="ok")
         self.night(("endpoint_status_changed", "observed", f"{self.HOST}:143",
                     "protocol_mismatch", "ok"),
+                   ("policy_changed", "observed", f"{self.HOST}:143", "not_applicable", "pass"),
                    ("finding_reopened", "observed", "FLAW-B", "not_applicable", "open"))
 
     def test_a_service_that_is_expected(self):
@@ -421,6 +423,28 @@ class Scripted(unittest.TestCase):
         self.night()
         self.night(("policy_changed", "scope", f"{self.HOST}:143", "pass", "fail"),
                    ("finding_new", "scope", "CERT-UNTRUSTED", None, "open"), roots="ours.pem")
+
+    def test_a_look_that_knows_less_makes_nothing_better(self):
+        """How bad TLS 1.0 is depends on logins, which a quick scan does not try."""
+        host = self.host(versions=("1.0", "1.2"), login="accepted")
+        self.night()
+        self.night(("finding_not_observed", "scope", "CLEARTEXT-LOGIN-ALLOWED", "open", "open",
+                    "not_asked"), quick=True)
+        self.night(quick=True)
+        self.set(host, login="refused")
+        key = f"{self.HOST}:143"
+        self.night(("cleartext_login_changed", "observed", key, "accepted", "refused"),
+                   ("policy_changed", "observed", key, "fail", "warn"),
+                   ("finding_resolved", "observed", "CLEARTEXT-LOGIN-ALLOWED", "open", "resolved"),
+                   ("severity_changed", "observed", "TLS-1.0-SUPPORTED", "high", "medium"))
+
+    def test_a_look_that_knows_more(self):
+        self.host(versions=("1.0", "1.2"), login="accepted")
+        self.night(quick=True)
+        key = f"{self.HOST}:143"
+        self.night(("policy_changed", "scope", key, "warn", "fail"),
+                   ("finding_new", "scope", "CLEARTEXT-LOGIN-ALLOWED", None, "open"),
+                   ("severity_changed", "scope", "TLS-1.0-SUPPORTED", "medium", "high"))
 
     # --- rules, policies, waivers
 

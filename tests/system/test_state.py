@@ -25,6 +25,7 @@ from case import main
 from history import diff, run, state
 from nights import Host, Scan, Service, World, night, some_scan
 from oracle import Oracle
+from played import Farm
 from shards import SEVERITIES, line_of, records_of
 
 SEED = int(os.environ.get("STATE_SEED", random.SystemRandom().randrange(2 ** 32)))
@@ -33,6 +34,7 @@ SEED = int(os.environ.get("STATE_SEED", random.SystemRandom().randrange(2 ** 32)
 VERSION_1 = """
 CREATE TABLE ruleset (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, version TEXT NOT NULL);
 CREATE TABLE rule (id INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE);
+CREATE TABLE verdicts (id INTEGER PRIMARY KEY, letters TEXT NOT NULL UNIQUE);
 CREATE TABLE ruleset_rule (ruleset INTEGER NOT NULL REFERENCES ruleset,
  rule INTEGER NOT NULL REFERENCES rule, PRIMARY KEY (ruleset, rule)) WITHOUT ROWID;
 CREATE TABLE run (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, started TEXT NOT NULL,
@@ -67,7 +69,7 @@ CREATE INDEX finding_state ON finding (state, severity);
 CREATE TABLE finding_place (finding INTEGER NOT NULL REFERENCES finding,
  place INTEGER NOT NULL REFERENCES place, run INTEGER NOT NULL REFERENCES run,
  severity TEXT NOT NULL, waived INTEGER NOT NULL, answered INTEGER NOT NULL, facts TEXT, trust TEXT,
- labels TEXT, PRIMARY KEY (finding, place)) WITHOUT ROWID;
+ labels TEXT, verdicts INTEGER REFERENCES verdicts, PRIMARY KEY (finding, place)) WITHOUT ROWID;
 CREATE INDEX finding_place_place ON finding_place (place);
 CREATE TABLE change (run INTEGER NOT NULL REFERENCES run, seq INTEGER NOT NULL,
  change TEXT NOT NULL, cause TEXT NOT NULL, time TEXT NOT NULL,
@@ -80,7 +82,7 @@ PRAGMA user_version = 1;
 """
 
 # A run with a finding, in version 1: by tables that are the same in both.
-VERSION_1_TABLES = ("ruleset", "rule", "ruleset_rule", "run", "endpoint", "place", "finding",
+VERSION_1_TABLES = ("ruleset", "rule", "verdicts", "ruleset_rule", "run", "endpoint", "place", "finding",
                     "finding_place", "change")
 
 
@@ -449,7 +451,7 @@ class Views(Case):
             self.assertEqual(rows[place]["status"], sight.status)
             self.assertEqual(rows[place]["owner"], sight.labels.get("owner"))
             self.assertEqual(certificates[place]["sha256"], sight.known["certificate"][0])
-        for place, sight in (((s.key, s.ip), s) for s in self.nights[-1].sights if s.policy):
+        for place, sight in known.items():
             verdict = self.ask("SELECT verdict FROM v_policies WHERE endpoint = ? AND ip = ?",
                                *place)
             self.assertEqual(verdict, [{"verdict": sight.policy}])
@@ -571,6 +573,69 @@ class Hostile(Case):
             else:
                 at[name] = chance.choice(values)
             return
+
+
+class Scanned(Case):
+    """Real scans of played servers."""
+
+    def setUp(self):
+        super().setUp()
+        self.farm = Farm()
+        self.addCleanup(self.farm.close)
+        farm = self.farm
+        self.mended = farm.add("imap", login="allowed")
+        self.closed = farm.add("smtp")
+        self.broken = farm.add("smtp")
+        farm.add("imap", "implicit", cert="expired")
+        farm.add("ftp")
+        farm.add("pop3", starttls="none", login="allowed")
+        farm.add("imap", greeting="preauth")
+        farm.add("imap", greeting="busy")
+        farm.add("smtp", greeting="hostile")
+        farm.start()
+        self.targets = farm.targets()
+        self.options = ["--ca-file", farm.ca_file, "--greeting-timeout", "2", "--patience", "0"]
+
+    def scan(self, *options):
+        self.number += 1
+        file = self.directory / f"{self.number}.ndjson"
+        run("scan", "-q", "-o", file, *self.options, *options, *self.targets)
+        return file
+
+    def again(self, server, **script):
+        """Another one takes its place; without a script none does."""
+        self.farm.servers.remove(server)
+        if script:
+            self.farm.add(server.protocol, server.mode, server.address, server.port, **script)
+
+    def test_the_same_again_and_then_something_else(self):
+        first, second = self.scan("--all"), self.scan("--all")
+        self.assertEqual(diff("--all", first, second)[0].splitlines()[1:], [b"nothing changed"])
+        quick = self.scan("--all", "--facts", "capabilities,versions")
+        told = {(c["change"], c["cause"]) for c in self.changes(second, quick)}
+        self.assertEqual(told, {("finding_not_observed", "scope")})
+        self.assertEqual(self.changes(first, second, third := self.scan("--all")), [])
+        self.farm.stop()
+        self.again(self.mended, login="disabled")
+        self.again(self.closed)
+        self.again(self.broken, starttls="none")
+        self.farm.start()
+        told = {(c["change"], c["rule"] or c["endpoint"]["ip"])
+                for c in self.changes(third, self.scan("--all"))}
+        self.assertIn(("finding_resolved", "CLEARTEXT-LOGIN-ALLOWED"), told)
+        self.assertIn(("cleartext_login_changed", self.mended.address), told)
+        self.assertIn(("endpoint_closed", self.closed.address), told)
+        self.assertIn(("finding_new", "STARTTLS-NOT-OFFERED"), told)
+        self.assertIn(("starttls_changed", self.broken.address), told)
+        self.assertNotIn("endpoint_new", {change for change, _ in told})
+
+    def changes(self, *files):
+        """Between the last two."""
+        db = self.directory / f"{self.number}.db"
+        self.number += 1
+        state("add", db, *files)
+        return [json.loads(line) for line, in rows(db, "SELECT json FROM change WHERE run ="
+                                                       " (SELECT max(id) FROM run) ORDER BY seq")]
 
 
 class Usage(Case):
