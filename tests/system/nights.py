@@ -573,8 +573,9 @@ def not_asked(key, ip, reason, run_id, time):
                          "ip": ip or None, "port": int(port)}, "reason": reason}
 
 
-def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None):
-    """The run of that night. known: what a state knows of earlier ones, as (key, ip)."""
+def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None, aside=None):
+    """The run of that night. known: what a state knows of earlier ones, as (key, ip); aside: what
+    is said not to have been asked, if it is not what follows from that."""
     observer = Observer(world, scan, number, noise)
     run_id = f"019ca5c0-0000-7000-8000-{number:012x}"
     planned = list(plan(world, scan))
@@ -590,8 +591,9 @@ def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None
         if wanted:
             sights += group
             services.update({(s.key, s.ip): host.services.get((address, s.port)) for s in group})
-    aside = {}
-    if scan.kind == "state" and not scan.stop:
+    if aside is None:
+        aside = {}
+    if scan.kind == "state" and not scan.stop and not aside:
         aside = {(key, ip): reason for key, ip, reason in absent(world, scan, known)}
     options = scan.options(world)
     start = run_start(number, run_id, scan, world, options)

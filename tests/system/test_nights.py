@@ -139,13 +139,13 @@ class Scripted(unittest.TestCase):
             if place[1] == port and address in (None, place[0]):
                 host.services[place] = replace(host.services[place], **members)
 
-    def night(self, *expected, scan=None, noise=(), **options):
+    def night(self, *expected, noise=(), aside=None, **options):
         """A night, and what it brings: tuples of change, cause, what it is about, and the rest."""
         options.setdefault("scope", frozenset(host.name for host in self.world.hosts))
         options.setdefault("ports", (143,))
         options.setdefault("waivers", self.waivers)
         tonight = night(self.world, Scan(**options), self.number, frozenset(self.known),
-                        frozenset(noise))
+                        frozenset(noise), aside=aside)
         self.number += 1
         self.known |= {(s.key, s.ip or "") for s in tonight.sights if s.status not in SILENT}
         self.assertEqual(validate.check_run(tonight.lines), [])
@@ -317,6 +317,28 @@ class Scripted(unittest.TestCase):
         self.night(("address_changed", "observed", "mail.test:143",
                     ["198.51.100.1", "198.51.100.2"], ["198.51.100.1"]),
                    ("finding_resolved", "observed", "FLAW-B", "open", "resolved"))
+
+    def test_mended_at_one_address_and_something_else_at_the_other(self):
+        host = self.host("mail.test", "198.51.100.1", "198.51.100.2", flaws=frozenset("B"))
+        self.night()
+        self.set(host, address="198.51.100.1", flaws=frozenset())
+        self.set(host, address="198.51.100.2", status="protocol_mismatch")
+        self.night(("endpoint_status_changed", "observed", "mail.test:143", "ok",
+                    "protocol_mismatch"),
+                   ("policy_changed", "observed", "mail.test:143", "pass", "not_applicable"),
+                   ("finding_not_applicable", "observed", "FLAW-B", "open", "not_applicable"))
+
+    def test_an_address_that_a_name_has_lost_is_not_out_of_scope(self):
+        host = self.host("mail.test", "198.51.100.1", "198.51.100.2", flaws=frozenset("B"))
+        self.night()
+        host.addresses = ["198.51.100.1"]
+        self.night(("address_changed", "observed", "mail.test:143",
+                    ["198.51.100.1", "198.51.100.2"], ["198.51.100.1"]),
+                   aside={("imap://mail.test:143", "198.51.100.2"): "out_of_scope"})
+        host.addresses = []
+        self.night(("endpoint_unreachable", "observed", "mail.test:143", "ok", "dns_error"),
+                   ("finding_not_observed", "observed", "FLAW-B", "open", "open", "dns_error"),
+                   aside={("imap://mail.test:143", "198.51.100.1"): "out_of_scope"})
 
     def test_one_more_address(self):
         host = self.host("mail.test", "198.51.100.1", flaws=frozenset("B"))
