@@ -140,21 +140,12 @@ static void load_places(struct work *w)
     }
 }
 
-static bool is_answer(const char *status)
-{
-    static const char *const words[] = {"closed", "timeout", "unreachable", "dns_error"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(status, words[i]) == 0)
-            return false;
-    return true;
-}
-
 static void load_record(struct work *w, struct spot *spot, sqlite3_stmt *row)
 {
     spot->record_ip = arena_keep(&w->arena, store_text(row, 0));
     spot->word = arena_keep(&w->arena, store_text(row, 1));
     spot->time = arena_keep(&w->arena, store_text(row, 2));
-    spot->tonight = is_answer(store_text(row, 1)) ? ANSWERED : SILENT;
+    spot->tonight = status_is_answer(store_text(row, 1)) ? ANSWERED : SILENT;
     spot->now = (struct look){.run = w->state->run.id,
                               .labels = arena_keep(&w->arena, store_text(row, 3)),
                               .facts = arena_keep(&w->arena, store_text(row, 4)),

@@ -84,6 +84,8 @@ enum known {
 bool state_fail(struct state *, const char *problem);
 
 /* intake.c */
+bool status_is_answer(const char *);
+bool status_is_silence(const char *);
 enum state_taken intake(struct state *, const cJSON *record);
 
 /* Learns the rules by their names; after that, adds one. NULL: no name of a rule, or too many. */

@@ -15,7 +15,7 @@
 
 #define FINDINGS_MAX 512 /* of one record */
 #define POLICIES_MAX 64
-#define LABELS_MAX 64
+#define LABELS_MAX ((size_t)16384) /* octets, as JSON: every change repeats them */
 #define KEY_MAX ((size_t)512)
 
 static const char *text_of(const cJSON *object, const char *name)
@@ -275,7 +275,7 @@ static const char *read_identity(const cJSON *record, struct identity *id)
     return NULL;
 }
 
-static bool is_answer(const char *status)
+bool status_is_answer(const char *status)
 {
     static const char *const words[] = {"ok", "refused", "protocol_mismatch", "tls_error", "error"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -284,7 +284,7 @@ static bool is_answer(const char *status)
     return false;
 }
 
-static bool is_silence(const char *status)
+bool status_is_silence(const char *status)
 {
     static const char *const words[] = {"closed", "timeout", "unreachable", "dns_error"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -535,11 +535,13 @@ static bool take_facts(struct state *s, const struct identity *id, const cJSON *
         [KNOWN_BEFORE] = before,
         [KNOWN_AFTER] = after};
     know_certificate(tls, known);
-    bool ok = insert_seen(s, id, record, labels && *labels == '{' ? labels : "{}", checks, known);
+    bool ok = labels ? strlen(labels) <= LABELS_MAX : true;
+    if (ok)
+        insert_seen(s, id, record, labels && *labels == '{' ? labels : "{}", checks, known);
     cJSON_free(before);
     cJSON_free(after);
     cJSON_free(labels);
-    return ok;
+    return ok && !s->store.failed;
 }
 
 /* The key and the address name it; the same ones twice cannot be told apart. */
@@ -569,7 +571,7 @@ static enum state_taken take_endpoint(struct state *s, const cJSON *record)
     const char *status = text_of(record, "status");
     const char *problem = read_identity(record, &id);
 
-    if (!problem && (!status || (!is_answer(status) && !is_silence(status))))
+    if (!problem && (!status || (!status_is_answer(status) && !status_is_silence(status))))
         problem = "an endpoint of a status that is not known";
     if (!problem && !note_time(s, id.time))
         problem = "an endpoint without a time";
@@ -579,18 +581,19 @@ static enum state_taken take_endpoint(struct state *s, const cJSON *record)
         return refuse_text(s, problem, id.key);
     bool ok = take_checks(s, member_of(record, "checks"), &checks) &&
               take_findings(s, &id, member_of(record, "findings")) &&
-              take_verdicts(s, &id, member_of(record, "policies"));
-    if (ok && take_facts(s, &id, record, &checks)) {
-        s->run.recorded++;
-        s->run.answered += is_answer(status);
-    } else if (!s->store.failed) {
-        drop(s, &id);
-    }
+              take_verdicts(s, &id, member_of(record, "policies")) &&
+              take_facts(s, &id, record, &checks);
     free(checks.letters);
     free(checks.reasons);
-    return s->store.failed ? STATE_FAILED
-           : ok            ? STATE_TAKEN
-                           : refuse_text(s, "an endpoint with checks that cannot be", id.key);
+    if (s->store.failed)
+        return STATE_FAILED;
+    if (ok) {
+        s->run.recorded++;
+        s->run.answered += status_is_answer(status);
+        return STATE_TAKEN;
+    }
+    drop(s, &id);
+    return refuse_text(s, "an endpoint with labels, checks or findings that cannot be", id.key);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------ */

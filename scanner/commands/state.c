@@ -72,27 +72,20 @@ static void note_known(const struct state_command *c, const struct archive_run *
 static bool take_run(struct state_command *c, const struct archive *a,
                      const struct archive_run *run, struct state *s)
 {
-    switch (archive_take(a, run, s)) {
-    case ARCHIVE_BROKEN:
-        c->code = EXIT_TROUBLE;
-        /* fall through */
-    case ARCHIVE_TAKEN:
-        if (state_commit(s))
-            return true;
-        fail(c, state_problem(s));
-        return false;
-    case ARCHIVE_KNOWN:
+    enum archive_step step = archive_take(a, run, s);
+    if (step == ARCHIVE_KNOWN) {
         if (!c->anew)
             note_known(c, run, s);
         return true;
-    case ARCHIVE_REFUSED:
-        c->code = EXIT_TROUBLE;
-        return true;
-    case ARCHIVE_FAILED:
-        break;
     }
-    c->code = EXIT_TROUBLE;
-    return false;
+    if (step != ARCHIVE_TAKEN)
+        c->code = EXIT_TROUBLE;
+    if (step == ARCHIVE_TAKEN || step == ARCHIVE_BROKEN) {
+        if (state_commit(s))
+            return true;
+        fail(c, state_problem(s));
+    }
+    return step == ARCHIVE_REFUSED;
 }
 
 static void add(struct state_command *c)

@@ -520,6 +520,12 @@ class Hostile(Case):
             self.assertIn((HOSTILE[name],), rows(db, "SELECT owner FROM v_endpoints"))
             self.assertEqual(rows(db, "SELECT count(*) FROM run"), [(2,)])
 
+    def test_words_without_end(self):
+        """Every change would say the labels again."""
+        old, new = self.changed(HOSTILE["long"])
+        self.assertIn("labels", state("add", self.db, old, new, code=2)[1])
+        self.assertEqual(rows(self.db, "SELECT recorded FROM run"), [(1,), (0,)])
+
     def test_lines_that_are_no_records(self):
         whole = self.small().lines
         lines = whole.splitlines(keepends=True)
