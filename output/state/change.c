@@ -134,3 +134,28 @@ const char *change_cause_of_new(const struct work *w)
 {
     return w->was_asked || w->state->run.comparable ? "observed" : "scope";
 }
+
+/* --- verdicts ------------------------------------------------------------------------------------ */
+
+bool checks_are_less(const char *then, const char *now)
+{
+    for (size_t i = 0; then && now && then[i] && now[i]; i++)
+        if (strchr("pfn", then[i]) && strchr("tai", now[i]))
+            return true;
+    return false;
+}
+
+/* Most endpoints of a network have one of few sets of verdicts. */
+int64_t checks_keep(struct work *w, const char *letters)
+{
+    struct state *s = w->state;
+    if (!letters)
+        return 0;
+    if (s->verdicts && strcmp(s->letters, letters) == 0)
+        return s->verdicts;
+    store_do(&s->store, "INSERT OR IGNORE INTO verdicts (letters) VALUES (?)", "t", letters);
+    s->verdicts =
+        store_number(&s->store, "SELECT id FROM verdicts WHERE letters = ?", "t", letters);
+    snprintf(s->letters, sizeof s->letters, "%s", letters);
+    return s->verdicts;
+}

@@ -134,19 +134,10 @@ static void load_places(struct work *w)
                                    .labels = arena_keep(&w->arena, store_text(row, 10)),
                                    .answered = true};
         spot->seen_time = arena_keep(&w->arena, store_text(row, 7));
-        spot->checks = arena_keep(&w->arena, store_text(row, 11));
+        spot->seen.checks = arena_keep(&w->arena, store_text(row, 11));
         load_known(w, row, 12, spot->known);
         w->was_asked |= spot->status != NULL;
     }
-}
-
-static bool is_answer(const char *status)
-{
-    static const char *const words[] = {"closed", "timeout", "unreachable", "dns_error"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(status, words[i]) == 0)
-            return false;
-    return true;
 }
 
 static void load_record(struct work *w, struct spot *spot, sqlite3_stmt *row)
@@ -154,13 +145,13 @@ static void load_record(struct work *w, struct spot *spot, sqlite3_stmt *row)
     spot->record_ip = arena_keep(&w->arena, store_text(row, 0));
     spot->word = arena_keep(&w->arena, store_text(row, 1));
     spot->time = arena_keep(&w->arena, store_text(row, 2));
-    spot->tonight = is_answer(store_text(row, 1)) ? ANSWERED : SILENT;
+    spot->tonight = status_is_answer(store_text(row, 1)) ? ANSWERED : SILENT;
     spot->now = (struct look){.run = w->state->run.id,
                               .labels = arena_keep(&w->arena, store_text(row, 3)),
                               .facts = arena_keep(&w->arena, store_text(row, 4)),
                               .trust = arena_keep(&w->arena, store_text(row, 5)),
                               .answered = spot->tonight == ANSWERED};
-    spot->checks_now = arena_keep(&w->arena, store_text(row, 6));
+    spot->now.checks = arena_keep(&w->arena, store_text(row, 6));
     spot->reasons = arena_keep(&w->arena, store_text(row, 7));
     load_known(w, row, 8, spot->known_now);
     w->recorded = true;
@@ -294,7 +285,6 @@ static void inherit(struct work *w, struct spot *spot, const struct spot *origin
     spot->labels = origin->labels;
     spot->seen = origin->seen;
     spot->seen_time = origin->seen_time;
-    spot->checks = origin->checks;
     memcpy(spot->known, origin->known, sizeof spot->known);
     store_do(work_store(w),
              "UPDATE place SET (status, status_run, status_time, labels, seen_run, seen, facts,"
@@ -304,7 +294,7 @@ static void inherit(struct work *w, struct spot *spot, const struct spot *origin
              "ii", origin->place, spot->place);
     store_do(work_store(w),
              "INSERT OR REPLACE INTO policy_verdict SELECT ?, policy, verdict, run, facts, trust,"
-             " labels FROM policy_verdict WHERE place = ?",
+             " labels, failing, verdicts FROM policy_verdict WHERE place = ?",
              "ii", spot->place, origin->place);
 }
 

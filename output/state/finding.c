@@ -48,7 +48,7 @@ static enum outcome_of outcome_at(const struct work *w, const struct spot *spot,
         return OUTCOME_UNKNOWN;
     /* Of a service that is silent, most rules say that they do not apply, and know nothing. */
     bool says = spot->tonight == ANSWERED || (spot->open && !spot->judged.answered);
-    switch (letter_of(w, spot->checks_now, rule)) {
+    switch (letter_of(w, spot->now.checks, rule)) {
     case CHECK_PASS:
     case CHECK_FAIL: /* of another finding of this rule */
         return OUTCOME_PASS;
@@ -74,7 +74,7 @@ static const char *reason_at(struct work *w, const struct spot *spot, const char
             snprintf(word, sizeof word, "%.*s", (int)strcspn(line + n + 1, "\n"), line + n + 1);
             return arena_keep(&w->arena, word);
         }
-    return letter_of(w, spot->checks_now, rule) == CHECK_INCONCLUSIVE ? "inconclusive"
+    return letter_of(w, spot->now.checks, rule) == CHECK_INCONCLUSIVE ? "inconclusive"
                                                                       : "not_tested";
 }
 
@@ -101,7 +101,7 @@ static void forget(struct work *w)
 {
     for (size_t i = 0; i < w->count; i++) {
         struct spot *spot = &w->spots[i];
-        spot->open = spot->fails = spot->waived = spot->timed = false;
+        spot->open = spot->fails = spot->kept = spot->waived = spot->timed = false;
         spot->judged = (struct look){.run = 0};
         spot->severity = spot->waiver = spot->title = NULL;
         spot->waiver_expires = spot->waiver_reason = NULL;
@@ -136,8 +136,9 @@ static void load_places(struct work *w, const struct finding_row *f)
     struct store *store = work_store(w);
     sqlite3_stmt *rows =
         store_ask(store,
-                  "SELECT place, run, severity, waived, answered, facts, trust, labels, waiver"
-                  " FROM finding_place WHERE finding = ?",
+                  "SELECT place, run, severity, waived, answered, facts, trust, labels, waiver,"
+                  " letters FROM finding_place LEFT JOIN verdicts AS v ON v.id = verdicts"
+                  " WHERE finding = ?",
                   "i", f->id);
     while (store_row(store, rows)) {
         struct spot *spot = spot_of(w, sqlite3_column_int64(rows, 0));
@@ -148,11 +149,20 @@ static void load_places(struct work *w, const struct finding_row *f)
                                      .answered = sqlite3_column_int(rows, 4) != 0,
                                      .facts = arena_keep(&w->arena, store_text(rows, 5)),
                                      .trust = arena_keep(&w->arena, store_text(rows, 6)),
-                                     .labels = arena_keep(&w->arena, store_text(rows, 7))};
+                                     .labels = arena_keep(&w->arena, store_text(rows, 7)),
+                                     .checks = arena_keep(&w->arena, store_text(rows, 9))};
         spot->severity = arena_keep(&w->arena, store_text(rows, 2));
         spot->waived = sqlite3_column_int(rows, 3) != 0;
         spot->waiver = arena_keep(&w->arena, store_text(rows, 8));
     }
+}
+
+static bool is_worse(const char *a, const char *b)
+{
+    enum severity left = SEVERITY_INFO, right = SEVERITY_INFO;
+    severity_parse(a, &left);
+    severity_parse(b, &right);
+    return left > right;
 }
 
 /* Where this run found it. */
@@ -171,7 +181,10 @@ static void load_failures(struct work *w, struct finding_row *f)
                 continue;
             spot->fails = true;
             f->rule = f->rule ? f->rule : arena_keep(&w->arena, store_text(rows, 1));
-            spot->severity = arena_keep(&w->arena, store_text(rows, 2));
+            spot->kept = spot->open && is_worse(spot->severity, store_text(rows, 2)) &&
+                         checks_are_less(spot->judged.checks, spot->now.checks);
+            if (!spot->kept)
+                spot->severity = arena_keep(&w->arena, store_text(rows, 2));
             spot->title = arena_keep(&w->arena, store_text(rows, 3));
             spot->waived = sqlite3_column_int(rows, 4) != 0;
             spot->waiver = arena_keep(&w->arena, store_text(rows, 5));
@@ -188,9 +201,11 @@ static void open_at(struct work *w, const struct finding_row *f, const struct sp
 {
     store_do(work_store(w),
              "INSERT OR REPLACE INTO finding_place (finding, place, run, severity, waived,"
-             " answered, facts, trust, labels, waiver) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-             "iiitiitttt", f->id, spot->place, look->run, spot->severity, (int64_t)spot->waived,
-             (int64_t)look->answered, look->facts, look->trust, look->labels, spot->waiver);
+             " answered, facts, trust, labels, waiver, verdicts)"
+             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
+             "iiitiitttti", f->id, spot->place, look->run, spot->severity, (int64_t)spot->waived,
+             (int64_t)look->answered, look->facts, look->trust, look->labels, spot->waiver,
+             checks_keep(w, look->checks));
 }
 
 static void close_at(struct work *w, const struct finding_row *f, const struct spot *spot)
@@ -209,14 +224,6 @@ struct summary {
     bool waived, timed;
     const struct spot *waiver; /* one that has a waiver, in force or not */
 };
-
-static bool is_worse(const char *a, const char *b)
-{
-    enum severity left = SEVERITY_INFO, right = SEVERITY_INFO;
-    severity_parse(a, &left);
-    severity_parse(b, &right);
-    return left > right;
-}
 
 static void add_to_summary(struct summary *sum, const struct spot *spot)
 {
@@ -272,7 +279,7 @@ static void save_found(struct work *w, struct finding_row *f, const struct summa
     for (size_t i = 0; i < w->count; i++) {
         const struct spot *spot = &w->spots[i];
         if (spot->fails)
-            open_at(w, f, spot, &spot->now);
+            open_at(w, f, spot, spot->kept ? &spot->judged : &spot->now);
         else if (spot->open && outcome_at(w, spot, f->rule) != OUTCOME_UNKNOWN)
             close_at(w, f, spot);
     }
@@ -317,7 +324,8 @@ static const char *cause_of_opening(const struct work *w, const struct finding_r
 {
     const struct spot *spot = sum->worst;
     struct look then = look_before(spot), now = look_now(spot);
-    return change_cause(w, &then, &now, f->rule, spot->timed, letter_of(w, spot->checks, f->rule));
+    return change_cause(w, &then, &now, f->rule, spot->timed,
+                        letter_of(w, spot->seen.checks, f->rule));
 }
 
 static void tell_opening(struct work *w, const struct finding_row *f, const struct summary *sum)
@@ -337,9 +345,10 @@ static void tell_severity(struct work *w, const struct finding_row *f, const str
 {
     const struct spot *spot = sum->worst;
     const struct look *then = spot->open ? &spot->judged : &spot->seen;
+    char letter = checks_are_less(spot->now.checks, then->checks) ? CHECK_NOT_ASKED : CHECK_FAIL;
     struct change c =
         change_of(f, "severity_changed",
-                  change_cause(w, then, &spot->now, f->rule, spot->timed, CHECK_FAIL), sum);
+                  change_cause(w, then, &spot->now, f->rule, spot->timed, letter), sum);
     c.before.text = f->severity;
     c.after.text = sum->severity;
     change_emit(w, &c);
@@ -410,7 +419,7 @@ static void tell_closing(struct work *w, const struct finding_row *f, const stru
     const struct spot *spot = a->closed;
     bool resolved = a->passes == a->closings;
     const struct look *then = spot->open ? &spot->judged : &spot->seen;
-    char letter = spot->open ? CHECK_FAIL : letter_of(w, spot->checks, f->rule);
+    char letter = spot->open ? CHECK_FAIL : letter_of(w, spot->seen.checks, f->rule);
     const char *cause =
         a->rules_gone ? "ruleset" : change_cause(w, then, &spot->now, f->rule, false, letter);
     const char *word = resolved ? "resolved" : "not_applicable";

@@ -46,7 +46,9 @@ struct state {
     struct state_run run;
     struct state_rule rules[RULES_KNOWN_MAX]; /* by name */
     size_t rule_count;
-    int64_t seq; /* of changes */
+    int64_t seq;      /* of changes */
+    int64_t verdicts; /* those that were kept last, and their letters */
+    char letters[RULES_KNOWN_MAX + 1];
 };
 
 /* Verdicts, a letter for each rule, in `checks`. */
@@ -82,6 +84,8 @@ enum known {
 bool state_fail(struct state *, const char *problem);
 
 /* intake.c */
+bool status_is_answer(const char *);
+bool status_is_silence(const char *);
 enum state_taken intake(struct state *, const cJSON *record);
 
 /* Learns the rules by their names; after that, adds one. NULL: no name of a rule, or too many. */

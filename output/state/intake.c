@@ -15,7 +15,7 @@
 
 #define FINDINGS_MAX 512 /* of one record */
 #define POLICIES_MAX 64
-#define LABELS_MAX 64
+#define LABELS_MAX ((size_t)16384) /* octets, as JSON: every change repeats them */
 #define KEY_MAX ((size_t)512)
 
 static const char *text_of(const cJSON *object, const char *name)
@@ -206,6 +206,12 @@ static enum state_taken check_run(struct state *s, const char *run_id, const cha
     return taken(s);
 }
 
+static bool is_run_id(const char *text)
+{
+    size_t n = strlen(text);
+    return n && n < STATE_RUN_ID_SIZE && strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-") == n;
+}
+
 static enum state_taken take_start(struct state *s, const cJSON *record)
 {
     const char *run_id = text_of(record, "run_id"), *started = text_of(record, "started");
@@ -214,7 +220,7 @@ static enum state_taken take_start(struct state *s, const cJSON *record)
 
     if (s->running)
         return refuse(s, "a second run begins");
-    if (!run_id || !*run_id || strlen(run_id) >= STATE_RUN_ID_SIZE || !is_time(started, true))
+    if (!run_id || !is_run_id(run_id) || !is_time(started, true))
         return refuse(s, "a run without an id, or without a time");
     enum state_taken step = check_run(s, run_id, started, member_of(record, "shard"));
     if (step != STATE_TAKEN)
@@ -269,7 +275,7 @@ static const char *read_identity(const cJSON *record, struct identity *id)
     return NULL;
 }
 
-static bool is_answer(const char *status)
+bool status_is_answer(const char *status)
 {
     static const char *const words[] = {"ok", "refused", "protocol_mismatch", "tls_error", "error"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -278,7 +284,7 @@ static bool is_answer(const char *status)
     return false;
 }
 
-static bool is_silence(const char *status)
+bool status_is_silence(const char *status)
 {
     static const char *const words[] = {"closed", "timeout", "unreachable", "dns_error"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -453,6 +459,33 @@ static bool take_findings(struct state *s, const struct identity *id, const cJSO
     return true;
 }
 
+/* The clauses of one list behind those of another, as a JSON list. */
+static void add_clauses(cJSON *to, const cJSON *from)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, from)
+    {
+        if (cJSON_IsString(item))
+            cJSON_AddItemToArray(to, cJSON_CreateStringReference(item->valuestring));
+    }
+}
+
+static void insert_verdict(struct state *s, const struct identity *id, const cJSON *policy,
+                           const char *name, const char *verdict)
+{
+    const cJSON *clauses = member_of(policy, "clauses");
+    cJSON *unknown = cJSON_CreateArray();
+    add_clauses(unknown, member_of(clauses, "not_tested"));
+    add_clauses(unknown, member_of(clauses, "inconclusive"));
+    char *failing = list_text(member_of(clauses, "fail"));
+    char *unknown_text = list_text(unknown);
+    store_do(&s->store, "INSERT OR IGNORE INTO temp.seen_policy VALUES (?,?,?,?,?,?)", "tttttt",
+             id->key, id->ip, name, verdict, failing, unknown_text);
+    cJSON_free(failing);
+    cJSON_free(unknown_text);
+    cJSON_Delete(unknown);
+}
+
 static bool take_verdicts(struct state *s, const struct identity *id, const cJSON *policies)
 {
     const cJSON *policy;
@@ -464,8 +497,7 @@ static bool take_verdicts(struct state *s, const struct identity *id, const cJSO
             return false;
         /* What is not known is no verdict. */
         if (strcmp(verdict, "not_tested") != 0 && strcmp(verdict, "inconclusive") != 0)
-            store_do(&s->store, "INSERT OR IGNORE INTO temp.seen_policy VALUES (?,?,?,?)", "tttt",
-                     id->key, id->ip, name, verdict);
+            insert_verdict(s, id, policy, name, verdict);
     }
     return true;
 }
@@ -503,11 +535,13 @@ static bool take_facts(struct state *s, const struct identity *id, const cJSON *
         [KNOWN_BEFORE] = before,
         [KNOWN_AFTER] = after};
     know_certificate(tls, known);
-    bool ok = insert_seen(s, id, record, labels && *labels == '{' ? labels : "{}", checks, known);
+    bool ok = labels ? strlen(labels) <= LABELS_MAX : true;
+    if (ok)
+        insert_seen(s, id, record, labels && *labels == '{' ? labels : "{}", checks, known);
     cJSON_free(before);
     cJSON_free(after);
     cJSON_free(labels);
-    return ok;
+    return ok && !s->store.failed;
 }
 
 /* The key and the address name it; the same ones twice cannot be told apart. */
@@ -537,7 +571,7 @@ static enum state_taken take_endpoint(struct state *s, const cJSON *record)
     const char *status = text_of(record, "status");
     const char *problem = read_identity(record, &id);
 
-    if (!problem && (!status || (!is_answer(status) && !is_silence(status))))
+    if (!problem && (!status || (!status_is_answer(status) && !status_is_silence(status))))
         problem = "an endpoint of a status that is not known";
     if (!problem && !note_time(s, id.time))
         problem = "an endpoint without a time";
@@ -547,18 +581,19 @@ static enum state_taken take_endpoint(struct state *s, const cJSON *record)
         return refuse_text(s, problem, id.key);
     bool ok = take_checks(s, member_of(record, "checks"), &checks) &&
               take_findings(s, &id, member_of(record, "findings")) &&
-              take_verdicts(s, &id, member_of(record, "policies"));
-    if (ok && take_facts(s, &id, record, &checks)) {
-        s->run.recorded++;
-        s->run.answered += is_answer(status);
-    } else if (!s->store.failed) {
-        drop(s, &id);
-    }
+              take_verdicts(s, &id, member_of(record, "policies")) &&
+              take_facts(s, &id, record, &checks);
     free(checks.letters);
     free(checks.reasons);
-    return s->store.failed ? STATE_FAILED
-           : ok            ? STATE_TAKEN
-                           : refuse_text(s, "an endpoint with checks that cannot be", id.key);
+    if (s->store.failed)
+        return STATE_FAILED;
+    if (ok) {
+        s->run.recorded++;
+        s->run.answered += status_is_answer(status);
+        return STATE_TAKEN;
+    }
+    drop(s, &id);
+    return refuse_text(s, "an endpoint with labels, checks or findings that cannot be", id.key);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------ */

@@ -202,49 +202,77 @@ static bool policy_differs(const struct work *w, int64_t run, const char *policy
                         "itit", run, policy, w->state->run.id, policy) != 0;
 }
 
-static void tell_policy(struct work *w, const struct spot *spot, const char *policy,
-                        const char *verdict)
+/* It may be better only as far as it is known: a clause that failed before may still do so. */
+static bool is_better_known(const struct work *w, const char *failing, const char *unknown)
+{
+    return store_number(work_store(w),
+                        "SELECT NOT EXISTS (SELECT 1 FROM json_each(?) AS f JOIN json_each(?) AS u"
+                        " ON f.value = u.value)",
+                        "tt", failing, unknown) != 0;
+}
+
+struct policy_verdict {
+    const char *policy, *verdict;
+    const char *failing, *unknown; /* clauses, as JSON; NULL: not told */
+};
+
+/* False: it is not known to be another one than before, which then stays as it was. */
+static bool tell_policy(struct work *w, const struct spot *spot, const struct policy_verdict *v)
 {
     struct store *store = work_store(w);
-    sqlite3_stmt *rows = store_ask(store,
-                                   "SELECT verdict, run, facts, trust, labels FROM policy_verdict"
-                                   " WHERE place = ? AND policy = ?",
-                                   "it", spot->place, policy);
+    sqlite3_stmt *rows =
+        store_ask(store,
+                  "SELECT verdict, run, facts, trust, labels, failing, letters FROM policy_verdict"
+                  " LEFT JOIN verdicts AS v ON v.id = verdicts WHERE place = ? AND policy = ?",
+                  "it", spot->place, v->policy);
     if (!store_row(store, rows))
-        return;
+        return true;
     const char *before = arena_keep(&w->arena, store_text(rows, 0));
     struct look then = {.run = sqlite3_column_int64(rows, 1),
                         .facts = arena_keep(&w->arena, store_text(rows, 2)),
                         .trust = arena_keep(&w->arena, store_text(rows, 3)),
-                        .labels = arena_keep(&w->arena, store_text(rows, 4))};
+                        .labels = arena_keep(&w->arena, store_text(rows, 4)),
+                        .checks = arena_keep(&w->arena, store_text(rows, 6))};
+    const char *failing = arena_keep(&w->arena, store_text(rows, 5));
     store_enough(rows);
-    if (!before || strcmp(before, verdict) == 0)
-        return;
-    const char *cause = policy_differs(w, then.run, policy)
-                            ? "policy"
-                            : change_cause(w, &then, &spot->now, NULL, false, CHECK_NONE);
+    if (!before || strcmp(before, v->verdict) == 0)
+        return true;
+    if (failing && v->unknown && strcmp(v->verdict, "fail") != 0 &&
+        !is_better_known(w, failing, v->unknown))
+        return false;
+    bool more = checks_are_less(spot->now.checks, then.checks);
+    const char *cause =
+        policy_differs(w, then.run, v->policy)
+            ? "policy"
+            : change_cause(w, &then, &spot->now, NULL, false, more ? CHECK_NOT_ASKED : CHECK_NONE);
     change_emit(w, &(struct change){.type = "policy_changed",
                                     .cause = cause,
                                     .spot = spot,
                                     .before.text = before,
-                                    .after.text = verdict,
+                                    .after.text = v->verdict,
                                     .name = "policy",
-                                    .detail = policy});
+                                    .detail = v->policy});
+    return true;
 }
 
 static void work_policies(struct work *w, const struct spot *spot)
 {
     struct store *store = work_store(w);
     sqlite3_stmt *rows = store_ask(store,
-                                   "SELECT policy, verdict FROM temp.seen_policy"
+                                   "SELECT policy, verdict, failing, unknown FROM temp.seen_policy"
                                    " WHERE key = ? AND ip = ? ORDER BY policy",
                                    "tt", w->key, spot->record_ip);
     while (store_row(store, rows)) {
-        const char *policy = store_text(rows, 0), *verdict = store_text(rows, 1);
-        tell_policy(w, spot, policy, verdict);
-        store_do(store, "INSERT OR REPLACE INTO policy_verdict VALUES (?, ?, ?, ?, ?, ?, ?)",
-                 "ittittt", spot->place, policy, verdict, w->state->run.id, spot->now.facts,
-                 spot->now.trust, spot->now.labels);
+        struct policy_verdict v = {.policy = store_text(rows, 0),
+                                   .verdict = store_text(rows, 1),
+                                   .failing = store_text(rows, 2),
+                                   .unknown = store_text(rows, 3)};
+        if (tell_policy(w, spot, &v))
+            store_do(store, "INSERT OR REPLACE INTO policy_verdict VALUES (?,?,?,?,?,?,?,?,?)",
+                     "ittitttti", spot->place, v.policy, v.verdict, w->state->run.id,
+                     spot->now.facts, spot->now.trust, spot->now.labels,
+                     strcmp(v.verdict, "fail") == 0 ? v.failing : NULL,
+                     checks_keep(w, spot->now.checks));
     }
 }
 
@@ -270,7 +298,7 @@ static void keep_answer(struct work *w, const struct spot *spot)
              "UPDATE place SET seen_run = ?, seen = ?, facts = ?, trust = ?, seen_labels = ?,"
              " checks = ?, (" KNOWN_COLUMNS ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?",
              "ittttttttttttttti", w->state->run.id, spot->time, spot->now.facts, spot->now.trust,
-             spot->now.labels, spot->checks_now, k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7],
+             spot->now.labels, spot->now.checks, k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7],
              k[8], k[9], spot->place);
 }
 

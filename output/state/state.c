@@ -51,6 +51,7 @@ bool state_begin(struct state *s)
     sqlite3_busy_timeout(s->store.db, 0);
     s->begun = store_run(&s->store, "BEGIN IMMEDIATE") && state_learn_rules(s);
     s->running = false;
+    s->verdicts = 0;
     return s->begun;
 }
 
@@ -91,6 +92,7 @@ bool state_begin_anew(struct state *s)
         "DELETE FROM change; DELETE FROM finding_place; DELETE FROM finding;"
         "DELETE FROM policy_verdict; DELETE FROM label; DELETE FROM place; DELETE FROM endpoint;"
         "DELETE FROM run_policy; DELETE FROM run; DELETE FROM ruleset_rule; DELETE FROM rule;"
+        "DELETE FROM verdicts;"
         "DELETE FROM ruleset;";
     s->together = state_begin(s) && store_run(&s->store, empty) && state_learn_rules(s);
     return s->together;
@@ -105,12 +107,19 @@ bool state_commit_all(struct state *s)
     return ok;
 }
 
+/* What went wrong in a run that is still being taken stays wrong. */
+static void look_again(struct state *s)
+{
+    if (!s->begun)
+        s->store.failed = false;
+}
+
 /* --- what is in it -------------------------------------------------------------------------------- */
 
 bool state_changes(struct state *s, const char *run_id,
                    bool (*on_change)(void *context, const char *json), void *context)
 {
-    s->store.failed = false;
+    look_again(s);
     int64_t run = run_id
                       ? store_number(&s->store, "SELECT id FROM run WHERE run_id = ?", "t", run_id)
                       : store_number(&s->store, "SELECT max(id) FROM run", "");
@@ -129,7 +138,7 @@ bool state_endpoints(struct state *s,
                      bool (*on_endpoint)(void *context, const struct state_endpoint *),
                      void *context)
 {
-    s->store.failed = false;
+    look_again(s);
     sqlite3_stmt *rows = store_ask(
         &s->store,
         "SELECT e.key, e.protocol, e.mode, e.host, p.ip, e.port FROM endpoint AS e"
@@ -154,7 +163,7 @@ bool state_endpoints(struct state *s,
 bool state_runs(struct state *s, const char *run_id,
                 bool (*on_run)(void *context, const struct state_entry *), void *context)
 {
-    s->store.failed = false;
+    look_again(s);
     sqlite3_stmt *rows = store_ask(
         &s->store,
         "SELECT run_id, started, coalesce(ended, ''), coalesce(stopped_by, ''), scanner, complete,"
@@ -201,7 +210,7 @@ bool state_check(struct state *s, struct state_counts *counts, uint64_t *problem
                  void (*on_problem)(void *context, const char *), void *context)
 {
     struct store *store = &s->store;
-    store->failed = false;
+    look_again(s);
     *problems = check(s, "PRAGMA integrity_check", "ok", on_problem, context);
     *problems += check(s,
                        "SELECT 'a reference of ' || \"table\" || ' to ' || parent || ' that leads"

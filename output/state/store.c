@@ -156,29 +156,43 @@ const char *store_text(sqlite3_stmt *statement, int column)
 
 /* --- the file ----------------------------------------------------------------------------------- */
 
-/* Made for the owner and the group, whatever the umask. What it says of a file that is there is
- * worked out by the caller. */
+/* Made for the owner and the group, whatever the umask. Another run may be faster. */
 static bool create(struct store *s, const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd < 0)
-        return store_fail(s, errno == EEXIST ? "a link that leads nowhere" : "%s", strerror(errno));
+        return errno == EEXIST || store_fail(s, "%s", strerror(errno));
     bool ok = fchmod(fd, FILE_MODE) == 0 || store_fail(s, "%s", strerror(errno));
     close(fd);
     return ok;
 }
 
-/* Others must not read it, whoever made it so. */
-static bool close_to_others(struct store *s, const char *place)
+static bool close_file(const char *place)
 {
     struct stat status;
     int fd = open(place, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0;
-    if (ok && status.st_mode & 07)
-        ok = fchmod(fd, status.st_mode & 07770) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok || store_fail(s, "others than its group may read it, and that cannot be changed");
+    if (fd < 0)
+        return errno == ENOENT;
+    bool ok = fstat(fd, &status) == 0 &&
+              (!(status.st_mode & 07) || fchmod(fd, status.st_mode & 07770) == 0);
+    close(fd);
+    return ok;
+}
+
+/* Others must not read it, whoever made it so, nor what SQLite keeps beside it. */
+static bool close_to_others(struct store *s, const char *place)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char *name;
+        if (asprintf(&name, "%s%s", place, ends[i]) < 0)
+            return store_fail(s, "out of memory");
+        bool ok = close_file(name);
+        free(name);
+        if (!ok)
+            return store_fail(s, "others than its group may read it, and that cannot be changed");
+    }
+    return true;
 }
 
 static bool check_kind(struct store *s, const char *place)
@@ -198,7 +212,8 @@ static char *find(struct store *s, const char *path, enum state_mode mode)
     if (!place && errno == ENOENT && mode == STATE_WRITE && create(s, path))
         place = realpath(path, NULL);
     if (!place)
-        store_fail(s, "%s", strerror(errno));
+        store_fail(s, errno == ENOENT && mode == STATE_WRITE ? "a link that leads nowhere" : "%s",
+                   strerror(errno));
     else if (check_kind(s, place) && (mode == STATE_READ || close_to_others(s, place)))
         return place;
     free(place);
@@ -278,14 +293,23 @@ static bool migrate(struct store *s)
     return ok;
 }
 
+/* The files beside it stay when it is closed, empty: without them, who may only read it could not
+ * open it. */
+static bool set_journal(struct store *s)
+{
+    int stay = 1;
+    sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &stay);
+    return store_run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                        "PRAGMA journal_size_limit = 0");
+}
+
 /* Before a first look at the version nothing is changed. */
 static bool prepare_to_write(struct store *s, enum state_mode mode)
 {
     int version = find_version(s);
     if (version < 0)
         return false;
-    if (mode == STATE_WRITE &&
-        !store_run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"))
+    if (mode == STATE_WRITE && !set_journal(s))
         return false;
     return store_run(s, "PRAGMA foreign_keys = ON") && (version == SCHEMA_VERSION || migrate(s)) &&
            store_run(s, schema_staging);

@@ -25,6 +25,7 @@ void arena_clear(struct arena *);
 struct look {
     int64_t run; /* 0: it never was */
     const char *facts, *trust, *labels;
+    const char *checks; /* letters; NULL: not kept */
     bool answered;
 };
 
@@ -47,7 +48,7 @@ struct spot {
     int64_t status_run;
     const char *labels;
     struct look seen; /* when it last answered, if it did */
-    const char *seen_time, *checks;
+    const char *seen_time;
     const char *known[KNOWN_COUNT];
 
     /* In this run. */
@@ -56,11 +57,12 @@ struct spot {
     const char *word;      /* its status now; UNSEEN: why not */
     const char *time;
     struct look now;
-    const char *checks_now, *reasons;
+    const char *reasons;
     const char *known_now[KNOWN_COUNT];
 
     /* The finding that is being looked at. */
     bool open, fails;
+    bool kept;          /* less is known than the last time: what was said then still holds */
     struct look judged; /* where it is open: the last time */
     const char *severity, *waiver;
     bool waived;
@@ -121,5 +123,13 @@ const char *change_cause(const struct work *, const struct look *then, const str
 
 /* Why an endpoint, or what is found on it, is new. */
 const char *change_cause_of_new(const struct work *);
+
+/* --- verdicts, a letter for each rule ------------------------------------------------------------ */
+
+/* Is a rule unknown now of which something was known? */
+bool checks_are_less(const char *then, const char *now);
+
+/* The number under which they are kept; 0: there are none. */
+int64_t checks_keep(struct work *, const char *letters);
 
 #endif

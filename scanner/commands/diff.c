@@ -26,6 +26,8 @@ struct diff {
     const char *severity;
     uint64_t count, shown, hidden;
     bool headed;
+    char before[24], started[24]; /* the run before, and this one */
+    bool complete;
 };
 
 static bool fail(struct diff *d, const char *name, const char *problem)
@@ -217,7 +219,7 @@ static const struct kind *kind_in(const struct group *g, const char *change)
 static void print_head(struct diff *d)
 {
     if (!d->headed)
-        printf("%s%s%s%s\n", d->shown ? "\n" : "", paint(d, d->group->color), d->group->title,
+        printf("\n%s%s%s\n", paint(d, d->group->color), d->group->title,
                unpaint(d, d->group->color));
     d->headed = true;
     d->shown++;
@@ -355,14 +357,37 @@ static bool print_group(struct diff *d, const char *run_id)
     return ok;
 }
 
+/* Until the run that is wanted. */
+static bool find_run(void *context, const struct state_entry *e)
+{
+    struct diff *d = context;
+    snprintf(d->before, sizeof d->before, "%s", d->started);
+    snprintf(d->started, sizeof d->started, "%.19sZ", e->started);
+    d->complete = e->complete;
+    return !d->run_id || strcmp(d->run_id, e->run_id) != 0;
+}
+
+/* Which runs are compared. */
+static void print_runs(struct diff *d)
+{
+    d->started[0] = d->before[0] = '\0';
+    state_runs(d->state, NULL, find_run, d);
+    printf("%s%s%s%s", paint(d, DIM), d->started, d->complete ? "" : " (not complete)",
+           *d->before ? ", after " : ": the first run, which others are compared with\n");
+    if (*d->before)
+        printf("%s\n", d->before);
+    fputs(unpaint(d, DIM), stdout);
+}
+
 /* A run's changes; of the first run there are none. */
 static bool print_run(struct diff *d, const char *run_id)
 {
     uint64_t before = d->count;
     bool ok = each(d, run_id, print_line);
-    if (d->json || !ok || d->count == before)
+    if (d->json || !ok)
         return ok;
-    for (size_t i = 0; ok && i < GROUP_COUNT; i++) {
+    print_runs(d);
+    for (size_t i = 0; ok && d->count > before && i < GROUP_COUNT; i++) {
         d->group = &groups[i];
         ok = print_group(d, run_id);
     }
@@ -374,10 +399,10 @@ static void print_end(struct diff *d)
     if (d->json)
         return;
     if (!d->count)
-        printf("no change\n");
+        printf("nothing changed\n");
     if (d->hidden)
-        printf("%s%" PRIu64 " of capabilities and policies (--all shows them)\n",
-               d->shown ? "\nleft out: " : "nothing but ", d->hidden);
+        printf("\n%s%" PRIu64 " of capabilities and policies (--all shows them)\n",
+               d->shown ? "left out: " : "nothing but ", d->hidden);
 }
 
 /* --- runs -------------------------------------------------------------------------------------------- */
@@ -420,7 +445,8 @@ static bool take_file(struct diff *d, char *path, bool print)
     archive_sort(&a);
     for (size_t i = 0; ok && i < a.count; i++)
         ok = take_run(d, &a, &a.runs[i], &taken) &&
-             (!print || !taken || print_run(d, a.runs[i].run_id));
+             (!print || !taken || print_run(d, d->run_id = a.runs[i].run_id));
+    d->run_id = NULL;
     archive_free(&a);
     return ok;
 }

@@ -19,6 +19,7 @@ struct state_command {
     char **files; /* argv's */
     size_t file_count;
     bool json, quiet;
+    bool anew; /* all of it is taken once more */
     int code;
 };
 
@@ -48,36 +49,43 @@ static bool read_files(struct state_command *c, struct archive *a)
 
 /* --- add ----------------------------------------------------------------------------------------- */
 
-static void note(const struct state_command *c, const struct archive_run *run, const char *text)
+static bool note_end(void *complete, const struct state_entry *e)
 {
-    if (!c->quiet)
-        fprintf(stderr, PROGRAM " state: %s: the run of %s %s\n", run->file, run->started, text);
+    *(bool *)complete = e->complete;
+    return true;
+}
+
+/* What it has found since it was taken, if it went on, only a rebuild can take. */
+static void note_known(const struct state_command *c, const struct archive_run *run,
+                       struct state *s)
+{
+    bool complete = true;
+    state_rollback(s);
+    if (c->quiet || !state_runs(s, run->run_id, note_end, &complete))
+        return;
+    fprintf(stderr, PROGRAM " state: %s: the run of %s is there already%s\n", run->file,
+            run->started,
+            complete ? "" : ", as far as it had come: `state rebuild` takes what it is now");
 }
 
 /* False: nothing more can be done. */
 static bool take_run(struct state_command *c, const struct archive *a,
                      const struct archive_run *run, struct state *s)
 {
-    switch (archive_take(a, run, s)) {
-    case ARCHIVE_BROKEN:
+    enum archive_step step = archive_take(a, run, s);
+    if (step == ARCHIVE_KNOWN) {
+        if (!c->anew)
+            note_known(c, run, s);
+        return true;
+    }
+    if (step != ARCHIVE_TAKEN)
         c->code = EXIT_TROUBLE;
-        /* fall through */
-    case ARCHIVE_TAKEN:
+    if (step == ARCHIVE_TAKEN || step == ARCHIVE_BROKEN) {
         if (state_commit(s))
             return true;
         fail(c, state_problem(s));
-        return false;
-    case ARCHIVE_KNOWN:
-        note(c, run, "is there already");
-        return true;
-    case ARCHIVE_REFUSED:
-        c->code = EXIT_TROUBLE;
-        return true;
-    case ARCHIVE_FAILED:
-        break;
     }
-    c->code = EXIT_TROUBLE;
-    return false;
+    return step == ARCHIVE_REFUSED;
 }
 
 static void add(struct state_command *c)
@@ -106,6 +114,7 @@ static void rebuild(struct state_command *c)
     bool created = access(c->path, F_OK) != 0;
     struct state *s = read_files(c, &a) && c->code == EXIT_DONE ? open_state(c, STATE_WRITE) : NULL;
     bool ok = s != NULL;
+    c->anew = true;
     if (ok && !(ok = state_begin_anew(s)))
         fail(c, state_problem(s));
     for (size_t i = 0; ok && i < a.count; i++)

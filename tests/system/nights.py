@@ -118,7 +118,12 @@ class Sight:
     known: dict = field(default_factory=dict)     # facts that are told when they change
     verdicts: dict = field(default_factory=dict)  # rule -> (verdict, reason)
     findings: dict = field(default_factory=dict)  # fingerprint -> Finding
-    policy: str = None
+    clauses: dict = field(default_factory=dict)   # of the policy -> verdict
+
+    @property
+    def policy(self):
+        """The policy's verdict: the worst of its clauses."""
+        return max(self.clauses.values(), key=CLAUSE_VERDICTS.index)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,10 @@ def rules_of(ruleset):
             if not (rule == "FLAW-C" and ruleset == 1) and not (rule == "FLAW-B" and ruleset >= 2)]
 
 
-def severity_of(rule, ruleset, labels):
+def severity_of(rule, ruleset, labels, login=None):
+    """login: what became of one, if that is known."""
+    if rule == "TLS-1.0-SUPPORTED" and login == "accepted":
+        return "high"
     if rule == "FLAW-A" and ruleset >= 2:
         return "high"
     if rule == "FLAW-ROLE" and labels.get("role") == "submission":
@@ -222,13 +230,20 @@ def waiver_of(rule, host, address, waivers, day):
     return None, False
 
 
-def policy_verdict(sight, scan, noisy):
-    severities = {finding.severity for finding in sight.findings.values()}
-    if noisy or scan.quick:
-        return "inconclusive"
-    if severities & {"critical", "high"} or ("medium" in severities and scan.policy >= 2):
-        return "fail"
-    return "warn" if "medium" in severities else "pass"
+CLAUSE_VERDICTS = ["not_applicable", "pass", "not_tested", "inconclusive", "warn", "fail"]
+
+
+def clauses_of(sight, scan):
+    """A clause for each rule, that fails or warns by how bad it is."""
+    clauses = {}
+    for rule, (verdict, _) in sight.verdicts.items():
+        if verdict == "fail":
+            severity = max((f.severity for f in sight.findings.values() if f.rule == rule),
+                           key=SEVERITIES[::-1].index)
+            strict = ("critical", "high") if scan.policy == 1 else ("critical", "high", "medium")
+            verdict = "fail" if severity in strict else "warn" if severity == "medium" else "pass"
+        clauses[rule] = verdict
+    return clauses
 
 
 # --- what is seen ---------------------------------------------------------------------------------
@@ -274,6 +289,7 @@ class Observer:
                 self.conclude(sight, rule, "not_applicable", None)
             else:
                 self.conclude(sight, rule, "inconclusive", status)
+        sight.clauses = clauses_of(sight, self.scan)
         return sight
 
     def seen(self, base, host, service):
@@ -319,8 +335,7 @@ class Observer:
                 verdict, reason = judge_service(rule, service, PORTS[sight.port],
                                                 self.scan.ruleset, sight.labels, self.now), None
             self.conclude(sight, rule, verdict, reason, service)
-        if service and service.status == "ok":
-            sight.policy = policy_verdict(sight, self.scan, bool(lost))
+        sight.clauses = clauses_of(sight, self.scan)
 
     def conclude(self, sight, rule, verdict, reason, service=None):
         sight.verdicts[rule] = (verdict, reason)
@@ -332,7 +347,8 @@ class Observer:
         for which in flaws:
             if not which or which in service.flaws:
                 sight.findings[fingerprint(rule, sight.key, which)] = Finding(
-                    rule, severity_of(rule, self.scan.ruleset, sight.labels), waiver, expired,
+                    rule, severity_of(rule, self.scan.ruleset, sight.labels,
+                                      sight.known.get("login")), waiver, expired,
                     rule in ("CERT-EXPIRED", "CERT-EXPIRES-SOON"))
 
 
@@ -464,14 +480,14 @@ def set_verdicts(record, sight, scan):
     findings = [finding_record(mark, finding) for mark, finding in sight.findings.items()]
     findings.sort(key=lambda finding: SEVERITIES.index(finding["severity"]))
     open_ones = [f["severity"] for f in findings if f["status"] == "open"]
-    verdict = sight.policy or ("inconclusive" if sight.status != "ok" else "not_tested")
     clauses = {name: [] for name in ("pass", "warn", "fail", "not_applicable", "not_tested",
                                      "inconclusive")}
-    clauses[verdict] = ["1.1"]
+    for clause, verdict in sight.clauses.items():
+        clauses[verdict].append(f"clause {clause}")
     record.update(checks=checks, findings=findings, transcript=None,
                   severity_max=min(open_ones, key=SEVERITIES.index, default=None),
                   policies=[{"name": "base", "version": str(scan.policy), "as_of": "2026-01-01",
-                             "verdict": verdict, "fail": [], "warn": [], "clauses": clauses,
+                             "verdict": sight.policy, "fail": [], "warn": [], "clauses": clauses,
                              "unverified": []}])
 
 
@@ -557,8 +573,9 @@ def not_asked(key, ip, reason, run_id, time):
                          "ip": ip or None, "port": int(port)}, "reason": reason}
 
 
-def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None):
-    """The run of that night. known: what a state knows of earlier ones, as (key, ip)."""
+def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None, aside=None):
+    """The run of that night. known: what a state knows of earlier ones, as (key, ip); aside: what
+    is said not to have been asked, if it is not what follows from that."""
     observer = Observer(world, scan, number, noise)
     run_id = f"019ca5c0-0000-7000-8000-{number:012x}"
     planned = list(plan(world, scan))
@@ -574,8 +591,9 @@ def night(world, scan, number, known=frozenset(), noise=frozenset(), chance=None
         if wanted:
             sights += group
             services.update({(s.key, s.ip): host.services.get((address, s.port)) for s in group})
-    aside = {}
-    if scan.kind == "state" and not scan.stop:
+    if aside is None:
+        aside = {}
+    if scan.kind == "state" and not scan.stop and not aside:
         aside = {(key, ip): reason for key, ip, reason in absent(world, scan, known)}
     options = scan.options(world)
     start = run_start(number, run_id, scan, world, options)

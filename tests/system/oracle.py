@@ -6,6 +6,7 @@ words of the record, but for title and time.
 """
 
 from collections import namedtuple
+from dataclasses import replace
 
 from nights import SILENT, SEVERITIES, is_answer
 
@@ -52,6 +53,7 @@ class Problem:
         self.waiver = None
         self.observed = True
         self.places = {}          # ip -> (Finding, sight, night): where it is open
+        self.over = set()         # those where its waiver came to an end unseen
 
 
 def kind(word):
@@ -185,13 +187,24 @@ class Oracle:
             return
         if not first:
             self.tell_facts(endpoint.key, ip, spot.known, sight.known)
-        if sight.policy and sight.policy != "inconclusive" and spot.policy:
+        if self.is_verdict_known(spot, sight) and spot.policy:
             verdict, then, seen = spot.policy
             if verdict != sight.policy:
                 cause = "policy" if then.scan.policy != self.night.scan.policy else self.cause(
-                    then, seen, sight)
+                    then, seen, sight, more=self.knows_less(sight, seen))
                 self.tell("policy_changed", cause, endpoint.key, ip, before=verdict,
                           after=sight.policy, detail="base")
+
+    @staticmethod
+    def is_verdict_known(spot, sight):
+        """Not if what failed before was not looked at."""
+        if sight.policy in ("inconclusive", "not_tested"):
+            return False
+        if not spot.policy or spot.policy[0] != "fail" or sight.policy == "fail":
+            return True
+        return not any(verdict == "fail" and
+                       sight.clauses.get(clause) in ("not_tested", "inconclusive")
+                       for clause, verdict in spot.policy[2].clauses.items())
 
     def tell_status(self, key, ip, spot, status):
         before, after = kind(spot.word), kind(status)
@@ -229,13 +242,15 @@ class Oracle:
         if sight and is_answer(sight):
             spot.sight, spot.sight_night = sight, self.night
             spot.known.update(sight.known)
-            if sight.policy and sight.policy != "inconclusive":
+            if self.is_verdict_known(spot, sight):
                 spot.policy = sight.policy, self.night, sight
 
     # --- causes
 
-    def cause(self, then, old, new, rule=None, timed=False):
-        """Why a verdict is another one than on that night; old and new are what was seen."""
+    def cause(self, then, old, new, rule=None, timed=False, more=False):
+        """Why a verdict is another one than on that night; old and new are what was seen.
+
+        more: things are known now that were not known then."""
         core = old.facts == new.facts
         same = core and old.trusted == new.trusted
         if then.scan.ruleset != self.night.scan.ruleset:
@@ -245,7 +260,7 @@ class Oracle:
                 return "ruleset"
         if then.options != self.night.options:
             unasked = rule and old.verdicts.get(rule, ("", ""))[1] == "not_asked"
-            if unasked or (core and not same):
+            if unasked or more or (core and not same):
                 return "scope"
         if same and not timed and old.labels != new.labels:
             return "scope"
@@ -303,14 +318,27 @@ class Oracle:
         else:
             self.miss(endpoint, mark, problem, found, words, outcomes)
 
+    @staticmethod
+    def knows_less(before, now):
+        known = ("pass", "fail", "not_applicable")
+        return any(verdict in known and now.verdicts.get(rule, ("pass",))[0] not in known
+                   for rule, (verdict, _) in before.verdicts.items())
+
     def open(self, endpoint, mark, problem, seen, found, outcomes, fresh_cause):
         places = {ip: place for ip, place in problem.places.items() if outcomes[ip] == UNKNOWN}
         before = problem.places
         for ip, finding in seen.items():
             places[ip] = finding, found[ip], self.night
+            if ip in before:
+                was, sight, then = before[ip]
+                if (SEVERITIES.index(was.severity) < SEVERITIES.index(finding.severity) and
+                        self.knows_less(sight, found[ip])):
+                    finding = seen[ip] = replace(finding, severity=was.severity)
+                    places[ip] = finding, sight, then
         findings = [finding for finding, _, _ in places.values()]
         severity = min((f.severity for f in findings), key=SEVERITIES.index)
-        waived = all(f.waived and not getattr(f, "over", False) for f in self.current(problem, places))
+        waived = all(finding.waived and not (ip in problem.over and ip not in seen)
+                     for ip, (finding, _, _) in places.items())
         worst = min(sorted(seen), key=lambda ip: SEVERITIES.index(seen[ip].severity))
         waiver = next((seen[ip] for ip in sorted(seen) if seen[ip].waiver), None)
         about = {"ip": worst if len(seen) == 1 else None, "rule": problem.rule,
@@ -326,12 +354,10 @@ class Oracle:
             if severity != problem.severity:
                 then = before.get(worst)
                 spot = endpoint.spots[worst]
-                if then:
-                    cause = self.cause(then[2], then[1], found[worst], problem.rule,
-                                       seen[worst].timed)
-                elif spot.sight:
-                    cause = self.cause(spot.sight_night, spot.sight, found[worst], problem.rule,
-                                       seen[worst].timed)
+                if then or spot.sight:
+                    night, sight = (then[2], then[1]) if then else (spot.sight_night, spot.sight)
+                    cause = self.cause(night, sight, found[worst], problem.rule,
+                                       seen[worst].timed, self.knows_less(found[worst], sight))
                 else:
                     cause = "observed"
                 self.tell("severity_changed", cause, endpoint.key, before=problem.severity,
@@ -344,14 +370,8 @@ class Oracle:
                           detail=waiver.waiver.id if waiver else problem.waiver, **about)
         problem.state, problem.severity, problem.waived = "open", severity, waived
         problem.waiver = waiver.waiver.id if waiver else None
-        problem.observed, problem.places, problem.over = True, places, set()
-
-    @staticmethod
-    def current(problem, places):
-        """Findings as they count now: a waiver that is over is none."""
-        over = getattr(problem, "over", set())
-        for ip, (finding, _, _) in places.items():
-            yield NOT_WAIVED if ip in over and problem.places.get(ip) == places[ip] else finding
+        problem.observed, problem.places = True, places
+        problem.over &= set(places) - set(seen)
 
     def miss(self, endpoint, mark, problem, found, words, outcomes):
         places = problem.places
@@ -367,8 +387,8 @@ class Oracle:
                 unknown = [ip for ip in sorted(outcomes)
                            if ip not in places and outcomes[ip] == UNKNOWN]
                 problem.places = {**places, **{ip: places[lost] for ip in unknown}}
-                problem.over = {*getattr(problem, "over", set()),
-                                *(unknown if lost in getattr(problem, "over", set()) else ())}
+                if lost in problem.over:
+                    problem.over.update(unknown)
         if unknown:
             self.leave(endpoint, mark, problem, found, words, unknown)
         elif closed:
@@ -429,10 +449,7 @@ class Oracle:
                   before="waived" if problem.waived else "open", after=word,
                   reason="no_such_rule" if gone else None)
         problem.state, problem.places, problem.observed = word, {}, True
-
-
-class NOT_WAIVED:
-    waived = False
+        problem.over = set()
 
 
 def plain(value):
