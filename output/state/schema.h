@@ -2,8 +2,8 @@
 /*
  * schema.h: what is in the database, version by version.
  *
- * A version is never changed once there are files of it: what is new is a step more. Views are no
- * part of a version; each step makes them anew.
+ * The SQL itself is in the folder schema/. A version is never changed once there are files of it: what
+ * is new is a step more. Views are no part of a version; each step makes them anew.
  */
 #ifndef OUTPUT_STATE_SCHEMA_H
 #define OUTPUT_STATE_SCHEMA_H
@@ -20,7 +20,7 @@ const char *schema_step(int version);
 extern const char *const schema_views[]; /* ended by NULL */
 
 /* What is known of a run that is being read; gone with the connection. */
-extern const char schema_staging[];
-extern const char schema_staging_clear[];
+extern const char *const schema_staging;
+extern const char *const schema_staging_clear;
 
 #endif

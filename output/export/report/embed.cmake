@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 # embed.cmake: the report as octets, in a C file: cmake -DFROM=FOLDER -DTO=FILE.c -P embed.cmake
+include(${CMAKE_CURRENT_LIST_DIR}/../../embed.cmake)
+
 # The parts of the script become one, in this order.
 set(PARTS elements data rows filters place marks header summary table findings policies run facts host begin)
 
@@ -15,9 +17,7 @@ string(APPEND script ${octets})
 
 set(text "/* Made of output/export/report/ by embed.cmake. */\n#include \"output/export/report/report.h\"\n")
 foreach(name page style script)
-    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," octets "${${name}}")
-    string(REGEX REPLACE "((.......){14})" "\\1\n" octets "${octets}")
-    string(APPEND text "\nstatic const char ${name}[] = {\n${octets}};\n"
-                       "const struct span report_${name} = {${name}, sizeof ${name}};\n")
+    embed_octets(text ${name} "${${name}}" STATIC)
+    string(APPEND text "const struct span report_${name} = {${name}, sizeof ${name}};\n")
 endforeach()
 file(WRITE ${TO} "${text}")
