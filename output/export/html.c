@@ -182,9 +182,10 @@ static bool put_until_mark(struct exporting *e, struct span *name)
     *name = (struct span){"", 0};
     h->rest = span_from(h->rest, before);
     if (mark) {
-        const char *end = memmem(mark + 2, h->rest.len - 2, "@@", 2);
-        *name = (struct span){mark + 2, (size_t)(end - mark - 2)};
-        h->rest = span_from(h->rest, name->len + 4);
+        struct span inside = span_from(h->rest, 2);
+        const char *end = memmem(inside.at, inside.len, "@@", 2);
+        *name = span_until(inside, end ? (size_t)(end - inside.at) : inside.len);
+        h->rest = span_from(inside, end ? name->len + 2 : inside.len);
     }
     return ok;
 }
