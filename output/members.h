@@ -26,10 +26,6 @@ struct members {
     bool failed;
 };
 
-/* A line as a record: clean text, one value of JSON, and nothing behind it. NULL: it is none, or
-   there is no memory. */
-cJSON *members_parse(struct span line);
-
 /* Why what was parsed cannot be read as a record; NULL: it has a type, and a version of the schema
    that is known here. */
 const char *members_fault(const cJSON *record);

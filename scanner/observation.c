@@ -64,6 +64,20 @@ const char *status_name(enum status status)
     return names[status];
 }
 
+enum status status_find(const char *name)
+{
+    int s = 0;
+    while (s < STATUS_COUNT && strcmp(status_name((enum status)s), name) != 0)
+        s++;
+    return (enum status)s;
+}
+
+bool status_is_silent(enum status status)
+{
+    return status == STATUS_CLOSED || status == STATUS_TIMEOUT || status == STATUS_UNREACHABLE ||
+           status == STATUS_DNS_ERROR;
+}
+
 const char *handshake_name(enum handshake handshake)
 {
     static const char *const names[] = {"not_tested", "ok", "failed"};

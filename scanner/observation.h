@@ -83,6 +83,10 @@ enum status {
 };
 
 const char *status_name(enum status);
+enum status status_find(const char *name); /* STATUS_COUNT: it is none of them */
+
+/* Nothing listens, or nothing comes: there is nobody who could be judged. */
+bool status_is_silent(enum status);
 
 enum handshake { HANDSHAKE_NOT_TESTED, HANDSHAKE_OK, HANDSHAKE_FAILED };
 

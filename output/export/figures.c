@@ -84,14 +84,6 @@ static void copy_text(char *out, size_t size, const char *text)
     text_clean(span_of(text), out, size, &lossy);
 }
 
-static int status_at(const char *name)
-{
-    int s = 0;
-    while (s < STATUS_COUNT && strcmp(status_name((enum status)s), name) != 0)
-        s++;
-    return s;
-}
-
 /* --- groups, rules, policies ------------------------------------------------------------------ */
 
 static void group_free(struct group *g)
@@ -453,7 +445,7 @@ static bool take_endpoint(struct figures *f, const cJSON *record)
 {
     const cJSON *tls = export_member(record, "tls");
     struct place facts = {
-        .status = status_at(export_text(record, "status")),
+        .status = status_find(export_text(record, "status")),
         .not_after = end_of_certificate(member_of(tls, "certificate")),
         .advertised = is_true(record, "starttls/advertised")    ? 1
                       : is_false(record, "starttls/advertised") ? 0
@@ -531,7 +523,7 @@ static void take_statuses(struct figures *f, const cJSON *list)
     cJSON_ArrayForEach(row, list)
     {
         uint64_t count;
-        int s = status_at(export_text(row, "status"));
+        enum status s = status_find(export_text(row, "status"));
         if (s < STATUS_COUNT && read_count(row, "count", &count))
             f->statuses[s] = count;
     }

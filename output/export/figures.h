@@ -46,18 +46,19 @@ enum expected { EXPECTED_ANSWERED, EXPECTED_SILENT, EXPECTED_UNKNOWN, EXPECTED_C
 enum trust_result { TRUST_YES, TRUST_NO, TRUST_UNKNOWN, TRUST_COUNT };
 
 /* The words of the above, as they are shown; the last is NULL. Those of records where there are. */
-extern const char *const finding_status_words[],
-    *const version_words[], *const version_result_words[],
-                                *const login_words[],
-                                    *const upgrade_words[],
-                                        *const injection_words[],
-                                            *const validity_words[],
-                                                *const expected_words[],
-                                                    *const trust_words[],
-                                                        *const check_words[],
-                                                            *const policy_words[],
-                                                                *const waiver_words[],
-                                                                    *const not_asked_words[];
+extern const char *const finding_status_words[];
+extern const char *const version_words[];
+extern const char *const version_result_words[];
+extern const char *const login_words[];
+extern const char *const upgrade_words[];
+extern const char *const injection_words[];
+extern const char *const validity_words[];
+extern const char *const expected_words[];
+extern const char *const trust_words[];
+extern const char *const check_words[];
+extern const char *const policy_words[];
+extern const char *const waiver_words[];
+extern const char *const not_asked_words[];
 
 #define LOGIN_WORDS 4
 #define INJECTION_WORDS 4
@@ -85,8 +86,8 @@ struct group {
 /* What is kept of an endpoint. */
 struct place {
     char *key, *ip;
-    size_t number; /* in the order of the records */
-    int status;    /* STATUS_COUNT: one that is not known here */
+    size_t number;      /* in the order of the records */
+    enum status status; /* STATUS_COUNT: one that is not known here */
     struct moment not_after;
     int versions[VERSIONS_COUNT]; /* enum version_result */
     int advertised;               /* -1: not known */

@@ -377,7 +377,7 @@ static bool put_up(struct exporting *e, const struct place *p)
     struct pairs pairs = pairs_of(p);
     if (p->status == STATUS_COUNT)
         return true;
-    add_pair(&pairs, "status", status_name((enum status)p->status));
+    add_pair(&pairs, "status", status_name(p->status));
     return put_count(e, "endpoint_up", &pairs, p->status == STATUS_OK);
 }
 

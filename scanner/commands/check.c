@@ -304,17 +304,17 @@ static enum severity parse_severity(struct argp_state *state, const char *name, 
     return severity;
 }
 
-static void parse_wishes(struct argp_state *state, struct health_options *o, const char *list)
+static void parse_wishes(struct argp_state *state, struct health_options *o, const char *text)
 {
-    for (const char *at = list;;) {
-        size_t n = strcspn(at, ",");
+    struct span list = span_of(text);
+    const char *wrong;
+    while (list.at) {
         if (o->wish_count == HEALTH_WISHES_MAX)
             argp_error(state, "--expect: there can be %zu at the most", HEALTH_WISHES_MAX);
-        if (!wish_parse((struct span){at, n}, &o->wishes[o->wish_count++]))
-            argp_error(state, "--expect: '%.*s' is not PROTOCOL[/MODE][:PORT]", (int)n, at);
-        if (!at[n])
-            return;
-        at += n + 1;
+        struct expectation *x = &o->wishes[o->wish_count++].what;
+        expectation_next(&list, x, &wrong);
+        if (wrong)
+            argp_error(state, "--expect: '%.*s' %s", (int)x->text.len, x->text.at, wrong);
     }
 }
 

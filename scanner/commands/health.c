@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "output/export/export.h"
+#include "output/export/words.h"
 #include "output/members.h"
 #include "scanner/grow.h"
 
@@ -131,7 +131,7 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
 {
     enum severity severity;
     const char *rule = export_text(finding, "rule");
-    bool waived = strcmp(export_text(finding, "status"), "waived") == 0;
+    bool waived = words_is_waived(finding);
 
     if (!severity_parse(export_text(finding, "severity"), &severity))
         return;
@@ -158,7 +158,7 @@ static bool end_is_waived(const cJSON *record)
     cJSON_ArrayForEach(finding, member_of(record, "findings"))
     {
         if (strncmp(export_text(finding, "rule"), "CERT-EXPIR", 10) == 0 &&
-            strcmp(export_text(finding, "status"), "waived") == 0)
+            words_is_waived(finding))
             return true;
     }
     return false;
@@ -200,37 +200,44 @@ static void take_certificate(struct health *h, const cJSON *record)
                    days < 0 ? "ended" : "ends in", fabs(days), days < 0 ? " ago" : "");
 }
 
-/* Nothing listens, or nothing comes: there is nothing to judge. */
-static bool is_silent(const char *status)
-{
-    return strcmp(status, "closed") == 0 || strcmp(status, "timeout") == 0 ||
-           strcmp(status, "unreachable") == 0 || strcmp(status, "dns_error") == 0;
-}
-
 /* Turned away, or cut off: there is something, and it was not seen. */
-static bool is_unjudged(const cJSON *record, const char *status)
+static bool is_unjudged(const cJSON *record, enum status status)
 {
     const char *stage = export_text(record, "error/stage");
     bool met = strcmp(stage, "connect") != 0 && strcmp(stage, "resolve") != 0;
-    return strcmp(status, "refused") == 0 || strcmp(status, "error") == 0 ||
-           (strcmp(status, "timeout") == 0 && met);
+    return status == STATUS_REFUSED || status == STATUS_ERROR || (status == STATUS_TIMEOUT && met);
 }
 
-static bool means(const struct wish *x, const cJSON *record)
+/* The service of an endpoint. False: none of ours. */
+static bool service_of(const cJSON *record, struct service *out)
 {
-    const char *mode = export_text(record, "endpoint/mode");
-    return span_is(x->protocol, export_text(record, "endpoint/protocol")) &&
-           (x->any_mode || strcmp(mode, mode_name(x->mode)) == 0) &&
-           (!x->port || x->port == export_number(record, "endpoint/port"));
+    double port = export_number(record, "endpoint/port");
+    *out = (struct service){.protocol =
+                                protocol_find(span_of(export_text(record, "endpoint/protocol")))};
+    if (!out->protocol || !mode_parse(span_of(export_text(record, "endpoint/mode")), &out->mode) ||
+        !(port >= 1 && port <= UINT16_MAX))
+        return false;
+    out->port = (uint16_t)port;
+    return true;
 }
 
-static void take_wishes(struct health *h, const cJSON *record, const char *status)
+/* Where TLS began, a service is there, however bad its TLS is. */
+static bool has_met_tls(const cJSON *record)
 {
-    bool answers = strcmp(status, "ok") == 0 || strcmp(status, "tls_error") == 0;
-    bool silent = is_silent(status) || strcmp(status, "protocol_mismatch") == 0;
+    return *export_text(record, "tls/version") ||
+           cJSON_GetArraySize(export_member(record, "tls/versions_accepted")) > 0;
+}
+
+/* What answers, and what does not, is so as the rule about labels (expect=) has it. */
+static void take_wishes(struct health *h, const cJSON *record, enum status status)
+{
+    bool answers = status == STATUS_OK || (status == STATUS_TLS_ERROR && has_met_tls(record));
+    bool silent = status_is_silent(status) || status == STATUS_MISMATCH;
+    struct service service;
+    bool known = service_of(record, &service);
     for (size_t i = 0; i < h->options.wish_count; i++) {
         struct wish *x = &h->options.wishes[i];
-        if (!means(x, record))
+        if (!known || !expectation_meets(&x->what, &service))
             continue;
         x->asked++;
         x->answered += answers;
@@ -238,17 +245,18 @@ static void take_wishes(struct health *h, const cJSON *record, const char *statu
     }
 }
 
-static void take_unknown(struct health *h, const cJSON *record, const char *status)
+static void take_unknown(struct health *h, const cJSON *record, enum status status,
+                         const char *word)
 {
     int count = cJSON_GetArraySize(export_member(record, "checks/inconclusive"));
     bool unjudged = is_unjudged(record, status);
 
     h->unjudged += unjudged;
     if (unjudged) {
-        health_doubt(h, "%s could not be judged: %s", key_of(record), status);
-        add_remark(h, STATE_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), status,
+        health_doubt(h, "%s could not be judged: %s", key_of(record), word);
+        add_remark(h, STATE_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), word,
                    export_text(record, "error/code"), export_text(record, "error/message"));
-    } else if (count > 0 && !is_silent(status)) {
+    } else if (count > 0 && !status_is_silent(status)) {
         h->inconclusive += (uint64_t)count;
         add_remark(h, STATE_OK, false, "%s: %d checks were inconclusive", key_of(record), count);
     }
@@ -267,7 +275,8 @@ static void take_host(struct health *h, const cJSON *record)
 
 static void take_endpoint(struct health *h, const cJSON *record)
 {
-    const char *status = export_text(record, "status");
+    const char *word = export_text(record, "status");
+    enum status status = status_find(word);
     const cJSON *finding;
     char problem[128];
     struct members m = {.root = record, .problem = problem, .size = sizeof problem};
@@ -275,11 +284,11 @@ static void take_endpoint(struct health *h, const cJSON *record)
 
     take_host(h, record);
     h->endpoints++;
-    h->answered += !is_silent(status) || is_unjudged(record, status);
+    h->answered += !status_is_silent(status) || is_unjudged(record, status);
     if (member_time(&m, member_of(record, "time"), "time", true, &time) && time > h->time)
         h->time = time;
     take_wishes(h, record, status);
-    take_unknown(h, record, status);
+    take_unknown(h, record, status, word);
     take_certificate(h, record);
     cJSON_ArrayForEach(finding, member_of(record, "findings"))
     {
@@ -343,21 +352,22 @@ static void judge_wishes(struct health *h)
 {
     for (size_t i = 0; i < h->options.wish_count && h->endpoints; i++) {
         struct wish *x = &h->options.wishes[i];
-        bool one_will_do = x->any_mode && !x->port;
+        bool one_will_do = expectation_is_loose(&x->what);
         bool met = x->asked && (one_will_do ? x->answered > 0 : x->answered == x->asked);
         bool silent = one_will_do ? x->silent == x->asked : x->silent > 0;
         if (met)
             continue;
         if (!x->asked)
-            health_doubt(h, "%.*s is expected, and was not asked", (int)x->text.len, x->text.at);
+            health_doubt(h, "%.*s is expected, and was not asked", (int)x->what.text.len,
+                         x->what.text.at);
         else if (!silent)
             health_doubt(h, "%.*s is expected, and it is not known whether it answers",
-                         (int)x->text.len, x->text.at);
+                         (int)x->what.text.len, x->what.text.at);
         else {
             x->lost = true;
             h->state = STATE_CRITICAL;
             add_remark(h, STATE_CRITICAL, false, "%.*s is expected, and does not answer",
-                       (int)x->text.len, x->text.at);
+                       (int)x->what.text.len, x->what.text.at);
         }
     }
 }
@@ -387,8 +397,8 @@ static void print_lost(const struct health *h)
 {
     for (size_t i = 0; i < h->options.wish_count; i++)
         if (h->options.wishes[i].lost)
-            printf(", no answer of %.*s", (int)h->options.wishes[i].text.len,
-                   h->options.wishes[i].text.at);
+            printf(", no answer of %.*s", (int)h->options.wishes[i].what.text.len,
+                   h->options.wishes[i].what.text.at);
 }
 
 /* Why it is unknown comes first, unless something is worse. */
@@ -464,21 +474,4 @@ void health_print_remarks(const struct health *h)
     print_remarks(h, STATE_OK, true, "WAIVED");
     if (h->remarks_more)
         printf("and %zu lines more\n", h->remarks_more);
-}
-
-/* --- what must answer -------------------------------------------------------------------------- */
-
-bool wish_parse(struct span item, struct wish *x)
-{
-    *x = (struct wish){.text = item, .any_mode = true};
-    const char *colon = memchr(item.at, ':', item.len);
-    if (colon && !port_parse(span_from(item, (size_t)(colon + 1 - item.at)), &x->port))
-        return false;
-    item.len = colon ? (size_t)(colon - item.at) : item.len;
-    const char *slash = memchr(item.at, '/', item.len);
-    x->any_mode = !slash;
-    if (slash && !mode_parse(span_from(item, (size_t)(slash + 1 - item.at)), &x->mode))
-        return false;
-    x->protocol = (struct span){item.at, slash ? (size_t)(slash - item.at) : item.len};
-    return protocol_find(x->protocol) != NULL;
 }

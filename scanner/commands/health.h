@@ -13,8 +13,8 @@
 #include <cjson/cJSON.h>
 
 #include "output/rules/rule.h"
-#include "protocols/services.h"
 #include "scanner/address.h"
+#include "scanner/expectation.h"
 
 #define HEALTH_WISHES_MAX ((size_t)32)
 #define HEALTH_POLICIES_MAX ((size_t)16)
@@ -24,17 +24,12 @@
 /* Exit codes of the plugin guidelines. */
 enum state { STATE_OK, STATE_WARNING, STATE_CRITICAL, STATE_UNKNOWN };
 
-/* What must answer: PROTOCOL[/MODE][:PORT]. Of a protocol alone one port will do. */
+/* What must answer, and what came of it. */
 struct wish {
-    struct span text, protocol;
-    bool any_mode;
-    enum mode mode;
-    uint16_t port;                    /* 0: whichever */
+    struct expectation what;
     unsigned asked, answered, silent; /* endpoints that it means */
-    bool lost;                        /* it does not answer */
+    bool lost;                        /* it does not answer      */
 };
-
-bool wish_parse(struct span, struct wish *);
 
 struct health_options {
     /* A name in lower case, an address or a key: records of others are passed over. NULL: all are of
