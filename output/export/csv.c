@@ -260,8 +260,7 @@ static bool put_policies(struct exporting *e, const cJSON *policies)
 
 static bool put_tally(struct exporting *e, const cJSON *findings)
 {
-    static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
-    unsigned counts[sizeof severities / sizeof *severities] = {0}, waived = 0;
+    unsigned counts[SEVERITY_COUNT] = {0}, waived = 0;
     const cJSON *finding;
     bool ok = true;
 
@@ -269,11 +268,12 @@ static bool put_tally(struct exporting *e, const cJSON *findings)
     {
         bool is_waived = words_is_waived(finding);
         waived += is_waived;
-        for (size_t i = 0; !is_waived && i < sizeof counts / sizeof *counts; i++)
-            counts[i] += strcmp(export_text(finding, "severity"), severities[i]) == 0;
+        enum severity severity = words_severity_of(finding);
+        if (!is_waived && severity != SEVERITY_NONE)
+            counts[severity]++;
     }
-    for (size_t i = 0; ok && i < sizeof counts / sizeof *counts; i++)
-        ok = put_count(e, counts[i]);
+    for (int s = SEVERITY_COUNT - 1; ok && s >= 0; s--)
+        ok = put_count(e, counts[s]);
     return ok && put_count(e, waived);
 }
 

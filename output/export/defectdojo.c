@@ -182,12 +182,9 @@ static bool put_finding(struct exporting *e, const cJSON *record, const cJSON *f
 
 static uint32_t rank_of(const cJSON *finding)
 {
-    static const char *const severities[] = {"info", "low", "medium", "high", "critical"};
-    uint32_t rank = words_is_waived(finding) ? 0 : 16;
-    for (uint32_t i = 0; i < sizeof severities / sizeof *severities; i++)
-        if (strcmp(severities[i], export_text(finding, "severity")) == 0)
-            rank += i;
-    return rank;
+    enum severity severity = words_severity_of(finding);
+    return (words_is_waived(finding) ? 0 : SEVERITY_COUNT) +
+           (severity == SEVERITY_NONE ? 0 : (uint32_t)severity);
 }
 
 /* Takes what is on the page. */

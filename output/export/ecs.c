@@ -397,13 +397,10 @@ static bool put_endpoint(struct exporting *e, const cJSON *record)
 /* --- a finding -------------------------------------------------------------------------------- */
 
 /* As event.severity has them: the greater, the worse. */
-static double severity_number(const char *severity)
+static double severity_number(const cJSON *finding)
 {
-    static const char *const names[] = {"info", "low", "medium", "high", "critical"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], severity) == 0)
-            return (double)(i + 1);
-    return 0;
+    enum severity severity = words_severity_of(finding);
+    return severity == SEVERITY_NONE ? 0 : (double)severity + 1;
 }
 
 static bool put_rule(struct exporting *e, const cJSON *finding)
@@ -440,12 +437,12 @@ static bool put_waiver(struct exporting *e, const cJSON *waiver)
 
 static bool put_finding(struct exporting *e, const cJSON *record, const cJSON *finding)
 {
-    bool ok =
-        put_action(e, record, export_text(finding, "fingerprint")) && json_begin(e, NULL, '{') &&
-        put_event(e, record, "starttls_audit.finding", "vulnerability") &&
-        json_number(e, "severity", severity_number(export_text(finding, "severity"))) &&
-        json_end(e, '}') && put_member(e, "message", finding, "title") && put_common(e, record) &&
-        put_rule(e, finding) && put_vulnerability(e, record, finding) && begin_own(e, record);
+    bool ok = put_action(e, record, export_text(finding, "fingerprint")) &&
+              json_begin(e, NULL, '{') &&
+              put_event(e, record, "starttls_audit.finding", "vulnerability") &&
+              json_number(e, "severity", severity_number(finding)) && json_end(e, '}') &&
+              put_member(e, "message", finding, "title") && put_common(e, record) &&
+              put_rule(e, finding) && put_vulnerability(e, record, finding) && begin_own(e, record);
     const char *evidence = ok ? words_evidence(e, finding) : NULL;
     return evidence && put_text(e, "evidence", evidence) &&
            put_member(e, "fingerprint", finding, "fingerprint") &&

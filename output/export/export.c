@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/export/json.h"
 #include "output/infile.h"
 #include "output/members.h"
 #include "scanner/text.h"
@@ -81,52 +82,9 @@ bool put_number(struct exporting *e, double number)
     return put(e, text);
 }
 
-/* 0xe2 begins U+2028. */
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' && c != 0x7f &&
-           c != 0xe2;
-}
-
-/* Of one character that is not plain; gives how many octets it has. */
-static size_t escape(const char *at, char out[8])
-{
-    if (strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0) {
-        snprintf(out, 8, "\\u20%02x", (unsigned char)at[2] - 0x80u);
-        return 3;
-    }
-    if (*at == '\xe2')
-        snprintf(out, 8, "%c", *at);
-    else if (*at == '"' || *at == '\\')
-        snprintf(out, 8, "\\%c", *at);
-    else if (*at == '\n')
-        snprintf(out, 8, "\\n");
-    else
-        snprintf(out, 8, "\\u%04x", (unsigned)(unsigned char)*at);
-    return 1;
-}
-
-/* RFC 8259 section 7. "<" is escaped, so that nothing in it ends a script or begins a comment
-   (HTML), and so are U+2028 and U+2029, which old scripts take for line ends. */
 bool put_json(struct exporting *e, const char *text)
 {
-    char escaped[8];
-    if (!text)
-        return put(e, "null");
-    bool ok = put(e, "\"");
-    for (const char *at = text; ok && *at;) {
-        size_t plain = 0;
-        while (is_plain((unsigned char)at[plain]))
-            plain++;
-        if (plain) {
-            ok = put_span(e, (struct span){at, plain});
-            at += plain;
-        } else {
-            at += escape(at, escaped);
-            ok = put(e, escaped);
-        }
-    }
-    return ok && put(e, "\"");
+    return text ? json_escape(&e->page, text, "\"") && put(e, "") : put(e, "null");
 }
 
 void export_note(const struct exporting *e, const char *format, ...)

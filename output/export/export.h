@@ -89,8 +89,7 @@ bool put(struct exporting *, const char *text);
 bool put_span(struct exporting *, struct span);
 bool put_format(struct exporting *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A text as JSON has it, with its quotes; also "</" and what a browser takes for the end of a line
-   is escaped. NULL: null. */
+/* A text as JSON has it, with its quotes (json.h). NULL: null. */
 bool put_json(struct exporting *, const char *text);
 
 /* A number as JSON has it; what is none is 0. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/export/words.h"
 #include "output/members.h"
 #include "scanner/grow.h"
 
@@ -267,9 +268,9 @@ static struct policy_figures *find_policy(struct figures *f, const char *policy)
 
 static bool take_finding(struct figures *f, struct group *group, const cJSON *finding)
 {
-    enum severity severity;
+    enum severity severity = words_severity_of(finding);
     int status = word_at(finding_status_words, export_text(finding, "status"));
-    if (status < 0 || !severity_parse(export_text(finding, "severity"), &severity))
+    if (status < 0 || severity == SEVERITY_NONE)
         return true;
     size_t rule = rule_at(f, export_text(finding, "rule"));
     if (rule == FIGURES_RULES_MAX || !reserve_rules(group, rule + 1))

@@ -15,6 +15,7 @@
 
 #include "output/export/intern.h"
 #include "output/export/report/report.h"
+#include "output/export/words.h"
 
 #define BLOCK ((size_t)1 << 20) /* octets of data that a browser gets in one piece */
 #define RULES ((size_t)256)
@@ -25,14 +26,14 @@
 
 struct rule_count {
     char id[WORD], title[WORD];
-    uint64_t open[5], waived;
+    uint64_t open[SEVERITY_COUNT], waived;
 };
 
 /* Of the run that came last. */
 struct totals {
     char run[WORD], started[WORD];
     bool ended, complete;
-    uint64_t endpoints, statuses[10], open[5], waived, others;
+    uint64_t endpoints, statuses[STATUS_COUNT + 1], open[SEVERITY_COUNT], waived, others;
     struct rule_count rules[RULES];
     size_t rule_count;
 };
@@ -43,11 +44,6 @@ struct html {
     size_t block;     /* octets of this block so far */
     struct span rest; /* of the page */
 };
-
-static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
-static const char *const statuses[] = {
-    "ok",        "closed",    "timeout", "unreachable",      "refused", "protocol_mismatch",
-    "tls_error", "dns_error", "error",   "of another status"};
 
 /* --- HTML ------------------------------------------------------------------------------------- */
 
@@ -129,11 +125,13 @@ static bool put_counts(struct exporting *e, const struct totals *t)
 {
     bool ok = put(e, "<table><caption>Endpoints by status</caption>\n") &&
               put_row(e, "recorded", t->endpoints);
-    for (size_t i = 0; i < sizeof statuses / sizeof *statuses && ok; i++)
-        ok = !t->statuses[i] || put_row(e, statuses[i], t->statuses[i]);
+    for (int s = 0; s < STATUS_COUNT && ok; s++)
+        ok = !t->statuses[s] || put_row(e, status_name((enum status)s), t->statuses[s]);
+    ok = ok &&
+         (!t->statuses[STATUS_COUNT] || put_row(e, "of another status", t->statuses[STATUS_COUNT]));
     ok = ok && put(e, "</table>\n<table><caption>Open findings by severity</caption>\n");
-    for (size_t i = 0; i < 5 && ok; i++)
-        ok = put_row(e, severities[i], t->open[i]);
+    for (int s = SEVERITY_COUNT - 1; s >= 0 && ok; s--)
+        ok = put_row(e, severity_name((enum severity)s), t->open[s]);
     return ok && put_row(e, "waived", t->waived) && put(e, "</table>\n");
 }
 
@@ -141,14 +139,14 @@ static bool put_rules(struct exporting *e, const struct totals *t)
 {
     bool ok = put(e, "<table><caption>Findings by rule</caption>\n<thead><tr><th>Rule</th>"
                      "<th>Finding</th>");
-    for (size_t s = 0; s < 5 && ok; s++)
-        ok = put_format(e, "<th>%s</th>", severities[s]);
+    for (int s = SEVERITY_COUNT - 1; s >= 0 && ok; s--)
+        ok = put_format(e, "<th>%s</th>", severity_name((enum severity)s));
     ok = ok && put(e, "<th>waived</th></tr></thead>\n");
     for (size_t i = 0; i < t->rule_count && ok; i++) {
         const struct rule_count *r = &t->rules[i];
         ok = put(e, "<tr><th scope=\"row\">") && put_html(e, r->id) && put(e, "</th><td>") &&
              put_html(e, r->title) && put(e, "</td>");
-        for (size_t s = 0; s < 5 && ok; s++)
+        for (int s = SEVERITY_COUNT - 1; s >= 0 && ok; s--)
             ok = put_format(e, "<td>%" PRIu64 "</td>", r->open[s]);
         ok = ok && put_format(e, "<td>%" PRIu64 "</td></tr>\n", r->waived);
     }
@@ -233,22 +231,12 @@ static bool begin(struct exporting *e)
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-static size_t index_of(const char *const *names, size_t count, const char *name)
-{
-    size_t i = 0;
-    while (i < count && strcmp(names[i], name) != 0)
-        i++;
-    return i;
-}
-
 /* As much as there is room for, up to the end of a character. */
 static void copy_word(char out[WORD], const char *text)
 {
-    size_t len = strnlen(text, WORD - 1);
-    while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
-        len--;
-    memcpy(out, text, len);
-    out[len] = 0;
+    struct span cut = words_cut(text, WORD - 1);
+    memcpy(out, cut.at, cut.len);
+    out[cut.len] = 0;
 }
 
 /* NULL: there are too many. */
@@ -272,11 +260,11 @@ static struct rule_count *rule_of(struct totals *t, const cJSON *finding)
 
 static void count_finding(struct totals *t, const cJSON *finding)
 {
-    size_t severity = index_of(severities, 5, export_text(finding, "severity"));
-    bool waived = strcmp(export_text(finding, "status"), "waived") == 0;
+    enum severity severity = words_severity_of(finding);
+    bool waived = words_is_waived(finding);
     struct rule_count *rule = rule_of(t, finding);
 
-    if (severity == 5)
+    if (severity == SEVERITY_NONE)
         return;
     t->open[severity] += !waived;
     t->waived += waived;
@@ -299,7 +287,7 @@ static void count(struct totals *t, const char *type, const cJSON *record)
         t->complete = cJSON_IsTrue(export_member(record, "complete"));
     } else if (strcmp(type, "endpoint") == 0) {
         t->endpoints++;
-        t->statuses[index_of(statuses, 9, export_text(record, "status"))]++;
+        t->statuses[status_find(export_text(record, "status"))]++;
         cJSON_ArrayForEach(finding, export_member(record, "findings")) count_finding(t, finding);
     }
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/export/json.h"
+
 #define DIGEST 16         /* octets of a SHA-256 that are kept */
 #define SHORT ((size_t)9) /* octets that are not worth a line  */
 #define ROOM_FIRST 1024
@@ -91,30 +93,9 @@ static bool add(struct page *p, const char *text)
     return page_add(p, text, strlen(text));
 }
 
-/* RFC 8259 section 7, and nothing that a reader of HTML looks for (export.h: put_json). */
 static bool add_text(struct page *p, const char *text, bool is_value)
 {
-    bool ok = add(p, is_value && *text == '~' ? "\"~" : "\"");
-    while (ok && *text) {
-        size_t plain = 0;
-        char escape[8];
-        while ((unsigned char)text[plain] >= 0x20 && !strchr("\"\\<>&\x7f\xe2", text[plain]))
-            plain++;
-        ok = page_add(p, text, plain);
-        text += plain;
-        if (!*text)
-            break;
-        if (strncmp(text, "\xe2\x80\xa8", 3) == 0 || strncmp(text, "\xe2\x80\xa9", 3) == 0) {
-            snprintf(escape, sizeof escape, "\\u20%02x", (unsigned)(unsigned char)text[2] - 0x80);
-            text += 3;
-        } else if (*text == '\xe2') {
-            snprintf(escape, sizeof escape, "%c", *text++);
-        } else {
-            snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)*text++);
-        }
-        ok = ok && add(p, escape);
-    }
-    return ok && add(p, "\"");
+    return json_escape(p, text, is_value && *text == '~' ? "\"~" : "\"");
 }
 
 static bool add_number(struct page *p, double number)

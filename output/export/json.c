@@ -1,6 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 #include "output/export/json.h"
 
+#include <stdio.h>
+
+/* --- texts ------------------------------------------------------------------------------------ */
+
+/* 0xe2 begins U+2028. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' && c != 0x7f &&
+           c != 0xe2;
+}
+
+/* Of one character that is not plain; gives how many octets it has. */
+static size_t escape(const char *at, char out[8])
+{
+    if (strncmp(at, "\xe2\x80\xa8", 3) == 0 || strncmp(at, "\xe2\x80\xa9", 3) == 0) {
+        snprintf(out, 8, "\\u20%02x", (unsigned char)at[2] - 0x80u);
+        return 3;
+    }
+    if (*at == '\xe2')
+        snprintf(out, 8, "%c", *at);
+    else if (*at == '"' || *at == '\\')
+        snprintf(out, 8, "\\%c", *at);
+    else if (*at == '\n')
+        snprintf(out, 8, "\\n");
+    else
+        snprintf(out, 8, "\\u%04x", (unsigned)(unsigned char)*at);
+    return 1;
+}
+
+bool json_escape(struct page *page, const char *text, const char *front)
+{
+    char escaped[8];
+    bool ok = page_add(page, front, strlen(front));
+    while (ok && *text) {
+        size_t plain = 0;
+        while (is_plain((unsigned char)text[plain]))
+            plain++;
+        ok = page_add(page, text, plain);
+        text += plain;
+        if (!ok || !*text)
+            break;
+        text += escape(text, escaped);
+        ok = page_add(page, escaped, strlen(escaped));
+    }
+    return ok && page_add(page, "\"", 1);
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
 /* What stands in front of a value. */
 static bool put_front(struct exporting *e, const char *name)
 {

@@ -9,6 +9,11 @@
 
 #include "output/export/export.h"
 
+/* RFC 8259 section 7: the text behind its front, which is a quote and whatever else is plain, and a
+   quote. "<" and its like are escaped, so that nothing in it ends a script or begins a comment
+   (HTML), and so are U+2028 and U+2029, which old scripts take for line ends. */
+bool json_escape(struct page *, const char *text, const char *front);
+
 bool json_begin(struct exporting *, const char *name, char bracket); /* '{' or '[' */
 bool json_end(struct exporting *, char bracket);
 bool json_text(struct exporting *, const char *name, const char *text); /* false for NULL */

@@ -88,25 +88,25 @@ static bool put_property(struct exporting *e, const char *prefix, const char *na
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 
-enum outcome { OUTCOME_NONE, OUTCOME_NOTE, OUTCOME_FAILURE, OUTCOME_WAIVED };
+enum fate { FATE_NONE, FATE_NOTE, FATE_FAILURE, FATE_WAIVED };
 
 /* What the findings of a rule that failed come to. Without one, all that is known is that it did. */
-static enum outcome outcome_of(const cJSON *findings, const char *rule)
+static enum fate fate_of(const cJSON *findings, const char *rule)
 {
-    enum outcome outcome = OUTCOME_NONE;
+    enum fate fate = FATE_NONE;
     const cJSON *finding;
     cJSON_ArrayForEach(finding, findings)
     {
         if (strcmp(export_text(finding, "rule"), rule) != 0)
             continue;
         if (words_is_waived(finding))
-            outcome = outcome == OUTCOME_NONE ? OUTCOME_WAIVED : outcome;
+            fate = fate == FATE_NONE ? FATE_WAIVED : fate;
         else if (strcmp(export_text(finding, "severity"), "info") != 0)
-            return OUTCOME_FAILURE;
+            return FATE_FAILURE;
         else
-            outcome = OUTCOME_NOTE;
+            fate = FATE_NOTE;
     }
-    return outcome == OUTCOME_NONE ? OUTCOME_FAILURE : outcome;
+    return fate == FATE_NONE ? FATE_FAILURE : fate;
 }
 
 static const char *reason_of(const cJSON *record, const char *rule)
@@ -188,15 +188,15 @@ static bool put_failed(struct exporting *e, const cJSON *record, const char *rul
     const cJSON *findings = member_of(record, "findings");
     if (!begin_test(e, record, rule))
         return false;
-    switch (outcome_of(findings, rule)) {
-    case OUTCOME_NONE:
+    switch (fate_of(findings, rule)) {
+    case FATE_NONE:
         break;
-    case OUTCOME_NOTE:
+    case FATE_NOTE:
         return put(e, "><system-out>") && put_findings(e, findings, rule) &&
                put(e, "</system-out></testcase>\n");
-    case OUTCOME_WAIVED:
+    case FATE_WAIVED:
         return put_waived(e, findings, rule);
-    case OUTCOME_FAILURE:
+    case FATE_FAILURE:
         return put_failure(e, findings, rule);
     }
     return put(e, "/>\n");
@@ -233,14 +233,23 @@ struct counts {
     size_t tests, failures, errors, skipped;
 };
 
-/* The rules of a list: so many, since findings and reasons are looked for by rule. */
+static bool has_rule(const char *const *rules, size_t count, const char *rule)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rules[i], rule) == 0)
+            return true;
+    return false;
+}
+
+/* The rules of a list, each once: a test has all findings of its rule. So many, since findings and
+   reasons are looked for by rule. */
 static size_t rules_of(const cJSON *list, const char *rules[RULES_TAKEN])
 {
     const cJSON *item;
     size_t n = 0;
     cJSON_ArrayForEach(item, list)
     {
-        if (n < RULES_TAKEN && cJSON_IsString(item))
+        if (n < RULES_TAKEN && cJSON_IsString(item) && !has_rule(rules, n, item->valuestring))
             rules[n++] = item->valuestring;
     }
     return n;
@@ -253,9 +262,9 @@ static struct counts count_tests(const cJSON *record)
     size_t n = rules_of(export_member(record, "checks/fail"), rules);
     c.tests = n;
     for (size_t i = 0; i < n; i++) {
-        enum outcome outcome = outcome_of(member_of(record, "findings"), rules[i]);
-        c.failures += outcome == OUTCOME_FAILURE;
-        c.skipped += outcome == OUTCOME_WAIVED;
+        enum fate fate = fate_of(member_of(record, "findings"), rules[i]);
+        c.failures += fate == FATE_FAILURE;
+        c.skipped += fate == FATE_WAIVED;
     }
     c.errors = rules_of(export_member(record, "checks/inconclusive"), rules);
     n = rules_of(export_member(record, "checks/not_tested"), rules);

@@ -16,7 +16,6 @@
 #include "output/export/json.h"
 #include "output/export/words.h"
 #include "output/members.h"
-#include "output/rules/rule.h"
 
 #define RULES_KEPT ((size_t)256)
 #define TEXT_KEPT ((size_t)1 << 16) /* octets of each text */
@@ -53,28 +52,23 @@ static bool keep_text(cJSON *kept, const char *name, const char *text)
 }
 
 /* The default of the rules we know: that of a finding may depend on what the port is for. */
-static const char *severity_of_rule(const cJSON *finding)
+static enum severity severity_of_rule(const cJSON *finding)
 {
     const struct rule *rule = rules_find(export_text(finding, "rule"), NULL);
-    return rule ? severity_name(rule->severity) : export_text(finding, "severity");
+    return rule ? rule->severity : words_severity_of(finding);
 }
 
 /* As CVSS has them: what a viewer calls critical, high, medium and low. */
-static const char *score_of(const char *severity)
+static const char *score_of(enum severity severity)
 {
-    static const char *const scores[][2] = {
-        {"critical", "9.5"}, {"high", "8.0"}, {"medium", "5.5"}, {"low", "2.5"}};
-    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++)
-        if (strcmp(scores[i][0], severity) == 0)
-            return scores[i][1];
-    return "";
+    static const char *const scores[SEVERITY_COUNT] = {"", "2.5", "5.5", "8.0", "9.5"};
+    return severity == SEVERITY_NONE ? "" : scores[severity];
 }
 
-static const char *level_of(const char *severity)
+static const char *level_of(enum severity severity)
 {
-    if (strcmp(severity, "critical") == 0 || strcmp(severity, "high") == 0)
-        return "error";
-    return strcmp(severity, "medium") == 0 ? "warning" : "note";
+    static const char *const levels[SEVERITY_COUNT] = {"note", "note", "warning", "error", "error"};
+    return severity == SEVERITY_NONE ? "note" : levels[severity];
 }
 
 /* Sections 3.11.5 and 3.11.6: braces would be placeholders, and [text](place) a link. */
@@ -124,7 +118,7 @@ static bool put_help(struct exporting *e, const cJSON *finding)
 
 static bool put_rule(struct exporting *e, const cJSON *finding)
 {
-    const char *severity = severity_of_rule(finding);
+    enum severity severity = severity_of_rule(finding);
     return json_line(e) && json_begin(e, NULL, '{') &&
            json_text(e, "id", export_text(finding, "rule")) &&
            put_message(e, "shortDescription", export_text(finding, "title")) &&
@@ -323,7 +317,7 @@ static bool put_result(struct exporting *e, const cJSON *record, const cJSON *fi
 {
     return keep_rule(e, finding) && json_line(e) && json_begin(e, NULL, '{') &&
            json_text(e, "ruleId", export_text(finding, "rule")) && json_text(e, "kind", "fail") &&
-           json_text(e, "level", level_of(export_text(finding, "severity"))) &&
+           json_text(e, "level", level_of(words_severity_of(finding))) &&
            put_text(e, record, finding) && put_location(e, record) &&
            put_fingerprints(e, export_text(finding, "fingerprint")) &&
            put_suppressions(e, finding) && put_baseline(e, export_text(finding, "baseline")) &&

@@ -95,18 +95,18 @@ const char *words_waiver(struct exporting *e, const cJSON *finding)
                          add_if(e, ": ", export_text(waiver, "reason")));
 }
 
+enum severity words_severity_of(const cJSON *finding)
+{
+    enum severity severity = SEVERITY_NONE;
+    severity_parse(export_text(finding, "severity"), &severity);
+    return severity;
+}
+
 const char *words_severity(const cJSON *finding)
 {
-    static const char *const severities[][2] = {{"critical", "Critical"},
-                                                {"high", "High"},
-                                                {"medium", "Medium"},
-                                                {"low", "Low"},
-                                                {"info", "Info"}};
-    const char *severity = export_text(finding, "severity");
-    for (size_t i = 0; i < sizeof severities / sizeof *severities; i++)
-        if (strcmp(severities[i][0], severity) == 0)
-            return severities[i][1];
-    return "";
+    static const char *const words[SEVERITY_COUNT] = {"Info", "Low", "Medium", "High", "Critical"};
+    enum severity severity = words_severity_of(finding);
+    return severity == SEVERITY_NONE ? "" : words[severity];
 }
 
 bool words_is_waived(const cJSON *finding)

@@ -9,6 +9,7 @@
 #define OUTPUT_EXPORT_WORDS_H
 
 #include "output/export/export.h"
+#include "output/rules/rule.h"
 
 /* So much of a text, between characters. */
 struct span words_cut(const char *text, size_t max);
@@ -24,6 +25,8 @@ const char *words_label(const cJSON *record, const char *key);
 
 /* "W-14 until 2027-01-31, approved by …, SEC-1: the reason"; "" without a waiver. */
 const char *words_waiver(struct exporting *, const cJSON *finding);
+
+enum severity words_severity_of(const cJSON *finding); /* SEVERITY_NONE: it is none of ours */
 
 /* "Critical", "High", "Medium", "Low", "Info"; "" for what is none of them. */
 const char *words_severity(const cJSON *finding);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "output/members.h"
+#include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
 #include "scanner/quote.h"
@@ -344,14 +345,13 @@ static bool each(struct diff *d, const char *run_id, bool (*on_change)(void *, c
 
 static bool print_group(struct diff *d, const char *run_id)
 {
-    static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
     bool ok = true;
     d->headed = false;
     d->severity = NULL;
     if (!d->group->by_severity)
         return each(d, run_id, print_if_in_group);
-    for (size_t i = 0; ok && i < sizeof severities / sizeof *severities; i++) {
-        d->severity = severities[i];
+    for (int s = SEVERITY_COUNT - 1; ok && s >= 0; s--) {
+        d->severity = severity_name((enum severity)s);
         ok = each(d, run_id, print_if_in_group);
     }
     return ok;

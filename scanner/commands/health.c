@@ -129,11 +129,11 @@ static enum state state_by_severity(const struct health *h, enum severity severi
 
 static void take_finding(struct health *h, const cJSON *record, const cJSON *finding)
 {
-    enum severity severity;
+    enum severity severity = words_severity_of(finding);
     const char *rule = export_text(finding, "rule");
     bool waived = words_is_waived(finding);
 
-    if (!severity_parse(export_text(finding, "severity"), &severity))
+    if (severity == SEVERITY_NONE)
         return;
     enum state state = worse(state_by_severity(h, severity), state_by_policy(h, record, rule));
     if (waived) {

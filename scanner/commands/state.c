@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
 
@@ -133,7 +134,6 @@ static void rebuild(struct state_command *c)
 
 static bool print_json(void *context, const struct state_entry *e)
 {
-    static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
     (void)context;
     cJSON *run = cJSON_CreateObject();
     cJSON_AddStringToObject(run, "run_id", e->run_id);
@@ -147,8 +147,9 @@ static bool print_json(void *context, const struct state_entry *e)
     cJSON_AddNumberToObject(run, "recorded", (double)e->recorded);
     cJSON_AddNumberToObject(run, "answered", (double)e->answered);
     cJSON *open = cJSON_AddObjectToObject(run, "open");
-    for (int i = 0; i < 5; i++)
-        cJSON_AddNumberToObject(open, severities[i], (double)e->open[i]);
+    for (int i = 0; i < SEVERITY_COUNT; i++)
+        cJSON_AddNumberToObject(open, severity_name((enum severity)(SEVERITY_CRITICAL - i)),
+                                (double)e->open[i]);
     cJSON_AddNumberToObject(run, "waived", (double)e->waived);
     cJSON_AddNumberToObject(run, "not_observed", (double)e->not_observed);
     cJSON_AddNumberToObject(run, "changes", (double)e->changes);
