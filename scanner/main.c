@@ -30,6 +30,13 @@ int64_t now_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
+int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* A table is for a terminal, or for whoever asks for it. */
 struct outlets outlets_of(const char *output, bool json, bool table)
 {
@@ -109,6 +116,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* write() then says that the file may not grow */
+    signal(SIGCHLD, SIG_DFL); /* who does not want to hear of children may have begun us */
     notice_begin();
     if (!check_descriptors())
         return EXIT_TROUBLE;

@@ -256,9 +256,10 @@ static unsigned parse_seconds(struct argp_state *state, const char *name, const 
 {
     char *end;
     double value = ascii_digit(*text) ? strtod(text, &end) : -1;
-    if (value < min || value > 1e6 || *end)
-        refuse(state, name, "'%s' is not a number of seconds from %g to 1000000", text, min);
-    return (unsigned)(value * 1000);
+    if (value >= min && value <= 1e6 && !*end)
+        return (unsigned)(value * 1000);
+    refuse(state, name, "'%s' is not a number of seconds from %g to 1000000", text, min);
+    return 0;
 }
 
 static double parse_rate(struct argp_state *state, const char *text)

@@ -198,8 +198,10 @@ static bool spool(struct exporting *e, const cJSON *finding)
     page_clear(&e->page);
     if (step == SPOOL_FULL)
         e->problem = "more findings than can be told apart: export fewer records at a time";
-    if (step == SPOOL_FAILED)
-        e->problem = errno ? strerror(errno) : "out of memory";
+    if (step == SPOOL_FAILED) {
+        export_note(e, "temporary file: %s", strerror(errno));
+        e->told = true;
+    }
     return step != SPOOL_FULL && step != SPOOL_FAILED;
 }
 

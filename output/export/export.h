@@ -51,7 +51,7 @@ struct exporting {
     FILE *errors;
     bool begun;      /* there was a record */
     bool broken;     /* a line was none    */
-    bool told;       /* of what could not be read */
+    bool told;       /* what went wrong was said already */
     size_t runs;     /* of which there was a record */
     bool open;       /* of the last one the end was not read */
     bool incomplete; /* one that was read is not complete, or has no end */

@@ -5,6 +5,7 @@
 #include <gnutls/crypto.h>
 #include <stdlib.h>
 
+#include "output/scratch.h"
 #include "scanner/grow.h"
 
 #define FIRST_SLOTS ((size_t)1024) /* a power of two */
@@ -50,7 +51,7 @@ static bool make_slots(struct spool *s)
 
 static bool append(struct spool *s, struct span piece)
 {
-    if (piece.len > UINT32_MAX || (!s->file && !(s->file = tmpfile())))
+    if (piece.len > UINT32_MAX || (!s->file && !(s->file = scratch_open())))
         return false;
     if (s->was_read && fseeko(s->file, (off_t)s->place, SEEK_SET) < 0)
         return false;

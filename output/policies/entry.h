@@ -8,11 +8,11 @@
 #ifndef OUTPUT_POLICIES_ENTRY_H
 #define OUTPUT_POLICIES_ENTRY_H
 
+#include "output/date.h"
 #include "output/policies/document.h"
 #include "output/policies/names.h"
 
 #define POLICY_CHAIN_MAX ((size_t)8)
-#define POLICY_DAY_SIZE 11 /* "2026-11-23" and a NUL */
 
 struct policy_entry {
     enum policy_kind kind;
@@ -22,7 +22,7 @@ struct policy_entry {
     enum policy_verdict verdict;
     enum source known;
     unsigned roles, protocols, certificate;             /* bits: where it holds */
-    char from[POLICY_DAY_SIZE], until[POLICY_DAY_SIZE]; /* "" without end          */
+    char from[DATE_SIZE], until[DATE_SIZE]; /* "" without end          */
     const char *text;                                   /* the clause                */
     size_t clause;                                      /* its place in the policy's */
 };

@@ -18,7 +18,7 @@ struct bench {
     const struct observation *o;
     const struct judgement *judgement;
     struct policy_result *result;
-    char today[POLICY_DAY_SIZE];
+    char today[DATE_SIZE];
     unsigned role, protocol;   /* bits */
     unsigned certificate;      /* a bit: that which is being judged, if one is */
     enum policy_verdict worst; /* so far, of the kind that is being judged */

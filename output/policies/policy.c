@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "output/policies/policy.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,35 +59,19 @@ static void complain(struct reading *r, const char *member, const char *value, c
     r->ok = false;
 }
 
-static bool is_digits(const char *text, size_t from, size_t to)
-{
-    for (size_t i = from; i < to; i++)
-        if (!isdigit((unsigned char)text[i]))
-            return false;
-    return true;
-}
-
 /* A day of the calendar as YYYY-MM-DD, which sorts as text. */
 static bool is_day(const char *text)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (strlen(text) != POLICY_DAY_SIZE - 1 || !is_digits(text, 0, 4) || text[4] != '-' ||
-        !is_digits(text, 5, 7) || text[7] != '-' || !is_digits(text, 8, 10))
-        return false;
-    int year = atoi(text), month = atoi(text + 5), day = atoi(text + 8);
-    if (month < 1 || month > 12)
-        return false;
-    bool leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return day >= 1 && day <= days[month - 1] + leap;
+    int64_t days;
+    return date_parse(text, &days);
 }
 
-static void read_day(struct reading *r, const char *member, const char *text,
-                     char day[POLICY_DAY_SIZE])
+static void read_day(struct reading *r, const char *member, const char *text, char day[DATE_SIZE])
 {
     if (!text)
         return;
     if (is_day(text))
-        memcpy(day, text, POLICY_DAY_SIZE);
+        memcpy(day, text, DATE_SIZE);
     else
         complain(r, member, text, "a day is written YYYY-MM-DD");
 }
@@ -168,7 +151,7 @@ static void read_sections(struct reading *r, const struct document *d)
 static bool is_name(const char *text)
 {
     for (const char *c = text; *c; c++)
-        if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) &&
+        if (!(*c >= 'a' && *c <= 'z') && !ascii_digit(*c) &&
             (c == text || (*c != '-' && *c != '.')))
             return false;
     return *text && strlen(text) < POLICY_NAME_SIZE;

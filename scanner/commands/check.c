@@ -119,11 +119,11 @@ static int be_scan(const struct check *c, int records, int messages)
 static bool wait_for(pid_t child, double seconds, int *status)
 {
     sigset_t set;
-    int64_t until = now_ms() + (int64_t)(seconds * 1000);
+    int64_t until = monotonic_ms() + (int64_t)(seconds * 1000);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     while (waitpid(child, status, WNOHANG) == 0) {
-        int64_t left = until - now_ms();
+        int64_t left = until - monotonic_ms();
         if (left <= 0)
             return false;
         struct timespec pause = {left / 1000, left % 1000 * 1000000};

@@ -45,4 +45,7 @@ bool use_color(void);
 /* Unix time, ms. */
 int64_t now_ms(void);
 
+/* ms since some moment or other: for waiting, since the clock may be set. */
+int64_t monotonic_ms(void);
+
 #endif

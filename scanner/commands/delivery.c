@@ -13,6 +13,7 @@
 #include "output/record.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/notice.h"
+#include "scanner/commands/standard.h"
 
 /* Always false. */
 static bool refuse(const char *option, const char *what, const char *why)
@@ -54,6 +55,24 @@ static bool can_be_made(const char *file)
     return ok;
 }
 
+static bool is_among(const char *const *files, size_t count, const char *file)
+{
+    for (size_t i = 0; i < count; i++)
+        if (infile_is(files[i], file))
+            return true;
+    return false;
+}
+
+/* Is it a file that says what is scanned, and how? */
+static bool is_read(const struct scan_options *o, const char *file)
+{
+    return (o->config && infile_is(o->config, file)) ||
+           (o->ca_file && infile_is(o->ca_file, file)) || is_among(o->files, o->file_count, file) ||
+           is_among(o->excludes, o->exclude_count, file) ||
+           is_among(o->standard.policies, o->standard.policy_count, file) ||
+           standard_reads(&o->standard, file);
+}
+
 static bool check_export(const struct scan_options *o, size_t number)
 {
     const char *text = o->exports[number], *file, *other;
@@ -62,6 +81,8 @@ static bool check_export(const struct scan_options *o, size_t number)
                       "not FORMAT=FILE with a format that there is (export --format lists them)");
     if (strcmp(file, "-") == 0)
         return refuse("export", text, "standard output is not for this");
+    if (is_read(o, file))
+        return refuse("export", text, "it is read, and cannot be written");
     if (o->output && is_same(o->output, file))
         return refuse("export", text, "the records are to be written there");
     if (o->state && is_same(o->state, file))
@@ -112,6 +133,8 @@ bool delivery_check(struct delivery *d, const struct scan_options *o)
             return false;
     if (!check_source(o))
         return false;
+    if (o->output && is_read(o, o->output))
+        return refuse("output", o->output, "it is read, and cannot be written");
     if (o->state && o->output && is_same(o->state, o->output))
         return refuse("output", o->output, "that is the state");
     return !o->records_dir || access(o->records_dir, W_OK | X_OK) == 0 ||

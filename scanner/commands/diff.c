@@ -13,7 +13,8 @@
 #include "scanner/commands/command.h"
 #include "scanner/quote.h"
 
-#define TEXT_SHOWN ((size_t)160) /* octets of a text of somebody else's */
+#define TEXT_SHOWN ((size_t)160)      /* octets of a text of somebody else's  */
+#define ITEMS_COMPARED ((size_t)1000) /* of each of two lists: no server has so many */
 
 struct diff {
     const char *path, *run_id;
@@ -108,33 +109,33 @@ static void print_value(const cJSON *value)
     }
 }
 
-static bool has_text(const cJSON *list, const cJSON *text)
+/* Among the first of the list? */
+static bool has_text(const cJSON *list, const char *text)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item,
-                       list) if (cJSON_IsString(item) && cJSON_IsString(text) &&
-                                 strcmp(item->valuestring, text->valuestring) == 0) return true;
+    const cJSON *item = list ? list->child : NULL;
+    for (size_t i = 0; item && i < ITEMS_COMPARED; item = item->next, i++)
+        if (cJSON_IsString(item) && strcmp(item->valuestring, text) == 0)
+            return true;
     return false;
+}
+
+static void print_missing(const cJSON *list, const cJSON *other, const char *mark)
+{
+    const cJSON *item = list ? list->child : NULL;
+    for (size_t i = 0; item && i < ITEMS_COMPARED; item = item->next, i++)
+        if (cJSON_IsString(item) && !has_text(other, item->valuestring)) {
+            fputs(mark, stdout);
+            print_text(item->valuestring);
+        }
+    if (item)
+        printf("%s...", mark);
 }
 
 /* Of long lists only what is different. */
 static void print_lists(const cJSON *before, const cJSON *after)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, before)
-    {
-        if (has_text(after, item))
-            continue;
-        fputs(" -", stdout);
-        print_text(item->valuestring);
-    }
-    cJSON_ArrayForEach(item, after)
-    {
-        if (has_text(before, item))
-            continue;
-        fputs(" +", stdout);
-        print_text(item->valuestring);
-    }
+    print_missing(before, after, " -");
+    print_missing(after, before, " +");
 }
 
 /* --- groups ----------------------------------------------------------------------------------------- */

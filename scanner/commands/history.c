@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "scanner/commands/history.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "output/infile.h"
 #include "output/members.h"
 #include "output/record.h"
+#include "output/scratch.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/hook.h"
 #include "scanner/commands/notice.h"
@@ -126,10 +126,10 @@ static void on_lines(void *context, const char *lines, size_t len)
     struct history *h = context;
     while (len && !h->failed && !h->taken) {
         const char *end = memchr(lines, '\n', len);
-        size_t n = end ? (size_t)(end - lines) : len;
+        size_t n = end ? (size_t)(end - lines) : len, whole = end ? n + 1 : n;
         take_line(h, (struct span){lines, n});
-        lines += n + 1;
-        len -= n + 1;
+        lines += whole;
+        len -= whole;
     }
 }
 
@@ -302,33 +302,28 @@ static void summarise(const struct census *c)
                                 i ? "," : ":", c->kinds[i].count, c->kinds[i].name);
 }
 
-/* Nobody else can read it. */
-static FILE *open_file(struct history *h)
+static void drop_file(struct history *h)
 {
-    const char *folder = getenv("TMPDIR");
-    if (asprintf(&h->file, "%s/starttls-audit-changes.XXXXXX",
-                 folder && *folder ? folder : "/tmp") < 0)
-        h->file = NULL;
-    int fd = h->file ? mkostemp(h->file, O_CLOEXEC) : -1;
-    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (fd < 0) {
-        free(h->file);
-        h->file = NULL;
-    } else if (!f) {
-        close(fd);
-    }
-    return f;
+    if (h->file)
+        unlink(h->file);
+    free(h->file);
+    h->file = NULL;
 }
 
-/* Counts them, and writes them down if somebody is to be told. */
+/* Counts them, and writes them down if somebody is to be told: of all of them, or not at all. */
 static bool gather_changes(struct history *h, bool written)
 {
-    struct census census = {.history = h, .file = written ? open_file(h) : NULL};
+    struct census census = {.history = h,
+                            .file = written ? scratch_named("changes", &h->file) : NULL};
     bool ok = (census.file || !written) && state_changes(h->state, h->run_id, on_change, &census);
     if (census.file)
         ok = fclose(census.file) == 0 && ok;
-    summarise(&census);
-    return ok || refuse(h, "the changes cannot be read, or written down for --on-change");
+    if (ok) {
+        summarise(&census);
+        return true;
+    }
+    drop_file(h);
+    return refuse(h, "the changes cannot be read, or written down for --on-change");
 }
 
 bool history_commit(struct history *h, bool written)
@@ -362,9 +357,7 @@ bool history_hook(struct history *h, const char *command, unsigned timeout, cons
 
 void history_free(struct history *h)
 {
-    if (h->file)
-        unlink(h->file);
-    free(h->file);
+    drop_file(h);
     if (h->state)
         state_close(h->state);
     keys_free(&h->known);

@@ -10,20 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "scanner/commands/command.h"
 #include "scanner/commands/notice.h"
 
 #define GRACE 5000 /* ms, from the polite signal to the other one */
-
-/* The clock may be set while the command runs. */
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A file by a name that holds wherever the command goes. */
 static bool export_path(const char *name, const char *path)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "scanner/commands/notice.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,8 @@ static void write_out(const char *bytes, size_t len)
 {
     while (len) {
         ssize_t n = write(STDERR_FILENO, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return;
         bytes += n;

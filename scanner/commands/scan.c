@@ -188,10 +188,6 @@ static bool open_writers(struct scan *s)
     const char *path = delivery_path(&s->delivery);
     struct outlets outlets = outlets_of(path, o->json, o->table);
 
-    if (standard_reads(&o->standard, path)) {
-        notice(PRIORITY_ERROR, "%s is read, and cannot be written", path);
-        return false;
-    }
     if (!outlets.records && o->state) /* the state hears of all that the records have */
         path = "/dev/null";
     if ((outlets.records || o->state) && !add_writer(s, &writer_ndjson, path))

@@ -107,6 +107,19 @@ static void add(struct state_command *c)
 
 /* --- rebuild --------------------------------------------------------------------------------------- */
 
+/* With what SQLite leaves beside it. */
+static void remove_state(const char *path)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char *name;
+        if (asprintf(&name, "%s%s", path, ends[i]) < 0)
+            return;
+        unlink(name);
+        free(name);
+    }
+}
+
 /* In one transaction: who reads meanwhile sees what was there before, and so does everybody if it
    comes to nothing. */
 static void rebuild(struct state_command *c)
@@ -126,7 +139,7 @@ static void rebuild(struct state_command *c)
     if (!ok && c->code != EXIT_DONE && a.count)
         fprintf(stderr, PROGRAM " state: %s is as it was\n", c->path);
     if (!ok && s && created)
-        unlink(c->path);
+        remove_state(c->path);
     archive_free(&a);
 }
 

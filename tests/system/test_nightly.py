@@ -682,8 +682,9 @@ class Delivered(Case):
 
     def test_what_cannot_be(self):
         run, table = self.directory / "run", self.directory / "table.csv"
-        fifo = self.directory / "fifo"
+        fifo, listed = self.directory / "fifo", self.directory / "targets.txt"
         os.mkfifo(fifo)
+        listed.write_text("# nobody\n")
         for options, said in (
                 (["--export", f"csv={table}"], "have to be in a file"),
                 (["--export", f"csv={table}", "-o", "-"], "have to be in a file"),
@@ -695,6 +696,9 @@ class Delivered(Case):
                 (["--export", f"csv={run}", "-o", run], "the records are to be written there"),
                 (["--state", run, "-o", run], "that is the state"),
                 (["--state", table, "-o", run, "--export", f"csv={table}"], "that is the state"),
+                (["--file", listed, "-o", listed], "is read, and cannot be written"),
+                (["--exclude-file", listed, "-o", listed], "is read, and cannot be written"),
+                (["--file", listed, "--export", f"csv={listed}", "-o", run], "is read, and cannot"),
                 (["--export", f"csv={self.directory}/none/table", "-o", run], "No such file"),
                 (["--records-dir", self.directory / "none"], "No such file"),
                 (["--records-dir", self.shelf, "-o", run], "exclude each other"),
@@ -711,6 +715,7 @@ class Delivered(Case):
                 run.touch()
                 self.assertIn(said, scan.refused(*options, self.target))
         self.assertFalse(self.state.exists())
+        self.assertEqual(listed.read_text(), "# nobody\n")
 
     def changes(self, command, *options, code=0):
         """A night in which something has changed, if it is the first of its kind."""

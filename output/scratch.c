@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "output/scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Makes the file of that pattern; errno says why not. */
+static FILE *make(char *name)
+{
+    int fd = mkostemp(name, O_CLOEXEC);
+    FILE *f = fd >= 0 ? fdopen(fd, "w+") : NULL;
+    if (fd >= 0 && !f) {
+        int error = errno;
+        unlink(name);
+        close(fd);
+        errno = error;
+    }
+    return f;
+}
+
+FILE *scratch_named(const char *what, char **name)
+{
+    const char *folder = getenv("TMPDIR");
+    *name = NULL;
+    if (asprintf(name, "%s/starttls-audit-%s.XXXXXX", folder && *folder ? folder : "/tmp", what) <
+        0) {
+        *name = NULL;
+        return NULL;
+    }
+    FILE *f = make(*name);
+    if (!f) {
+        int error = errno;
+        free(*name);
+        *name = NULL;
+        errno = error;
+    }
+    return f;
+}
+
+FILE *scratch_open(void)
+{
+    char *name;
+    FILE *f = scratch_named("scratch", &name);
+    if (f)
+        unlink(name);
+    free(name);
+    return f;
+}
