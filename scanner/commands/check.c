@@ -24,6 +24,7 @@
 #include "output/members.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/health.h"
+#include "scanner/options/arguments.h"
 
 #define TIMEOUT_DEFAULT 60.0
 #define MAX_AGE_DEFAULT (2.0 * 86400)
@@ -277,9 +278,8 @@ static void add_scan_word(struct argp_state *state, const char *name, const char
 static double parse_number(struct argp_state *state, const char *name, const char *text,
                            double smallest)
 {
-    char *end;
-    double value = ascii_digit(*text) ? strtod(text, &end) : -1;
-    if (value < smallest || value > 1e6 || *end)
+    double value = 0;
+    if (!argument_real(text, smallest, 1e6, &value))
         argp_error(state, "--%s: '%s' is not a number from %g to 1000000", name, text, smallest);
     return value;
 }

@@ -9,6 +9,10 @@
 
 #include "output/infile.h"
 #include "scanner/commands/command.h"
+#include "scanner/options/arguments.h"
+
+#define PER_ENDPOINT_DEFAULT 1000
+#define PER_ENDPOINT_MAX 1000000000
 
 struct export_command {
     struct export_options options;
@@ -35,7 +39,6 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
 {
     static char input[] = "-", *standard_input[] = {input};
     struct export_command *c = state->input;
-    char *end;
 
     switch (key) {
     case KEY_FORMAT:
@@ -56,9 +59,10 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         c->options.labels[c->options.label_count++] = argument;
         break;
     case KEY_PER_ENDPOINT:
-        c->options.per_endpoint = argument ? strtoul(argument, &end, 10) : 1000;
-        if (argument && (*end || !c->options.per_endpoint))
-            argp_error(state, "--metrics-per-endpoint: '%s' is no number", argument);
+        c->options.per_endpoint = PER_ENDPOINT_DEFAULT;
+        if (argument && !argument_number(argument, 1, PER_ENDPOINT_MAX, &c->options.per_endpoint))
+            argp_error(state, "--metrics-per-endpoint: '%s' is not a number from 1 to %d", argument,
+                       PER_ENDPOINT_MAX);
         break;
     case ARGP_KEY_ARGS:
         c->files = state->argv + state->next;
