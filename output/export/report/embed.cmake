@@ -3,7 +3,8 @@
 include(${CMAKE_CURRENT_LIST_DIR}/../../embed.cmake)
 
 # The parts of the script become one, in this order.
-set(PARTS elements data rows filters place marks header summary table findings policies run facts host begin)
+set(PARTS elements data rows filters place marks header summary cards table findings policies run facts
+    parts host begin)
 
 file(READ ${FROM}/page.html page HEX)
 file(READ ${FROM}/style.css style HEX)
