@@ -150,6 +150,15 @@ static enum target_kind exclude_line(struct targets *t, struct span line, struct
                                 : kind;
 }
 
+/* A text that is to be a target. False: it is bad, or there is none in it. */
+static bool add_text(struct targets *t, const char *text, struct complaint *c)
+{
+    enum target_kind kind = add_line(t, span_of(text), c);
+    if (kind == TARGET_NOTHING)
+        kind = refuse(c, "", "there is no target in it");
+    return kind != TARGET_BAD;
+}
+
 size_t targets_add_argument(struct targets *t, const char *text)
 {
     struct complaint complaint;
@@ -157,10 +166,7 @@ size_t targets_add_argument(struct targets *t, const char *text)
     t->argument_count++;
     if (!goes_on && !source_begin(t, NULL, t->argument_count))
         return tell(t, no_memory);
-    enum target_kind kind = add_line(t, span_of(text), &complaint);
-    if (kind == TARGET_NOTHING)
-        kind = refuse(&complaint, "", "there is no target in it");
-    if (kind != TARGET_BAD)
+    if (add_text(t, text, &complaint))
         return 0;
     fprintf(t->errors, "argument %" PRIu64 ": %s\n", t->argument_count, complaint.text);
     return 1;
@@ -179,10 +185,7 @@ size_t targets_add_line(struct targets *t, const char *path, uint64_t line, cons
     struct complaint complaint;
     if (!source_goes_on(t, path, line) && !source_begin(t, path, line))
         return tell(t, no_memory);
-    enum target_kind kind = add_line(t, span_of(text), &complaint);
-    if (kind == TARGET_NOTHING)
-        kind = refuse(&complaint, "", "there is no target in it");
-    if (kind != TARGET_BAD)
+    if (add_text(t, text, &complaint))
         return 0;
     fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, line, complaint.text);
     return 1;

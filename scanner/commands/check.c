@@ -269,7 +269,7 @@ static void add_scan_word(struct argp_state *state, const char *name, const char
     if (n < 0 || c->word_count == SCAN_WORDS_MAX) {
         if (n >= 0)
             free(word);
-        argp_failure(state, STATE_UNKNOWN, 0, "too many options");
+        argp_failure(state, HEALTH_UNKNOWN, 0, "too many options");
         return;
     }
     c->words[c->word_count++] = word;
@@ -331,7 +331,7 @@ static char *host_of(struct argp_state *state, const char *target)
     char *host = strdup(target);
     size_t n = strlen(target);
     if (!host)
-        argp_failure(state, STATE_UNKNOWN, 0, "out of memory");
+        argp_failure(state, HEALTH_UNKNOWN, 0, "out of memory");
     for (char *at = host; host && *at; at++)
         *at = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
     if (host && n > 1 && host[n - 1] == '.')
@@ -445,7 +445,7 @@ int command_check(int argc, char **argv)
                       .health = {.options = {.warning = SEVERITY_MEDIUM, .critical = SEVERITY_HIGH},
                                  .now = begun}};
 
-    argp_err_exit_status = STATE_UNKNOWN;
+    argp_err_exit_status = HEALTH_UNKNOWN;
     argp_parse(&argp, argc, argv, 0, NULL, &c);
     health_init(&c.health);
     if (c.from)
@@ -460,7 +460,7 @@ int command_check(int argc, char **argv)
     }
     printf("\n");
     health_print_remarks(&c.health);
-    enum state state = finish_stdout() == EXIT_DONE ? c.health.state : STATE_UNKNOWN;
+    enum health_state state = finish_stdout() == EXIT_DONE ? c.health.state : HEALTH_UNKNOWN;
     check_free(&c);
     return (int)state;
 }

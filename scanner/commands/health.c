@@ -19,10 +19,10 @@
 static const char *const state_words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
 
 /* Worse than the other? What is critical is so whatever else is not known. */
-static enum state worse(enum state a, enum state b)
+static enum health_state worse(enum health_state a, enum health_state b)
 {
     static const int ranks[] = {
-        [STATE_OK] = 0, [STATE_WARNING] = 1, [STATE_UNKNOWN] = 2, [STATE_CRITICAL] = 3};
+        [HEALTH_OK] = 0, [HEALTH_WARNING] = 1, [HEALTH_UNKNOWN] = 2, [HEALTH_CRITICAL] = 3};
     return ranks[a] > ranks[b] ? a : b;
 }
 
@@ -43,10 +43,11 @@ static void tame(char *text)
     }
 }
 
-static void add_remark(struct health *h, enum state state, bool waived, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+static void add_remark(struct health *h, enum health_state state, bool waived, const char *format,
+                       ...) __attribute__((format(printf, 4, 5)));
 
-static void add_remark(struct health *h, enum state state, bool waived, const char *format, ...)
+static void add_remark(struct health *h, enum health_state state, bool waived, const char *format,
+                       ...)
 {
     va_list arguments;
     if (h->remark_count == REMARKS_MAX ||
@@ -66,7 +67,7 @@ static void add_remark(struct health *h, enum state state, bool waived, const ch
 void health_doubt(struct health *h, const char *format, ...)
 {
     va_list arguments;
-    h->state = worse(h->state, STATE_UNKNOWN);
+    h->state = worse(h->state, HEALTH_UNKNOWN);
     if (*h->reason)
         return;
     va_start(arguments, format);
@@ -104,27 +105,28 @@ static bool is_wanted(const struct health *h, const char *policy)
 }
 
 /* What the policies that were asked for say of a rule that failed. */
-static enum state state_by_policy(const struct health *h, const cJSON *record, const char *rule)
+static enum health_state state_by_policy(const struct health *h, const cJSON *record,
+                                         const char *rule)
 {
-    enum state state = STATE_OK;
+    enum health_state state = HEALTH_OK;
     const cJSON *policy;
     cJSON_ArrayForEach(policy, member_of(record, "policies"))
     {
         if (!is_wanted(h, export_text(policy, "name")))
             continue;
         if (has_text(member_of(policy, "warn"), rule))
-            state = worse(state, STATE_WARNING);
+            state = worse(state, HEALTH_WARNING);
         if (has_text(member_of(policy, "fail"), rule))
-            state = STATE_CRITICAL;
+            state = HEALTH_CRITICAL;
     }
     return state;
 }
 
-static enum state state_by_severity(const struct health *h, enum severity severity)
+static enum health_state state_by_severity(const struct health *h, enum severity severity)
 {
-    return severity >= h->options.critical  ? STATE_CRITICAL
-           : severity >= h->options.warning ? STATE_WARNING
-                                            : STATE_OK;
+    return severity >= h->options.critical  ? HEALTH_CRITICAL
+           : severity >= h->options.warning ? HEALTH_WARNING
+                                            : HEALTH_OK;
 }
 
 static void take_finding(struct health *h, const cJSON *record, const cJSON *finding)
@@ -135,18 +137,19 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
 
     if (severity == SEVERITY_NONE)
         return;
-    enum state state = worse(state_by_severity(h, severity), state_by_policy(h, record, rule));
+    enum health_state state =
+        worse(state_by_severity(h, severity), state_by_policy(h, record, rule));
     if (waived) {
         h->waived++;
-        if (state != STATE_OK)
-            add_remark(h, STATE_OK, true, "%s %s: %s (until %s: %s)", key_of(record), rule,
+        if (state != HEALTH_OK)
+            add_remark(h, HEALTH_OK, true, "%s %s: %s (until %s: %s)", key_of(record), rule,
                        export_text(finding, "title"), export_text(finding, "waiver/expires"),
                        export_text(finding, "waiver/reason"));
         return;
     }
     h->findings[severity]++;
     h->state = worse(h->state, state);
-    if (state != STATE_OK)
+    if (state != HEALTH_OK)
         add_remark(h, state, false, "%s %s (%s): %s", key_of(record), rule, severity_name(severity),
                    export_text(finding, "title"));
 }
@@ -171,12 +174,12 @@ static bool is_readable(const cJSON *certificate)
     return !cJSON_IsNumber(version) || version->valuedouble > 0;
 }
 
-static enum state state_by_days(const struct health *h, double days)
+static enum health_state state_by_days(const struct health *h, double days)
 {
     const struct health_options *o = &h->options;
-    return o->certificate_critical > 0 && days < o->certificate_critical ? STATE_CRITICAL
-           : o->certificate_warning > 0 && days < o->certificate_warning ? STATE_WARNING
-                                                                         : STATE_OK;
+    return o->certificate_critical > 0 && days < o->certificate_critical ? HEALTH_CRITICAL
+           : o->certificate_warning > 0 && days < o->certificate_warning ? HEALTH_WARNING
+                                                                         : HEALTH_OK;
 }
 
 static void take_certificate(struct health *h, const cJSON *record)
@@ -193,9 +196,9 @@ static void take_certificate(struct health *h, const cJSON *record)
     if (!h->certificate_known || days < h->certificate_days)
         h->certificate_days = days;
     h->certificate_known = true;
-    enum state state = state_by_days(h, days);
+    enum health_state state = state_by_days(h, days);
     h->state = worse(h->state, state);
-    if (state != STATE_OK)
+    if (state != HEALTH_OK)
         add_remark(h, state, false, "%s: the certificate %s %.0f days%s", key_of(record),
                    days < 0 ? "ended" : "ends in", fabs(days), days < 0 ? " ago" : "");
 }
@@ -254,11 +257,11 @@ static void take_unknown(struct health *h, const cJSON *record, enum status stat
     h->unjudged += unjudged;
     if (unjudged) {
         health_doubt(h, "%s could not be judged: %s", key_of(record), word);
-        add_remark(h, STATE_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), word,
+        add_remark(h, HEALTH_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), word,
                    export_text(record, "error/code"), export_text(record, "error/message"));
     } else if (count > 0 && !status_is_silent(status)) {
         h->inconclusive += (uint64_t)count;
-        add_remark(h, STATE_OK, false, "%s: %d checks were inconclusive", key_of(record), count);
+        add_remark(h, HEALTH_OK, false, "%s: %d checks were inconclusive", key_of(record), count);
     }
 }
 
@@ -365,8 +368,8 @@ static void judge_wishes(struct health *h)
                          (int)x->what.text.len, x->what.text.at);
         else {
             x->lost = true;
-            h->state = STATE_CRITICAL;
-            add_remark(h, STATE_CRITICAL, false, "%.*s is expected, and does not answer",
+            h->state = HEALTH_CRITICAL;
+            add_remark(h, HEALTH_CRITICAL, false, "%.*s is expected, and does not answer",
                        (int)x->what.text.len, x->what.text.at);
         }
     }
@@ -404,7 +407,7 @@ static void print_lost(const struct health *h)
 /* Why it is unknown comes first, unless something is worse. */
 void health_print_summary(const struct health *h)
 {
-    bool first = *h->reason && h->state == STATE_UNKNOWN;
+    bool first = *h->reason && h->state == HEALTH_UNKNOWN;
     printf("STARTTLS %s - ", state_words[h->state]);
     if (first)
         printf("%s, ", h->reason);
@@ -415,7 +418,7 @@ void health_print_summary(const struct health *h)
         printf(", %" PRIu64 " waived", h->waived);
     if (h->inconclusive)
         printf(", %" PRIu64 " checks inconclusive", h->inconclusive);
-    if (h->certificate_known && state_by_days(h, h->certificate_days) != STATE_OK)
+    if (h->certificate_known && state_by_days(h, h->certificate_days) != HEALTH_OK)
         printf(", a certificate ends in %.0f days", h->certificate_days);
     if (*h->reason && !first)
         printf(", %s", h->reason);
@@ -424,9 +427,9 @@ void health_print_summary(const struct health *h)
 static void print_severities(const struct health *h)
 {
     for (int s = SEVERITY_COUNT - 1; s >= 0; s--) {
-        enum state state = state_by_severity(h, (enum severity)s);
+        enum health_state state = state_by_severity(h, (enum severity)s);
         printf(" '%s'=%" PRIu64 ";%s;%s;0;", severity_name((enum severity)s), h->findings[s],
-               state == STATE_OK ? "" : "0", state == STATE_CRITICAL ? "0" : "");
+               state == HEALTH_OK ? "" : "0", state == HEALTH_CRITICAL ? "0" : "");
     }
     printf(" 'waived'=%" PRIu64 ";;;0; 'inconclusive'=%" PRIu64 ";;;0;", h->waived,
            h->inconclusive);
@@ -458,7 +461,8 @@ void health_print_numbers(const struct health *h)
 }
 
 /* The worst first, what is waived last. */
-static void print_remarks(const struct health *h, enum state state, bool waived, const char *word)
+static void print_remarks(const struct health *h, enum health_state state, bool waived,
+                          const char *word)
 {
     for (size_t i = 0; i < h->remark_count; i++)
         if (h->remarks[i].state == state && h->remarks[i].waived == waived)
@@ -467,11 +471,11 @@ static void print_remarks(const struct health *h, enum state state, bool waived,
 
 void health_print_remarks(const struct health *h)
 {
-    static const enum state order[] = {STATE_CRITICAL, STATE_UNKNOWN, STATE_WARNING};
+    static const enum health_state order[] = {HEALTH_CRITICAL, HEALTH_UNKNOWN, HEALTH_WARNING};
     for (size_t s = 0; s < sizeof order / sizeof *order; s++)
         print_remarks(h, order[s], false, state_words[order[s]]);
-    print_remarks(h, STATE_OK, false, "NOTE");
-    print_remarks(h, STATE_OK, true, "WAIVED");
+    print_remarks(h, HEALTH_OK, false, "NOTE");
+    print_remarks(h, HEALTH_OK, true, "WAIVED");
     if (h->remarks_more)
         printf("and %zu lines more\n", h->remarks_more);
 }

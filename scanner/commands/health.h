@@ -22,7 +22,7 @@
 #define HEALTH_TEXT_MAX ((size_t)400)
 
 /* Exit codes of the plugin guidelines. */
-enum state { STATE_OK, STATE_WARNING, STATE_CRITICAL, STATE_UNKNOWN };
+enum health_state { HEALTH_OK, HEALTH_WARNING, HEALTH_CRITICAL, HEALTH_UNKNOWN };
 
 /* What must answer, and what came of it. */
 struct wish {
@@ -46,7 +46,7 @@ struct health_options {
 };
 
 struct remark {
-    enum state state;
+    enum health_state state;
     bool waived;
     char text[HEALTH_TEXT_MAX];
 };
@@ -68,7 +68,7 @@ struct health {
     struct remark *remarks;
     size_t remark_count, remark_max, remarks_more;
 
-    enum state state;
+    enum health_state state;
     char reason[HEALTH_TEXT_MAX]; /* why it is unknown; "": it is not */
 };
 
