@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "output/account.h"
 #include "output/infile.h"
 #include "output/members.h"
 #include "output/reader.h"
@@ -15,8 +16,7 @@
 /* How a line of this program begins. */
 #define HEAD(type) "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"" type "\","
 
-#define COUNT_MAX UINT64_C(1000000000000000) /* JSON's numbers are exact up to here */
-#define HOST_OCTETS_MAX ((size_t)64 << 20)   /* of the lines of one host */
+#define HOST_OCTETS_MAX ((size_t)64 << 20) /* of the lines of one host */
 
 struct reading_file {
     struct continuation *c;
@@ -64,232 +64,7 @@ static bool fail(const struct reading_file *f)
     return refuse_file(f, f->in.error ? strerror(f->in.error) : "out of memory");
 }
 
-/* --- members ---------------------------------------------------------------------------------- */
-
-/* These take it for a problem if the member is not there. */
-
-static bool need_word(struct members *m, const cJSON *parent, const char *name, const char *path,
-                      const char **out)
-{
-    return member_word(m, member_of(parent, name), path, out) || members_fail(m, path, "missing");
-}
-
-static bool need_number(struct members *m, const cJSON *parent, const char *name, const char *path,
-                        uint64_t max, uint64_t *out)
-{
-    return member_number(m, member_of(parent, name), path, max, out) ||
-           members_fail(m, path, "missing");
-}
-
-/* A SHA-256, as the text that it is. */
-static bool need_hash(struct members *m, const cJSON *parent, const char *name, const char *path,
-                      char out[CONTINUATION_HASH_SIZE])
-{
-    unsigned char octets[32];
-    const char *word;
-    if (!member_octets(m, member_of(parent, name), path, octets, sizeof octets) ||
-        !need_word(m, parent, name, path, &word))
-        return members_fail(m, path, "missing");
-    memcpy(out, word, CONTINUATION_HASH_SIZE);
-    return true;
-}
-
-static bool is_of_run(struct members *m, const struct continuation *c)
-{
-    const char *id;
-    return need_word(m, m->root, "run_id", "/run_id", &id) &&
-           (strcmp(id, c->run_id) == 0 || members_fail(m, "/run_id", "of another run"));
-}
-
-/* --- run_start -------------------------------------------------------------------------------- */
-
-/* Digits, as put_seed() writes them; null: there is none. */
-static bool read_seed(struct members *m, bool *seeded, uint64_t *seed)
-{
-    const char *word;
-    char *end;
-    if (!member_word(m, member_of(m->root, "seed"), "/seed", &word))
-        return !m->failed;
-    errno = 0;
-    *seed = strtoull(word, &end, 10);
-    if (!ascii_digit(*word) || *end || errno)
-        return members_fail(m, "/seed", "not a number");
-    *seeded = true;
-    return true;
-}
-
-static bool read_shard(struct members *m, struct continuation *c)
-{
-    const cJSON *shard = member_of(m->root, "shard");
-    uint64_t index, count;
-    if (!shard || cJSON_IsNull(shard))
-        return true;
-    if (!need_number(m, shard, "count", "/shard/count", UINT_MAX, &count) ||
-        !need_number(m, shard, "index", "/shard/index", UINT_MAX, &index))
-        return false;
-    if (index >= count)
-        return members_fail(m, "/shard/index", "there is no such shard");
-    c->shard = (unsigned)index;
-    c->shards = (unsigned)count;
-    return true;
-}
-
-static bool read_policies(struct members *m, struct continuation *c)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, member_of(m->root, "policies"))
-    {
-        if (c->policy_count == POLICIES_MAX)
-            return members_fail(m, "/policies", "more than there can be");
-        if (!need_hash(m, item, "sha256", "/policies/sha256", c->policies[c->policy_count]))
-            return false;
-        c->policy_count++;
-    }
-    return true;
-}
-
-/* {"sha256": …}; null or nothing: "". */
-static bool read_exception(struct members *m, const char *name, const char *path, char *hash)
-{
-    const cJSON *item = member_of(m->root, name);
-    return !item || cJSON_IsNull(item) || need_hash(m, item, "sha256", path, hash);
-}
-
-static bool read_exceptions(struct members *m, struct continuation *c)
-{
-    return read_exception(m, "waivers", "/waivers/sha256", c->waivers) &&
-           read_exception(m, "baseline", "/baseline/sha256", c->baseline);
-}
-
-static bool read_run_start(struct members *m, struct continuation *c)
-{
-    const cJSON *scanner = member_of(m->root, "scanner");
-    const cJSON *total = member_of(member_of(m->root, "scope"), "targets_total");
-    const char *id, *version;
-
-    if (!need_word(m, m->root, "run_id", "/run_id", &id) ||
-        !need_word(m, scanner, "version", "/scanner/version", &version))
-        return false;
-    if (strlen(id) != RUN_ID_SIZE - 1)
-        return members_fail(m, "/run_id", "not one of ours");
-    snprintf(c->run_id, sizeof c->run_id, "%s", id);
-    snprintf(c->version, sizeof c->version, "%s", version);
-    c->streamed = cJSON_IsNull(total);
-    if (!member_time(m, member_of(m->root, "started"), "/started", true, &c->started))
-        return members_fail(m, "/started", "missing");
-    return need_hash(m, m->root, "options_sha256", "/options_sha256", c->options_sha256) &&
-           read_seed(m, &c->seeded, &c->seed) && read_shard(m, c) && read_policies(m, c) &&
-           read_exceptions(m, c);
-}
-
-/* --- totals ----------------------------------------------------------------------------------- */
-
-/* The first of them that has the name; count if none has. */
-static int find_name(const char *const *names, int count, const char *name)
-{
-    int i = 0;
-    while (i < count && strcmp(names[i], name) != 0)
-        i++;
-    return i;
-}
-
-/* [{NAME: one of the names, "count": …}, …] */
-static bool read_counts(struct members *m, const cJSON *list, const char *name, const char *path,
-                        const char *const *names, int count, uint64_t *counts)
-{
-    const cJSON *item;
-    const char *word;
-    if (!cJSON_IsArray(list))
-        return members_fail(m, path, "not a list");
-    cJSON_ArrayForEach(item, list)
-    {
-        if (!need_word(m, item, name, path, &word))
-            return false;
-        int i = find_name(names, count, word);
-        if (i == count || counts[i])
-            return members_fail(m, path, "not one of ours, or there already");
-        if (!need_number(m, item, "count", path, COUNT_MAX, &counts[i]))
-            return false;
-    }
-    return true;
-}
-
-/* [{"id": …, "findings": …}, …] */
-static bool read_usage(struct members *m, struct usage *usage)
-{
-    static const char path[] = "/waivers";
-    const cJSON *list = member_of(m->root, "waivers"), *item;
-    const char *id;
-    uint64_t findings;
-    if (!cJSON_IsArray(list))
-        return members_fail(m, path, "not a list");
-    cJSON_ArrayForEach(item, list)
-    {
-        struct usage_item *u = NULL;
-        if (!need_word(m, item, "id", path, &id) ||
-            !need_number(m, item, "findings", path, COUNT_MAX, &findings))
-            return false;
-        if (!(u = usage_item(usage, id)))
-            return members_fail(m, path, "out of memory, or more than there can be");
-        u->findings = findings;
-    }
-    return true;
-}
-
-/* The tally has a usage, and is compared, if the run is. */
-static bool read_tally(struct members *m, struct tally *t)
-{
-    const char *severities[SEVERITY_COUNT];
-    for (int i = 0; i < SEVERITY_COUNT; i++)
-        severities[i] = severity_name((enum severity)i);
-    if (!read_counts(m, member_of(m->root, "findings"), "severity", "/findings", severities,
-                     SEVERITY_COUNT, t->findings) ||
-        !need_number(m, m->root, "waived", "/waived", COUNT_MAX, &t->waived) ||
-        (t->usage && !read_usage(m, t->usage)))
-        return false;
-    if (!t->compared)
-        memcpy(t->fresh, t->findings, sizeof t->fresh);
-    else if (!read_counts(m, member_of(m->root, "findings_new"), "severity", "/findings_new",
-                          severities, SEVERITY_COUNT, t->fresh))
-        return false;
-    for (int i = 0; i < SEVERITY_COUNT; i++)
-        if (t->fresh[i] > t->findings[i])
-            return members_fail(m, "/findings_new", "more than are open");
-    return true;
-}
-
-/* With nothing counted. False: out of memory. */
-static bool begin_tally(const struct continuation *c, struct tally *t)
-{
-    *t = (struct tally){.compared = *c->baseline != '\0'};
-    return !*c->waivers || (t->usage = usage_new());
-}
-
-/* What is in them before is lost, and what they own is the caller's, in any case. */
-static bool read_totals(struct members *m, const struct continuation *c, struct totals *t)
-{
-    const cJSON *endpoints = member_of(m->root, "endpoints"), *hosts = member_of(m->root, "hosts");
-    const char *statuses[STATUS_COUNT];
-    uint64_t sum = 0;
-
-    for (int i = 0; i < STATUS_COUNT; i++)
-        statuses[i] = status_name((enum status)i);
-    *t = (struct totals){0};
-    if (!begin_tally(c, &t->tally))
-        return members_fail(m, "/waivers", "out of memory");
-    if (!need_number(m, endpoints, "recorded", "/endpoints/recorded", COUNT_MAX, &t->recorded) ||
-        !need_number(m, hosts, "scanned", "/hosts/scanned", COUNT_MAX, &t->hosts) ||
-        !need_number(m, hosts, "answered", "/hosts/answered", COUNT_MAX, &t->answered) ||
-        !read_counts(m, member_of(endpoints, "by_status"), "status", "/endpoints/by_status",
-                     statuses, STATUS_COUNT, t->statuses) ||
-        !read_tally(m, &t->tally))
-        return false;
-    for (int i = 0; i < STATUS_COUNT; i++)
-        sum += t->statuses[i];
-    if (sum < t->recorded)
-        return members_fail(m, "/endpoints/by_status", "fewer than were recorded");
-    return t->answered <= t->hosts || members_fail(m, "/hosts/answered", "more than were scanned");
-}
+/* --- checkpoints ------------------------------------------------------------------------------ */
 
 /* Is it of the lines above? */
 static bool check_above(struct members *m, const struct reading_file *f, const struct totals *t)
@@ -297,7 +72,7 @@ static bool check_above(struct members *m, const struct reading_file *f, const s
     char word[CONTINUATION_HASH_SIZE], hash[LEDGER_HASH_SIZE];
     struct ledger above;
 
-    if (!need_hash(m, m->root, "records_sha256", "/records_sha256", word))
+    if (!account_hash(m, m->root, "records_sha256", "/records_sha256", word))
         return false;
     if (t->recorded != f->recorded)
         return members_fail(m, "/endpoints/recorded", "not as many as there are above");
@@ -308,8 +83,6 @@ static bool check_above(struct members *m, const struct reading_file *f, const s
     return same ||
            members_fail(m, "/records_sha256", "the lines above are not those that were written");
 }
-
-/* --- checkpoints ------------------------------------------------------------------------------ */
 
 static bool read_pending(struct members *m, uint64_t cursor, uint64_t **pending, size_t *count)
 {
@@ -322,7 +95,7 @@ static bool read_pending(struct members *m, uint64_t cursor, uint64_t **pending,
         uint64_t number;
         if (*count == CHECKPOINT_PENDING_MAX)
             return members_fail(m, "/pending", "more than there can be");
-        if (!member_number(m, item, "/pending", COUNT_MAX, &number))
+        if (!member_number(m, item, "/pending", ACCOUNT_COUNT_MAX, &number))
             return members_fail(m, "/pending", "not a number");
         if (number >= cursor || (*count && number <= (*pending)[*count - 1]))
             return members_fail(m, "/pending", "not ascending, or not begun");
@@ -340,15 +113,15 @@ static bool read_checkpoint(struct members *m, const struct reading_file *f, uin
     bool seeded = false;
     uint64_t seed = 0;
 
-    if (!is_of_run(m, c) || !read_seed(m, &seeded, &seed))
+    if (!account_is_of_run(m, c) || !account_seed(m, &seeded, &seed))
         return false;
     if (seeded != c->seeded || seed != c->seed)
         return members_fail(m, "/seed", "not that of the run");
-    if (!need_number(m, m->root, "cursor", "/cursor", COUNT_MAX, cursor))
+    if (!account_number(m, m->root, "cursor", "/cursor", ACCOUNT_COUNT_MAX, cursor))
         return false;
     if (*cursor < c->cursor)
         return members_fail(m, "/cursor", "before that of the checkpoint above");
-    return read_pending(m, *cursor, pending, pending_count) && read_totals(m, c, totals) &&
+    return read_pending(m, *cursor, pending, pending_count) && account_totals(m, c, totals) &&
            check_above(m, f, totals);
 }
 
@@ -393,8 +166,9 @@ static bool take_end(struct reading_file *f, struct members *m, uint64_t begin)
     struct totals totals = {0};
     uint64_t code = 0;
 
-    bool ok = is_of_run(m, c) && read_totals(m, c, &totals) && check_above(m, f, &totals) &&
-              need_number(m, m->root, "exit_code", "/exit_code", INT_MAX, &code);
+    bool ok = account_is_of_run(m, c) && account_totals(m, c, &totals) &&
+              check_above(m, f, &totals) &&
+              account_number(m, m->root, "exit_code", "/exit_code", INT_MAX, &code);
     tally_end(&totals.tally);
     if (!ok)
         return refuse(f, m->problem);
@@ -428,15 +202,16 @@ static bool take_start(struct reading_file *f, struct span line)
     bool ok = false;
 
     m.root = record;
-    if (!record || !need_word(&m, record, "type", "/type", &word) || strcmp(word, "run_start") != 0)
+    if (!record || !account_word(&m, record, "type", "/type", &word) ||
+        strcmp(word, "run_start") != 0)
         refuse(f, "this is not the beginning of a run");
-    else if (!need_word(&m, record, "schema", "/schema", &word) || strcmp(word, RUN_SCHEMA) != 0)
+    else if (!account_word(&m, record, "schema", "/schema", &word) || strcmp(word, RUN_SCHEMA) != 0)
         refuse(f, "written by another version: its schema is not " RUN_SCHEMA);
     else if (!is_line(line, HEAD("run_start")))
         refuse(f, "not as it was written");
-    else if (!read_run_start(&m, f->c))
+    else if (!account_start(&m, f->c))
         refuse(f, problem);
-    else if (!begin_tally(f->c, &f->c->totals.tally))
+    else if (!account_begin(f->c, &f->c->totals.tally))
         fail(f);
     else
         ok = stand(f, line);
@@ -625,8 +400,8 @@ static bool read_finding(struct members *m, const cJSON *item, struct tally *t)
     enum severity severity;
     struct usage_item *used = NULL;
 
-    if (!need_word(m, item, "severity", "/findings/severity", &word) ||
-        !need_word(m, item, "status", "/findings/status", &status))
+    if (!account_word(m, item, "severity", "/findings/severity", &word) ||
+        !account_word(m, item, "status", "/findings/status", &status))
         return false;
     if (!severity_parse(word, &severity))
         return members_fail(m, "/findings/severity", "not one of ours");
@@ -648,7 +423,7 @@ static bool read_finding(struct members *m, const cJSON *item, struct tally *t)
 static bool read_findings(struct members *m, const struct continuation *c, struct tally *t)
 {
     const cJSON *item;
-    if (!begin_tally(c, t))
+    if (!account_begin(c, t))
         return members_fail(m, "/findings", "out of memory");
     cJSON_ArrayForEach(item,
                        member_of(m->root, "findings")) if (!read_finding(m, item, t)) return false;
@@ -680,14 +455,15 @@ static bool add_counted(struct reading_file *f, struct members *m, size_t octets
     }
     f->host = host;
     f->octets += octets;
-    return (same || begin_tally(f->c, &f->found)) && count_tally(&f->found, found) ? true : fail(f);
+    return (same || account_begin(f->c, &f->found)) && count_tally(&f->found, found) ? true
+                                                                                     : fail(f);
 }
 
 static bool add_record(struct reading_file *f, struct members *m, size_t octets, uint64_t begin)
 {
     struct tally found = {.waived = 0};
     bool ok = true;
-    if (is_of_run(m, f->c) && read_findings(m, f->c, &found))
+    if (account_is_of_run(m, f->c) && read_findings(m, f->c, &found))
         ok = add_counted(f, m, octets, begin, &found);
     tally_end(&found);
     return ok;
