@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "output/continuation.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
