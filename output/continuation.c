@@ -27,6 +27,7 @@ struct reading_file {
     /* The first walk: lines alone. */
     uint64_t recorded; /* endpoints so far */
     uint64_t odd;      /* the number of the first line that is none of this run's; 0: none is */
+    bool asked;        /* all hosts were: what was not to be asked is told */
     bool ended;
     uint64_t body, body_line; /* where run_start ends                              */
     uint64_t mark, mark_line; /* where the last checkpoint ends, or else run_start */
@@ -456,6 +457,8 @@ static bool take_claim(struct reading_file *f, struct span line, uint64_t begin)
     m.root = record;
     if (!record)
         f->odd = f->odd ? f->odd : f->in.number;
+    else if (f->asked && is_line(line, HEAD("checkpoint")))
+        ok = refuse(f, "behind what was not asked there is no checkpoint");
     else if (f->odd)
         ok = refuse_line(f, f->odd, "not a record, and yet it is vouched for further down");
     else if (is_line(line, HEAD("checkpoint")))
@@ -477,8 +480,10 @@ static bool take_line(struct reading_file *f, struct span line, uint64_t begin)
         return refuse(f, "another run begins here");
     if (is_line(line, HEAD("checkpoint")) || is_line(line, HEAD("run_end")))
         return take_claim(f, line, begin);
-    if (is_line(line, HEAD("endpoint")))
+    if (is_line(line, HEAD("endpoint")) && !f->asked)
         f->recorded++;
+    else if (is_line(line, HEAD("not_asked")))
+        f->asked = true;
     else if (!f->odd)
         f->odd = f->in.number;
     return true;
@@ -737,6 +742,8 @@ static bool gather(struct reading_file *f)
                 return false;
             continue;
         }
+        if (step == INFILE_LINE && is_line(line, HEAD("not_asked")))
+            return finish_host(f, begin); /* they are told again, at the end of the run */
         if (step != INFILE_LINE)
             snprintf(c->problem, sizeof c->problem, "%s",
                      step == INFILE_LONG ? "longer than a record can be" : "torn");

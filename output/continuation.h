@@ -13,8 +13,9 @@
  * says so, and a file of which that is not true is refused. Of what is behind it, hosts count whose
  * records are all there, up to the first line that is none. A host's records are written in one
  * piece, so the last host is known to be whole only if another line of the run stands behind it:
- * otherwise it is cut off and done again. What is told of it here is exact: what is complete and
- * what is still to be done make the whole run, and no host is in both.
+ * otherwise it is cut off and done again. So is what was said at the end of endpoints that were not
+ * asked. What is told of it here is exact: what is complete and what is still to be done make the
+ * whole run, and no host is in both.
  *
  * The file is a stranger's like all others: lines are bounded, and it is never kept in memory. 16
  * octets are kept for each host that is recorded behind the last checkpoint, and for each name that

@@ -67,6 +67,13 @@ enum keys_step keys_add(struct keys *k, const char *key, const char *address)
     return KEYS_NEW;
 }
 
+bool keys_has(const struct keys *k, const char *key, const char *address)
+{
+    unsigned char hash[KEYS_HASH_SIZE];
+    return k->count && hash_key(key, address, hash) &&
+           memcmp(k->hashes[find_slot(k, hash)], no_hash, KEYS_HASH_SIZE) != 0;
+}
+
 void keys_free(struct keys *k)
 {
     free(k->hashes);

@@ -18,6 +18,9 @@ struct keys {
 
 enum keys_step { KEYS_NEW, KEYS_THERE, KEYS_FAILED };
 
+/* Is it there? Any number of threads may ask, as long as none adds. */
+bool keys_has(const struct keys *, const char *key, const char *address);
+
 /* Adds what the two texts name together; the second may be NULL. KEYS_FAILED: out of memory. */
 enum keys_step keys_add(struct keys *, const char *key, const char *address);
 void keys_free(struct keys *);

@@ -283,7 +283,8 @@ static bool check_hash(struct merging *g)
     return g->ended || stop_at(g, has_changed);
 }
 
-/* Only endpoints are taken over, and the beginning of the first shard. */
+/* Only endpoints are taken over, and the beginning of the first shard; of a run that is no shard
+   what was not asked too, which shards cannot know. */
 static bool copy_record(struct merging *g, cJSON *record)
 {
     const char *type = member_of(record, "type")->valuestring;
@@ -291,6 +292,8 @@ static bool copy_record(struct merging *g, cJSON *record)
         return put_endpoint(g, record);
     if (strcmp(type, "run_end") == 0)
         return check_hash(g);
+    if (strcmp(type, "not_asked") == 0 && g->shard->count == 1)
+        return put_line(g, revision_run_id(&g->out->page, record, g->run->id));
     if (strcmp(type, "run_start") == 0 && g->shard == g->merge->shards)
         return put_start(g, record);
     return true;

@@ -6,10 +6,30 @@
 #include "output/record.h"
 #include "output/writer.h"
 
+#define PIECE ((size_t)1 << 16) /* lines that may wait for others */
+
+/* Whoever listens hears what is in the file, and nothing else. */
+static bool write_lines(struct writing *w, const struct page *page)
+{
+    if (!ledger_write(w->state, w->file, page))
+        return false;
+    if (w->listener.on_lines && page->len)
+        w->listener.on_lines(w->listener.context, page->bytes, page->len);
+    return true;
+}
+
+static bool flush(struct writing *w)
+{
+    struct ledger *l = w->state;
+    bool ok = !l->page.len || write_lines(w, &l->page);
+    page_clear(&l->page);
+    return ok;
+}
+
 static bool begin(struct writing *w)
 {
     struct ledger *l = w->state = calloc(1, sizeof *l);
-    return l && ledger_init(l) && record_run_start(&l->page, w->run) && ledger_flush(l, w->file);
+    return l && ledger_init(l) && record_run_start(&l->page, w->run) && flush(w);
 }
 
 static bool render(const struct writing *w, const struct host_view *view,
@@ -36,7 +56,7 @@ static bool host(struct writing *w, const struct host_view *view, const struct o
 {
     (void)opinions;
     w->recorded += view->count;
-    return ledger_write(w->state, w->file, page);
+    return write_lines(w, page);
 }
 
 /* The hash for a line that vouches for all above it. They reach the disk before that line can:
@@ -51,15 +71,22 @@ static bool checkpoint(struct writing *w, const struct checkpoint *c)
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
     const char *hash = vouch(w, text);
-    return hash && record_checkpoint(&l->page, w->run, c, hash) && ledger_flush(l, w->file);
+    return hash && record_checkpoint(&l->page, w->run, c, hash) && flush(w);
+}
+
+/* These come many at a time. */
+static bool not_asked(struct writing *w, const struct absent *absent, int64_t time)
+{
+    struct ledger *l = w->state;
+    return record_not_asked(&l->page, w->run, absent, time) && (l->page.len < PIECE || flush(w));
 }
 
 static bool end(struct writing *w, const struct run_end *run_end)
 {
     struct ledger *l = w->state;
     char text[LEDGER_HASH_SIZE];
-    const char *hash = vouch(w, text);
-    return hash && record_run_end(&l->page, w->run, run_end, hash) && ledger_flush(l, w->file);
+    const char *hash = flush(w) ? vouch(w, text) : NULL;
+    return hash && record_run_end(&l->page, w->run, run_end, hash) && flush(w);
 }
 
 static void free_state(struct writing *w)
@@ -70,5 +97,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_ndjson = {"ndjson", begin,      render, host,
-                                     end,      free_state, resume, checkpoint};
+const struct writer writer_ndjson = {"ndjson",   begin,  render,     host,     end,
+                                     free_state, resume, checkpoint, not_asked};

@@ -742,6 +742,24 @@ bool record_checkpoint(struct page *page, const struct run *run, const struct ch
     return builder_end(&b);
 }
 
+bool record_not_asked(struct page *page, const struct run *run, const struct absent *a,
+                      int64_t time)
+{
+    struct builder b;
+
+    builder_begin(&b, page);
+    put_head(&b, run, "not_asked", time);
+    struct part e = put_object(&b, b.root, "endpoint");
+    put_text(&b, e, "key", a->key);
+    put_text(&b, e, "protocol", a->protocol);
+    put_text(&b, e, "mode", a->mode);
+    put_text(&b, e, "host", a->host);
+    put_text(&b, e, "ip", a->ip);
+    put_number(&b, e, "port", a->port);
+    put_text(&b, b.root, "reason", a->excluded ? "excluded" : "out_of_scope");
+    return builder_end(&b);
+}
+
 bool record_run_end(struct page *page, const struct run *run, const struct run_end *end,
                     const char *hash)
 {

@@ -17,6 +17,8 @@ bool record_run_start(struct page *, const struct run *);
 bool record_endpoint(struct page *, const struct run *, const struct host_view *,
                      const struct observation *, const struct opinion *);
 
+bool record_not_asked(struct page *, const struct run *, const struct absent *, int64_t time);
+
 /* hash: SHA-256, hex, of all lines before this one. */
 bool record_checkpoint(struct page *, const struct run *, const struct checkpoint *,
                        const char *hash);

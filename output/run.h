@@ -7,6 +7,7 @@
 #define OUTPUT_RUN_H
 
 #include "output/opinion.h"
+#include "scanner/expectation.h"
 
 #define RUN_SCHEMA "1.3"
 #define RUN_ID_SIZE 37 /* a UUIDv7 (RFC 9562) as text, with its NUL */
@@ -69,6 +70,14 @@ struct checkpoint {
 
 #define CHECKPOINT_PENDING_MAX ((size_t)100000) /* a line holds that many */
 
+/* An endpoint that earlier runs asked, and this one was not to. */
+struct absent {
+    const char *key, *protocol, *mode, *host;
+    const char *ip; /* NULL: it never had one */
+    unsigned port;
+    bool excluded; /* or else nobody gave it */
+};
+
 struct run_end {
     int64_t duration;       /* ms */
     const char *stopped_by; /* NULL: complete */
@@ -76,10 +85,11 @@ struct run_end {
     int exit_code;
 };
 
-/* Which endpoints are recorded: all of a host that answered, and with --all the others too. */
+/* Which endpoints are recorded: all of a host that answered, or of which something is expected, and
+   with --all the others too. With a state there are more (history.h). */
 static inline bool run_records(bool all, const struct host_view *host)
 {
-    return all || host->answered;
+    return all || host->answered || expectation_of(host->target);
 }
 
 #endif

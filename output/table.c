@@ -15,6 +15,8 @@ struct table {
     uint64_t versions[VERSION_COUNT];
     uint64_t login_open, without_tls, shown;
     uint64_t findings[RULES_MAX][SEVERITY_COUNT]; /* endpoints with one */
+    size_t expectation;                           /* the rule about what is expected */
+    uint64_t expected[VERDICT_COUNT];             /* what it says of endpoints       */
     struct page page;                             /* of begin and end */
 };
 
@@ -58,7 +60,7 @@ static bool flush(struct writing *w)
 static bool begin(struct writing *w)
 {
     struct table *t = w->state = calloc(1, sizeof *t);
-    return t &&
+    return t && rules_find("EXPECTED-SERVICE-SILENT", &t->expectation) &&
            print(&t->page, "%s%-34s %-14s %-10s %-11s %-19s %-17s %-8s %s%s\n", paint(w, DIM),
                  "HOST", "SERVICE", "STATUS", "STARTTLS", "VERSIONS", "LOGIN IN CLEAR", "WORST",
                  "REMARKS", unpaint(w, DIM)) &&
@@ -214,6 +216,7 @@ static void count_findings(struct table *t, const struct judgement *j)
     for (size_t i = 0; i < j->count; i++)
         if (!j->findings[i].disposition.waived)
             t->findings[j->findings[i].number][j->findings[i].evidence.severity]++;
+    t->expected[j->checks[t->expectation].verdict]++;
 }
 
 static bool show(const struct writing *w, struct page *page, const struct host_view *host,
@@ -322,6 +325,20 @@ static bool show_verdicts(const struct writing *w, const struct tally *tally)
             print(&t->page, "info: %" PRIu64 " more\n", tally->findings[SEVERITY_INFO]));
 }
 
+/* Only where something is expected. */
+static bool show_expected(const struct writing *w)
+{
+    struct table *t = w->state;
+    uint64_t silent = t->expected[VERDICT_FAIL], answer = t->expected[VERDICT_PASS];
+    uint64_t unknown = t->expected[VERDICT_INCONCLUSIVE] + t->expected[VERDICT_NOT_TESTED];
+    enum color color = silent ? RED : PLAIN;
+    return !(silent || answer || unknown) ||
+           print(&t->page,
+                 "expected services: %" PRIu64 " answer, %s%" PRIu64 " silent%s, %" PRIu64
+                 " not known\n",
+                 answer, paint(w, color), silent, unpaint(w, color), unknown);
+}
+
 static uint64_t sum(const uint64_t counts[SEVERITY_COUNT])
 {
     uint64_t total = 0;
@@ -361,6 +378,7 @@ static bool end(struct writing *w, const struct run_end *e)
                      "in clear: %" PRIu64 " take or offer password logins, %" PRIu64
                      " have no working TLS\n",
                      t->login_open, t->without_tls);
+    ok = ok && show_expected(w);
     ok = ok && show_verdicts(w, &e->totals.tally) && show_exceptions(w, &e->totals.tally) &&
          show_policies(w, &e->totals.tally);
     ok = ok && (!e->stopped_by ||
@@ -377,4 +395,5 @@ static void free_state(struct writing *w)
     w->state = NULL;
 }
 
-const struct writer writer_table = {"table", begin, render, host, end, free_state, NULL, NULL};
+const struct writer writer_table = {"table",    begin, render, host, end,
+                                    free_state, NULL,  NULL,   NULL};

@@ -10,6 +10,9 @@
  * one piece, and keeps nothing of a host. False: it could not be written; the outfile knows why (no
  * error there: out of memory).
  *
+ * Some writers say, behind the hosts and before the end, which endpoints of earlier runs were not to
+ * be asked; not_asked is NULL for the others.
+ *
  * A writer whose output can be gone on with has resume in the place of begin, for an outfile that
  * was cut where the continuation says, and checkpoint, for whenever it may be called. Both are NULL
  * where an output is for once.
@@ -25,14 +28,21 @@
 
 struct continuation;
 
+/* Is told of what went out, whole lines, in their order. */
+struct listener {
+    void (*on_lines)(void *context, const char *lines, size_t len);
+    void *context;
+};
+
 struct writing {
     const struct writer *writer;
     const struct run *run;
     struct outfile *file;
-    bool color;        /* ANSI colours may be used */
-    bool all;          /* closed ports are of interest too */
-    uint64_t recorded; /* endpoints so far */
-    void *state;       /* the writer's own */
+    bool color;               /* ANSI colours may be used */
+    bool all;                 /* closed ports are of interest too */
+    uint64_t recorded;        /* endpoints so far */
+    struct listener listener; /* of records; all zero: nobody is */
+    void *state;              /* the writer's own */
 };
 
 struct writer {
@@ -46,6 +56,7 @@ struct writer {
     void (*free)(struct writing *); /* may be NULL */
     bool (*resume)(struct writing *, const struct continuation *);
     bool (*checkpoint)(struct writing *, const struct checkpoint *);
+    bool (*not_asked)(struct writing *, const struct absent *, int64_t time);
 };
 
 extern const struct writer writer_ndjson, writer_table;

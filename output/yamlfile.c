@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scanner/text.h"
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 static char *read_all(int fd, size_t *len)
@@ -93,12 +95,16 @@ static unsigned line_of(struct span bytes, const char *value)
 void yamlfile_complain_at(const struct yamlfile *f, FILE *errors, unsigned line, const char *member,
                           const char *message)
 {
+    char clean[600]; /* parts of the file may be in there */
+    bool lossy = false;
+
+    text_clean(span_of(message), clean, sizeof clean, &lossy);
     fprintf(errors, "%s:", f->path);
     if (line)
         fprintf(errors, "%u:", line);
     if (member && *member)
         fprintf(errors, " %s:", member);
-    fprintf(errors, " %s\n", message);
+    fprintf(errors, " %s\n", clean);
 }
 
 void yamlfile_complain(const struct yamlfile *f, FILE *errors, const char *member,

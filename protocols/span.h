@@ -97,4 +97,16 @@ static inline struct span span_word(struct span *rest)
     return span_until(s, n);
 }
 
+/* Cuts at the first c: *head is what stands before it, and what follows it is returned; its at is
+   NULL if there is no c. */
+static inline struct span span_cut(struct span *head, char c)
+{
+    const char *mark = head->len ? (const char *)memchr(head->at, c, head->len) : NULL;
+    if (!mark)
+        return (struct span){NULL, 0};
+    struct span tail = span_from(*head, (size_t)(mark - head->at) + 1);
+    head->len = (size_t)(mark - head->at);
+    return tail;
+}
+
 #endif

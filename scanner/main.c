@@ -17,6 +17,7 @@
 
 #include "output/run.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/notice.h"
 
 /* The host's crypto policy must not decide what can be seen: the library is not to read it before
  * main() says so. */
@@ -73,6 +74,7 @@ static const struct command {
     {"scan", "scan targets and write records", command_scan},
     {"audit", "judge saved records again", command_audit},
     {"export", "make other formats of saved records", command_export},
+    {"check", "one host, as an Icinga plugin", command_check},
     {"merge", "shards into one run, or say what is missing", command_merge},
     {"diff", "say what changed between runs", command_diff},
     {"state", "keep the history of many runs", command_state},
@@ -107,6 +109,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* write() then says that the file may not grow */
+    notice_begin();
     if (!check_descriptors())
         return EXIT_TROUBLE;
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);

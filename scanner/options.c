@@ -5,17 +5,23 @@
 #include <argp.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
+#include "scanner/choice.h"
+#include "scanner/grow.h"
 #include "scanner/resolver.h"
 
 enum key {
     KEY_ALL = 'a',
+    KEY_CONFIG = 'c',
     KEY_FILE = 'f',
     KEY_OUTPUT = 'o',
     KEY_QUIET = 'q',
     KEY_EXCLUDE = 'x',
     KEY_SERVICES = 0x100, /* beyond the short options */
+    KEY_WITHOUT,
+    KEY_PRINT_CONFIG,
     KEY_PORTS,
     KEY_DRY_RUN,
     KEY_FACTS,
@@ -47,12 +53,23 @@ enum key {
     KEY_POLICY,
     KEY_WAIVERS,
     KEY_BASELINE,
-    KEY_FAIL_ON
+    KEY_FAIL_ON,
+    KEY_STATE,
+    KEY_ON_CHANGE,
+    KEY_ON_CHANGE_TIMEOUT,
+    KEY_RECORDS_DIR,
+    KEY_EXPORT,
+    KEY_SCAN_NAME,
+    KEY_TITLE,
+    KEY_LABEL,
+    KEY_PER_ENDPOINT,
 };
 
 #define DEFAULT_CONCURRENCY 500
 #define DEFAULT_PER_HOST 3
-#define DEFAULT_PATIENCE 300000 /* ms */
+#define DEFAULT_PATIENCE 300000          /* ms */
+#define DEFAULT_ON_CHANGE_TIMEOUT 300000 /* ms */
+#define SCAN_NAME_MAX 64
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
@@ -64,6 +81,13 @@ static const struct argp_option options[] = {
     {"ports", KEY_PORTS, "LIST", 0, "These besides: imap/insecure:1143,smtp:2525", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0,
      "Say what would be scanned, and how many endpoints that is; no DNS, no connection", 0},
+    {"config", KEY_CONFIG, "FILE", 0,
+     "Targets and options from FILE (YAML); what is given here as well holds instead", 0},
+    {"without", KEY_WITHOUT, "MEMBER", 0,
+     "Pass over what the configuration says of this member or section (more than once: of each)",
+     0},
+    {"print-config", KEY_PRINT_CONFIG, NULL, 0,
+     "Print all this as a configuration, and do nothing else", 0},
     {NULL, 0, NULL, 0, "What is asked:", 2},
     {"facts", KEY_FACTS, "LIST", 0,
      "Only these of capabilities,versions,handshake,login,injection (default: all). "
@@ -82,6 +106,20 @@ static const struct argp_option options[] = {
      0},
     {NULL, 0, NULL, 0, "What comes out:", 3},
     {"output", KEY_OUTPUT, "FILE", 0, "Write the records to FILE", 0},
+    {"records-dir", KEY_RECORDS_DIR, "DIR", 0,
+     "Write the records to a file of their own in DIR, named by the time and the run's id; while "
+     "the scan is under way its name ends in .part",
+     0},
+    {"export", KEY_EXPORT, "FORMAT=FILE", 0,
+     "When it is over, write FORMAT (as export does) of the records to FILE (more than once: each)",
+     0},
+    {"scan-name", KEY_SCAN_NAME, "NAME", 0, "What the scan is called in these (default: default)",
+     0},
+    {"title", KEY_TITLE, "TEXT", 0, "The heading of a report among them", 0},
+    {"label", KEY_LABEL, "KEY", 0,
+     "Targets' label KEY becomes a column there, or a label (more than once: each)", 0},
+    {"metrics-per-endpoint", KEY_PER_ENDPOINT, "N", 0,
+     "Metrics of each endpoint too, for N endpoints at the most", 0},
     {"all", KEY_ALL, NULL, 0, "Record the endpoints of hosts that did not answer too", 0},
     {"transcript", KEY_TRANSCRIPT, NULL, 0,
      "Put what was said, both ways and without credentials, into the records", 0},
@@ -117,7 +155,17 @@ static const struct argp_option options[] = {
      "options: "
      "in FILE, or with -o OTHER in a copy of it",
      0},
-    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 7},
+    {NULL, 0, NULL, 0, "Night after night:", 7},
+    {"state", KEY_STATE, "DB", 0,
+     "Keep the history of runs, endpoints and findings in DB, and always record what was once seen",
+     0},
+    {"on-change", KEY_ON_CHANGE, "COMMAND", 0,
+     "If the run has changed something in the state, give COMMAND to /bin/sh, with the changes in "
+     "the file $STARTTLS_AUDIT_CHANGES",
+     0},
+    {"on-change-timeout", KEY_ON_CHANGE_TIMEOUT, "S", 0,
+     "End the command after this time (default 300)", 0},
+    {NULL, 0, NULL, 0, "Timeouts, in seconds:", 8},
     {"connect-timeout", KEY_CONNECT_TIMEOUT, "S", 0,
      "For the connection at the most; less, but never under 1.5, where it shows that hosts are "
      "near "
@@ -153,6 +201,24 @@ const char *facts_text(unsigned facts, char *out, size_t size)
     return out;
 }
 
+static void refuse(struct argp_state *, const char *option, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The argument of an option makes no sense: the command line says so and exits, a configuration
+   gets to know why (in the state's hook). */
+static void refuse(struct argp_state *state, const char *option, const char *format, ...)
+{
+    char text[OPTIONS_PROBLEM_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (state->hook)
+        memcpy(state->hook, text, sizeof text);
+    else
+        argp_error(state, "--%s: %s", option, text);
+}
+
 static unsigned parse_facts(struct argp_state *state, const char *list)
 {
     unsigned facts = 0;
@@ -162,16 +228,15 @@ static unsigned parse_facts(struct argp_state *state, const char *list)
                !span_is((struct span){at, n}, fact_names[i].name))
             i++;
         if (i == sizeof fact_names / sizeof *fact_names)
-            argp_error(
-                state,
-                "--facts: '%.*s' is none of capabilities, versions, handshake, login, injection",
-                (int)n, at);
+            refuse(state, "facts",
+                   "'%.*s' is none of capabilities, versions, handshake, login, injection", (int)n,
+                   at);
         else
             facts |= fact_names[i].bit;
         at += n + (at[n] == ',');
     }
     if (!facts)
-        argp_error(state, "--facts: the list is empty");
+        refuse(state, "facts", "the list is empty");
     return facts;
 }
 
@@ -181,7 +246,7 @@ static unsigned parse_number(struct argp_state *state, const char *name, const c
     char *end;
     unsigned long value = strtoul(text, &end, 10);
     if (!ascii_digit(*text) || *end || value < min || value > max)
-        argp_error(state, "--%s: '%s' is not a number from %u to %u", name, text, min, max);
+        refuse(state, name, "'%s' is not a number from %u to %u", text, min, max);
     return (unsigned)value;
 }
 
@@ -192,8 +257,7 @@ static unsigned parse_seconds(struct argp_state *state, const char *name, const 
     char *end;
     double value = ascii_digit(*text) ? strtod(text, &end) : -1;
     if (value < min || value > 1e6 || *end)
-        argp_error(state, "--%s: '%s' is not a number of seconds from %g to 1000000", name, text,
-                   min);
+        refuse(state, name, "'%s' is not a number of seconds from %g to 1000000", text, min);
     return (unsigned)(value * 1000);
 }
 
@@ -202,7 +266,7 @@ static double parse_rate(struct argp_state *state, const char *text)
     char *end;
     double value = ascii_digit(*text) ? strtod(text, &end) : -1;
     if (value < 0.001 || value > 1e7 || *end)
-        argp_error(state, "--rate: '%s' is not a number from 0.001 to 10000000", text);
+        refuse(state, "rate", "'%s' is not a number from 0.001 to 10000000", text);
     return value;
 }
 
@@ -212,7 +276,7 @@ static uint64_t parse_seed(struct argp_state *state, const char *text)
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (!ascii_digit(*text) || *end || errno)
-        argp_error(state, "--seed: '%s' is not a number from 0 to 18446744073709551615", text);
+        refuse(state, "seed", "'%s' is not a number from 0 to 18446744073709551615", text);
     return value;
 }
 
@@ -223,8 +287,7 @@ static void parse_shard(struct argp_state *state, const char *text, struct deale
     if (end && *end == '/' && ascii_digit(end[1]))
         shards = strtoul(end + 1, &end, 10);
     if (!end || *end || shards < 1 || shards > 1000000 || shard >= shards)
-        argp_error(state, "--shard: '%s' is not I/N, with I from 0 to N-1 and N up to 1000000",
-                   text);
+        refuse(state, "shard", "'%s' is not I/N, with I from 0 to N-1 and N up to 1000000", text);
     o->shard = (unsigned)shard;
     o->shards = (unsigned)shards;
 }
@@ -240,7 +303,7 @@ static unsigned count_cores(void)
 static void parse_source(struct argp_state *state, struct scan_options *o, const char *text)
 {
     if (!address_parse(span_of(text), &o->source))
-        argp_error(state, "--source-address: '%s' is no address", text);
+        refuse(state, "source-address", "'%s' is no address", text);
     o->crew.engine.source = &o->source;
 }
 
@@ -249,7 +312,7 @@ static void check_resolver(struct argp_state *state, const char *text)
     struct address address;
     uint16_t port;
     if (!resolver_server_parse(span_of(text), &address, &port))
-        argp_error(state, "--resolver: '%s' is not ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text);
+        refuse(state, "resolver", "'%s' is not ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text);
 }
 
 /* RFC 5321 section 4.1.2: what may stand behind EHLO. */
@@ -257,7 +320,17 @@ static void check_name(struct argp_state *state, const char *text)
 {
     size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]");
     if (!n || text[n] || n > DIALOGUE_NAME_MAX)
-        argp_error(state, "--ehlo-name: '%s' is no name", text);
+        refuse(state, "ehlo-name", "'%s' is no name", text);
+}
+
+/* It becomes a word in metrics, and a part of other names. */
+static void check_scan_name(struct argp_state *state, const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+    if (!n || text[n] || n > SCAN_NAME_MAX)
+        refuse(state, "scan-name",
+               "'%s' is not up to %d letters, digits, dots, dashes and underscores", text,
+               SCAN_NAME_MAX);
 }
 
 static void append(struct argp_state *state, const char ***list, size_t *count, const char *item)
@@ -314,6 +387,24 @@ const struct argp standard_argp = {
 const struct argp fail_on_argp = {
     standard_option_rows + 3, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 
+/* What does not go without something else, or with it. */
+static void check_together(struct argp_state *state, const struct scan_options *o)
+{
+    if (!o->target_count && !o->file_count && !o->from_stdin && !o->lines && !o->print_config)
+        argp_error(state, "no target is given");
+    if (o->resume && o->dry_run)
+        argp_error(state, "--resume and --dry-run exclude each other");
+    if (o->json && o->table)
+        argp_error(state, "--json and --table exclude each other");
+    if (o->records_dir && o->output)
+        argp_error(state, "--records-dir and --output exclude each other");
+    if (o->state && o->crew.dealer.shards)
+        argp_error(state, "--state and --shard exclude each other: merge the shards, and add what "
+                          "comes of it with `state add`");
+    if (o->on_change && !o->state)
+        argp_error(state, "--on-change needs --state");
+}
+
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
     struct scan_options *o = state->input;
@@ -341,6 +432,17 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
             o->from_stdin = true;
         else
             append(state, &o->targets, &o->target_count, argument);
+        break;
+    case KEY_CONFIG:
+        if (o->config)
+            argp_error(state, "there can be one --config only");
+        o->config = argument;
+        break;
+    case KEY_WITHOUT:
+        append(state, &o->without, &o->without_count, argument);
+        break;
+    case KEY_PRINT_CONFIG:
+        o->print_config = true;
         break;
     case KEY_DRY_RUN:
         o->dry_run = true;
@@ -435,19 +537,42 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_ENDPOINT_TIMEOUT:
         e->endpoint.deadline_ms = parse_seconds(state, "endpoint-timeout", argument, 0.001);
         break;
+    case KEY_STATE:
+        o->state = argument;
+        break;
+    case KEY_ON_CHANGE:
+        o->on_change = argument;
+        break;
+    case KEY_ON_CHANGE_TIMEOUT:
+        o->on_change_timeout = parse_seconds(state, "on-change-timeout", argument, 0.001);
+        break;
+    case KEY_RECORDS_DIR:
+        o->records_dir = argument;
+        break;
+    case KEY_EXPORT:
+        append(state, &o->exports, &o->export_count, argument);
+        break;
+    case KEY_SCAN_NAME:
+        check_scan_name(state, argument);
+        o->scan_name = argument;
+        break;
+    case KEY_TITLE:
+        o->title = argument;
+        break;
+    case KEY_LABEL:
+        append(state, &o->labels, &o->label_count, argument);
+        break;
+    case KEY_PER_ENDPOINT:
+        o->per_endpoint = parse_number(state, "metrics-per-endpoint", argument, 1, 1000000000);
+        break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
         break;
     case ARGP_KEY_END:
         o->standard.quiet = o->quiet;
-        if (!o->target_count && !o->file_count && !o->from_stdin)
-            argp_error(state, "no target is given");
-        if (o->resume && o->dry_run)
-            argp_error(state, "--resume and --dry-run exclude each other");
-        if (o->resume && !o->output)
+        check_together(state, o);
+        if (o->resume && !o->output && !o->records_dir)
             o->output = o->resume;
-        if (o->json && o->table)
-            argp_error(state, "--json and --table exclude each other");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -455,14 +580,172 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-void options_parse(struct scan_options *o, int argc, char **argv)
+/* --- the command line and the configuration --------------------------------------------------- */
+
+/* What the parsers get, so that each option is noted before it is read. */
+struct parsing {
+    struct scan_options *options;
+    bool (*configure)(struct scan_options *);
+};
+
+static const struct argp_option *find_row(const struct argp_option *rows, int key, const char *name)
 {
-    static const struct argp_child children[] = {{&standard_argp, 0, "What it is held to:", 4},
+    for (; rows->name || rows->doc; rows++)
+        if (rows->name && (name ? strcmp(rows->name, name) == 0 : rows->key == key))
+            return rows;
+    return NULL;
+}
+
+static bool note(struct scan_options *o, const char *option, char *text, uint64_t line)
+{
+    if (!grow(&o->words, o->word_count, &o->word_capacity, sizeof *o->words))
+        return false;
+    o->words[o->word_count++] = (struct option_word){option, text, line};
+    return true;
+}
+
+static void note_argument(struct argp_state *state, struct scan_options *o,
+                          const struct argp_option *rows, int key, char *text)
+{
+    const struct argp_option *row = find_row(rows, key, NULL);
+    bool ok = true;
+    if (key == ARGP_KEY_ARG)
+        ok = note(o, strcmp(text, "-") == 0 ? "file" : "", text, 0);
+    else if (row)
+        ok = note(o, row->name, text, 0);
+    if (!ok)
+        argp_failure(state, 2, 0, "out of memory");
+}
+
+static error_t on_standard_argument(int key, char *argument, struct argp_state *state)
+{
+    struct parsing *p = state->input;
+    note_argument(state, p->options, standard_option_rows, key, argument);
+    state->input = &p->options->standard;
+    error_t error = on_standard_option(key, argument, state);
+    state->input = p;
+    return error;
+}
+
+static error_t on_argument(int key, char *argument, struct argp_state *state)
+{
+    struct parsing *p = state->input;
+    if (key == ARGP_KEY_END && p->configure && !p->configure(p->options))
+        exit(argp_err_exit_status);
+    if (key != ARGP_KEY_END)
+        note_argument(state, p->options, options, key, argument);
+    state->input = p->options;
+    error_t error = on_option(key, argument, state);
+    state->input = p;
+    if (key == ARGP_KEY_INIT)
+        state->child_inputs[0] = p;
+    return error;
+}
+
+/* Where records go. */
+static bool is_place(const char *option)
+{
+    return strcmp(option, "output") == 0 || strcmp(option, "records-dir") == 0;
+}
+
+/* Does the command line have it, or what stands instead of it? Its words are the first. */
+static bool is_given(const struct scan_options *o, const char *option)
+{
+    bool target = !*option || strcmp(option, "file") == 0, place = is_place(option);
+    if (strcmp(option, "exclude-file") == 0)
+        return false;
+    for (size_t i = 0; i < o->word_count && !o->words[i].line; i++) {
+        const char *word = o->words[i].option;
+        bool instead =
+            (target && (!*word || strcmp(word, "file") == 0)) || (place && is_place(word));
+        if (instead || strcmp(word, option) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a command line finds out later, when nobody knows the place any more. */
+static void check_services(struct argp_state *state, const char *option, const char *list)
+{
+    bool ports = strcmp(option, "ports") == 0;
+    if (!ports && strcmp(option, "services") != 0)
+        return;
+    char *said = NULL;
+    size_t size = 0;
+    struct choice *choice = choice_new();
+    FILE *f = open_memstream(&said, &size);
+    bool ok = choice && f && (ports ? choice_extend : choice_narrow)(choice, list, f);
+    if (f)
+        fclose(f);
+    const char *why = !ok && said ? strstr(said, ": ") : NULL; /* --OPTION: why */
+    if (why)
+        refuse(state, option, "%.*s", (int)strcspn(why + 2, "\n"), why + 2);
+    choice_free(choice);
+    free(said);
+}
+
+/* As if it stood on a command line of its own. */
+static void take_word(struct scan_options *o, const char *option, char *text, char *problem)
+{
+    const struct argp_option *row = find_row(options, 0, option);
+    const struct argp_option *other = row ? NULL : find_row(standard_option_rows, 0, option);
+    char place[64];
+    struct argp_state state = {.hook = problem, .name = place, .err_stream = stderr};
+
+    snprintf(place, sizeof place, "--%s of the configuration", option);
+    if (text)
+        check_services(&state, option, text);
+    state.input = row ? (void *)o : (void *)&o->standard;
+    if (row && !*problem)
+        on_option(row->key, text, &state);
+    else if (other && !*problem)
+        on_standard_option(other->key, text, &state);
+    else if (!row && !other)
+        snprintf(problem, OPTIONS_PROBLEM_SIZE, "there is no option --%s", option);
+}
+
+/* What does not count is read all the same: it is to be sound. */
+static void read_in_vain(const char *option, const char *text, char *problem)
+{
+    struct scan_options scratch = {.config = NULL};
+    char *copy = text ? strdup(text) : NULL;
+    take_word(&scratch, option, copy, problem);
+    options_free(&scratch);
+    free(copy);
+}
+
+bool options_take(struct scan_options *o, const char *option, const char *text, uint64_t line,
+                  char problem[OPTIONS_PROBLEM_SIZE])
+{
+    *problem = '\0';
+    if (is_given(o, option)) {
+        if (*option)
+            read_in_vain(option, text, problem);
+        return !*problem;
+    }
+    char *copy = text ? strdup(text) : NULL;
+    if ((text && !copy) || !note(o, option, copy, line)) {
+        free(copy);
+        snprintf(problem, OPTIONS_PROBLEM_SIZE, "out of memory");
+    } else if (*option) {
+        take_word(o, option, copy, problem);
+    } else {
+        o->lines = true;
+    }
+    return !*problem;
+}
+
+void options_parse(struct scan_options *o, int argc, char **argv,
+                   bool (*configure)(struct scan_options *))
+{
+    static const struct argp standard = {
+        standard_option_rows, on_standard_argument, NULL, NULL, NULL, NULL, NULL};
+    static const struct argp_child children[] = {{&standard, 0, "What it is held to:", 4},
                                                  {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
-        on_option,
-        "TARGET…",
+        on_argument,
+        "[TARGET…]",
         "Scans mail and FTP services and writes what they do as NDJSON records.\v"
         "A TARGET is an address, a network (192.0.2.0/24), a range (192.0.2.10-40) or a name, each "
         "also with\n"
@@ -482,17 +765,26 @@ void options_parse(struct scan_options *o, int argc, char **argv)
                             .concurrency = DEFAULT_CONCURRENCY,
                             .per_host = DEFAULT_PER_HOST,
                             .patience_ms = DEFAULT_PATIENCE},
-                 .workers = count_cores()}};
+                 .workers = count_cores()},
+        .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT};
+    struct parsing parsing = {o, configure};
     argp_err_exit_status = 2;
-    argp_parse(&argp, argc, argv, 0, NULL, o);
+    argp_parse(&argp, argc, argv, 0, NULL, &parsing);
 }
 
 void options_free(struct scan_options *o)
 {
+    for (size_t i = 0; i < o->word_count; i++)
+        if (o->words[i].line)
+            free(o->words[i].text);
+    free(o->words);
+    free(o->without);
     free(o->targets);
     free(o->files);
     free(o->excludes);
     free(o->services);
     free(o->ports);
+    free(o->exports);
+    free(o->labels);
     free(o->standard.policies);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "protocols/dialogue.h"
+#include "scanner/expectation.h"
 #include "scanner/grow.h"
 #include "scanner/targets/held.h"
 #include "scanner/targets/lines.h"
@@ -78,6 +80,19 @@ static enum target_kind refuse(struct complaint *c, const char *what, const char
     return TARGET_BAD;
 }
 
+static const char unheard[] =
+    "what it expects of hosts that were given before is not heard: the first line that gives a "
+    "host says all that is expected there";
+
+/* Where nothing is expected there is nothing to be overheard. */
+static bool is_same_expectation(const struct targets *t, uint32_t first, uint32_t late)
+{
+    struct target_host a = host_of(t->errands.list[first], choice_set(t->choice, 0));
+    struct target_host b = host_of(t->errands.list[late], choice_set(t->choice, 0));
+    const char *said = expectation_of(&a), *says = expectation_of(&b);
+    return !says || (said && strcmp(said, says) == 0);
+}
+
 static enum target_kind keep_name(struct targets *t, struct names *names,
                                   const struct target *target, uint32_t errand, uint32_t line,
                                   struct complaint *c)
@@ -85,6 +100,8 @@ static enum target_kind keep_name(struct targets *t, struct names *names,
     struct name *name = names_keep(names, target->name);
     if (!name)
         return refuse(c, "", no_memory);
+    if (name->services && !is_same_expectation(t, name->errand, errand))
+        return refuse(c, "", unheard);
     if (!name->services) {
         name->services = target->services;
         name->errand = errand;
@@ -121,7 +138,7 @@ static enum target_kind add_line(struct targets *t, struct span line, struct com
         return refuse(c, "", "there are more lines than can be numbered");
     t->line_count++;
     enum target_kind kind = target_parse(line, t->choice, &target, c);
-    t->ignored += kind == TARGET_IGNORED;
+    targets_note(t, &target, kind);
     return kind == TARGET_HOSTS ? keep_target(t, t->given, &t->names, &target, number, c) : kind;
 }
 
@@ -146,6 +163,28 @@ size_t targets_add_argument(struct targets *t, const char *text)
     if (kind != TARGET_BAD)
         return 0;
     fprintf(t->errors, "argument %" PRIu64 ": %s\n", t->argument_count, complaint.text);
+    return 1;
+}
+
+/* Is it the next line of the file from which the last one came? */
+static bool source_goes_on(const struct targets *t, const char *path, uint64_t line)
+{
+    const struct source *last = t->source_count ? &t->sources[t->source_count - 1] : NULL;
+    return last && last->file && strcmp(last->file, path) == 0 &&
+           last->line + (t->line_count - last->first) == line;
+}
+
+size_t targets_add_line(struct targets *t, const char *path, uint64_t line, const char *text)
+{
+    struct complaint complaint;
+    if (!source_goes_on(t, path, line) && !source_begin(t, path, line))
+        return tell(t, no_memory);
+    enum target_kind kind = add_line(t, span_of(text), &complaint);
+    if (kind == TARGET_NOTHING)
+        kind = refuse(&complaint, "", "there is no target in it");
+    if (kind != TARGET_BAD)
+        return 0;
+    fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, line, complaint.text);
     return 1;
 }
 
@@ -202,6 +241,21 @@ size_t targets_exclude_file(struct targets *t, const char *path)
     return read_file(t, path, exclude_line);
 }
 
+/* Where a line came from: the last source that does not begin after it. */
+static void set_source(const struct targets *t, uint32_t line, struct target_host *host)
+{
+    size_t low = 0, high = t->source_count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (t->sources[middle].first <= line)
+            low = middle;
+        else
+            high = middle;
+    }
+    host->file = t->sources[low].file;
+    host->line = t->sources[low].line + (line - t->sources[low].first);
+}
+
 /* --- building --------------------------------------------------------------------------------- */
 
 static bool build_names(struct targets *t)
@@ -236,6 +290,53 @@ static bool build_family(struct targets *t, size_t i, struct complaint *c)
     return ok;
 }
 
+static bool expects(const struct errand *e)
+{
+    for (uint32_t i = 0; i < e->label_count; i++)
+        if (strcmp(e->labels[i].key, EXPECTATION_LABEL) == 0)
+            return true;
+    return false;
+}
+
+static bool expects_any(const struct targets *t)
+{
+    for (size_t i = 0; i < t->errands.count; i++)
+        if (expects(t->errands.list[i]))
+            return true;
+    return false;
+}
+
+/* An entry that owns no host: is that because another one has them, of which something else is
+   expected? */
+static size_t check_heard(struct targets *t, size_t family, struct entry e)
+{
+    struct segment found;
+    struct wide until;
+    struct target_host place = {.file = NULL};
+    if (!segments_find(&t->held[family], e.first, &found, &until) ||
+        is_same_expectation(t, entries_get(&t->given[family], found.owner).errand, e.errand))
+        return 0;
+    set_source(t, e.line, &place);
+    fprintf(t->errors, "%s%s%" PRIu64 ": %s\n", place.file ? place.file : "argument ",
+            place.file ? ":" : "", place.line, unheard);
+    return 1;
+}
+
+static size_t check_all_heard(struct targets *t)
+{
+    size_t errors = 0;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        uint64_t *owned = targets_owned(&t->held[i], &t->given[i]);
+        if (!owned)
+            return tell(t, no_memory);
+        for (size_t k = 0; k < t->given[i].count; k++)
+            if (!owned[k])
+                errors += check_heard(t, i, entries_get(&t->given[i], k));
+        free(owned);
+    }
+    return errors;
+}
+
 size_t targets_build(struct targets *t)
 {
     struct complaint complaint;
@@ -249,10 +350,21 @@ size_t targets_build(struct targets *t)
         return tell(t, "they are more than 2^48 hosts");
     for (size_t i = 0; i < FAMILIES; i++)
         count_endpoints(t, &t->held[i]);
-    return 0;
+    return expects_any(t) ? check_all_heard(t) : 0;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
+
+void targets_note(struct targets *t, const struct target *target, enum target_kind kind)
+{
+    t->ignored += kind == TARGET_IGNORED;
+    t->found |= kind == TARGET_IGNORED || (kind == TARGET_HOSTS && target->found);
+}
+
+bool targets_are_found(const struct targets *t)
+{
+    return t->found;
+}
 
 uint64_t targets_ignored(const struct targets *t)
 {
@@ -277,21 +389,6 @@ struct target_host host_of(const struct errand *errand, const struct service_set
         .labels = errand->labels,
         .label_count = errand->label_count,
     };
-}
-
-/* Where a line came from: the last source that does not begin after it. */
-static void set_source(const struct targets *t, uint32_t line, struct target_host *host)
-{
-    size_t low = 0, high = t->source_count;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (t->sources[middle].first <= line)
-            low = middle;
-        else
-            high = middle;
-    }
-    host->file = t->sources[low].file;
-    host->line = t->sources[low].line + (line - t->sources[low].first);
 }
 
 bool targets_host(const struct targets *t, uint64_t index, struct target_host *host)
@@ -324,4 +421,35 @@ bool targets_excluded(const struct targets *t, const struct address *address)
     struct wide until;
     return segments_find(&t->excluded[address->family == AF_INET ? V4 : V6],
                          address_number(address), &found, &until);
+}
+
+bool has_service(const struct service_set *set, const struct targets_endpoint *e)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->rows[i]->port == e->port && strcmp(set->rows[i]->protocol->name, e->protocol) == 0)
+            return true;
+    return false;
+}
+
+static bool is_held(const struct targets *t, const struct targets_endpoint *e)
+{
+    struct segment found;
+    struct wide until;
+    if (e->name) {
+        const struct name *name = names_find(&t->names, e->name);
+        return name && has_service(name->services, e);
+    }
+    return segments_find(&t->held[e->address.family == AF_INET ? V4 : V6],
+                         address_number(&e->address), &found, &until) &&
+           has_service(choice_set(t->choice, found.set), e);
+}
+
+enum targets_scope targets_scope(const struct targets *t, const struct targets_stream *stream,
+                                 const struct targets_endpoint *e)
+{
+    if ((e->name && names_find(&t->unwanted_names, e->name)) ||
+        (e->address.family && targets_excluded(t, &e->address)))
+        return TARGETS_EXCLUDED;
+    return is_held(t, e) || (stream && targets_stream_has(stream, e)) ? TARGETS_ASKED
+                                                                      : TARGETS_OUTSIDE;
 }

@@ -54,9 +54,13 @@ void targets_free(struct targets *);
    before the build. */
 size_t targets_add_argument(struct targets *, const char *text);
 size_t targets_add_file(struct targets *, const char *path);
+
+/* A line of a target list that stands in this line of another file. */
+size_t targets_add_line(struct targets *, const char *path, uint64_t line, const char *text);
 size_t targets_exclude_file(struct targets *, const char *path);
 
-/* Makes hosts of what was added; once. Not 0: an error was told (memory, more than 2^48 hosts). */
+/* Makes hosts of what was added; once. Not 0: errors were told (memory, more than 2^48 hosts, lines
+   whose hosts were all given before, where something else is expected of them). */
 size_t targets_build(struct targets *);
 
 /* Entries of masscan's lists that are of no concern: closed, not TCP, or no port of the chosen
@@ -74,6 +78,10 @@ bool targets_host(const struct targets *, uint64_t index, struct target_host *);
 
 /* Must this address be left alone? Ask it for every address that a name resolves to. */
 bool targets_excluded(const struct targets *, const struct address *);
+
+/* Do some of them come from the list of a port scanner? Then what is not among them may still be
+   meant: it was not found open. */
+bool targets_are_found(const struct targets *);
 
 /*
  * A line for each line that was added, in order (a name once):
@@ -125,5 +133,26 @@ enum targets_step targets_stream_next(struct targets_stream *, struct target_hos
 
 /* How many bad lines there were; they are told, and passed over. */
 uint64_t targets_stream_errors(const struct targets_stream *);
+
+/* --- the other way round ---------------------------------------------------------------------- */
+
+/* An endpoint that somebody knows from elsewhere. */
+struct targets_endpoint {
+    const char *name;       /* as target_host has it; NULL: its address is its name       */
+    struct address address; /* at which it was seen; of a name it may be of family 0: none */
+    const char *protocol;
+    uint16_t port;
+};
+
+enum targets_scope {
+    TARGETS_ASKED,    /* it is among them; of a name: at whatever address it has now */
+    TARGETS_EXCLUDED, /* its name or its address is to be left alone                 */
+    TARGETS_OUTSIDE   /* nobody gave it                                              */
+};
+
+/* Is the endpoint among the targets, or what the stream (NULL: there is none) gave so far? What is
+   excluded is that, given or not. */
+enum targets_scope targets_scope(const struct targets *, const struct targets_stream *,
+                                 const struct targets_endpoint *);
 
 #endif

@@ -4,11 +4,12 @@
  *
  * A port that starts in clear is held against the host's port for implicit TLS of the same protocol
  * and role, and a finding stands at the former, so that it is told once. Where the other port was
- * not asked, nothing is known.
+ * not asked, nothing is known. And what there is, is held against what is expected there.
  */
 #include <stdio.h>
 
 #include "output/rules/common.h"
+#include "scanner/expectation.h"
 
 /* --- implicit TLS ----------------------------------------------------------------------------- */
 
@@ -323,6 +324,145 @@ static enum verdict judge_opossum(const struct subject *s, struct evidence *e)
     return verdict_of(is_same_leaf(o, twin) && !enforced);
 }
 
+/* --- what is expected there ------------------------------------------------------------------- */
+
+/* Has our resolver failed to answer, so that nothing is known of the name? Read back from a record,
+   the word is the cause's. */
+static bool is_unresolved(const struct observation *o)
+{
+    static const char *const words[] = {"timeout", "local", "cancelled"};
+    const char *word = o->error_word ? o->error_word : cause_name(o->error.cause);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Does the service of this endpoint answer? Who turns us away, or hangs up, may serve others; where
+   TLS began, a service is there, however bad its TLS is. */
+static enum verdict judge_answer(const struct observation *o, struct evidence *e)
+{
+    bool nameless = o->status == STATUS_DNS_ERROR;
+    switch (o->status) {
+    case STATUS_OK:
+        return VERDICT_PASS;
+    case STATUS_CLOSED:
+        return VERDICT_FAIL;
+    case STATUS_DNS_ERROR:
+    case STATUS_TIMEOUT:
+    case STATUS_UNREACHABLE:
+    case STATUS_MISMATCH:
+        if (nameless && is_unresolved(o))
+            break;
+        e->confidence = CONFIDENCE_PROBABLE;
+        return VERDICT_FAIL;
+    default:
+        if (o->status == STATUS_TLS_ERROR && has_met_tls(o))
+            return VERDICT_PASS;
+        break;
+    }
+    return verdict_without(VERDICT_INCONCLUSIVE, cause_name(nameless ? CAUSE_DNS : o->error.cause),
+                           e);
+}
+
+/* One answer will do. If there is none, that is said at the first of the ports, once. */
+static enum verdict judge_any(const struct subject *s, const struct expectation *x,
+                              struct evidence *e)
+{
+    const struct observation *first = NULL;
+    enum verdict all = VERDICT_FAIL;
+    int64_t ports = 0;
+
+    for (size_t i = 0; i < s->host->count; i++) {
+        const struct observation *o = &s->host->endpoints[i];
+        if (!expectation_meets(x, o->service))
+            continue;
+        enum verdict verdict = judge_answer(o, e);
+        if (verdict == VERDICT_PASS)
+            return VERDICT_PASS;
+        if (verdict == VERDICT_INCONCLUSIVE)
+            all = VERDICT_INCONCLUSIVE;
+        first = first ? first : o;
+        ports++;
+    }
+    if (all == VERDICT_FAIL && s->o != first)
+        return VERDICT_NOT_APPLICABLE;
+    evidence_number(e, "silent_ports", ports);
+    return all;
+}
+
+static enum verdict judge_expectation(const struct subject *s, const struct expectation *x,
+                                      struct evidence *e)
+{
+    evidence_begin(e, e->severity);
+    if (!expectation_meets(x, s->o->service))
+        return VERDICT_NOT_APPLICABLE;
+    evidence_format(e, "expected", "%.*s", (int)x->text.len, x->text.at);
+    evidence_text(e, "status", status_name(s->o->status));
+    return expectation_is_loose(x) ? judge_any(s, x, e) : judge_answer(s->o, e);
+}
+
+/* Is there anything at which it could be seen? */
+static bool is_asked(const struct host_view *host, const struct expectation *x)
+{
+    for (size_t i = 0; i < host->count; i++)
+        if (expectation_meets(x, host->endpoints[i].service))
+            return true;
+    return false;
+}
+
+/* What was not asked has no endpoint of its own: it is said at the first of which nothing else is
+   expected. */
+static bool is_spokesman(const struct subject *s, struct span list)
+{
+    for (size_t i = 0; i < s->host->count; i++) {
+        struct span rest = list;
+        struct expectation x;
+        const char *wrong;
+        bool meant = false;
+        while (expectation_next(&rest, &x, &wrong))
+            meant |= !wrong && expectation_meets(&x, s->host->endpoints[i].service);
+        if (!meant)
+            return s->o == &s->host->endpoints[i];
+    }
+    return false;
+}
+
+/* The graver verdict counts. */
+static int weight_of(enum verdict verdict)
+{
+    static const int weights[VERDICT_COUNT] = {[VERDICT_NOT_APPLICABLE] = 0,
+                                               [VERDICT_NOT_TESTED] = 1,
+                                               [VERDICT_PASS] = 2,
+                                               [VERDICT_INCONCLUSIVE] = 3,
+                                               [VERDICT_FAIL] = 4};
+    return weights[verdict];
+}
+
+static enum verdict judge_expected(const struct subject *s, struct evidence *e)
+{
+    const char *label = expectation_of(s->host->target);
+    struct span list = span_of(label ? label : ""), rest = list;
+    enum verdict worst = VERDICT_NOT_APPLICABLE;
+    struct expectation x;
+    struct evidence own;
+    const char *wrong;
+    bool unasked = false;
+
+    own.severity = e->severity;
+    while (label && expectation_next(&rest, &x, &wrong)) {
+        enum verdict verdict = wrong ? VERDICT_NOT_APPLICABLE : judge_expectation(s, &x, &own);
+        unasked |= !wrong && !is_asked(s->host, &x);
+        if (weight_of(verdict) <= weight_of(worst))
+            continue;
+        worst = verdict;
+        *e = own;
+    }
+    if (worst == VERDICT_NOT_APPLICABLE && unasked && is_spokesman(s, list))
+        return verdict_without(VERDICT_NOT_TESTED, cause_name(CAUSE_NOT_ASKED), e);
+    return worst;
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 const struct rule rules_host[] = {
@@ -387,6 +527,23 @@ const struct rule rules_host[] = {
                        {"RFC 9325 section 3.8", SOURCE_PRIMARY},
                        {"RFC 9325 section 3.9", SOURCE_PRIMARY}},
         .judge = judge_opossum,
+    },
+    {
+        .id = "EXPECTED-SERVICE-SILENT",
+        .severity = SEVERITY_MEDIUM,
+        .title = "A service that is expected there does not answer",
+        .description =
+            "The target's label expect= says that this service is to be had there, and it is not: "
+            "the port is closed, silent or out of reach, something else speaks there, or the name "
+            "has no address. So nobody can use it, and nothing of it could be audited. Where only "
+            "a "
+            "protocol is expected, one port of it that answers is enough, and the finding stands "
+            "at the first of them. A silence may be a filter on our way: only a closed port is "
+            "confirmed. Who turns us away or hangs up is not taken for silent.",
+        .remediation = "Start the service again, or open the way to it from here; if it is gone "
+                       "for good, take it out of the target's label expect=.",
+        .references = {{"the target's label expect=", SOURCE_PRIMARY}},
+        .judge = judge_expected,
     },
     {0},
 };

@@ -23,27 +23,28 @@ struct label {
 static const cyaml_schema_field_t no_labels[] = {CYAML_FIELD_END};
 
 #define TEXT(key, flag, type, member, max)                                                         \
-    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flag), type, member, 1, max)
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flag), type, member, 0, max)
 
 static const cyaml_schema_field_t match_fields[] = {
     TEXT("endpoint", CYAML_FLAG_OPTIONAL, struct waiver_match, endpoint, PATTERN_MAX),
     TEXT("cidr", CYAML_FLAG_OPTIONAL, struct waiver_match, cidr, TEXT_MAX),
     TEXT("protocol", CYAML_FLAG_OPTIONAL, struct waiver_match, protocol, TEXT_MAX),
-    CYAML_FIELD_MAPPING("labels", CYAML_FLAG_OPTIONAL, struct waiver_match, labels, no_labels),
+    CYAML_FIELD_MAPPING_PTR("labels", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct waiver_match,
+                            labels, no_labels),
     CYAML_FIELD_END};
 
 static const cyaml_schema_field_t entry_fields[] = {
-    TEXT("id", CYAML_FLAG_DEFAULT, struct waiver_entry, id, ID_MAX),
+    TEXT("id", CYAML_FLAG_OPTIONAL, struct waiver_entry, id, ID_MAX),
     TEXT("rule", CYAML_FLAG_OPTIONAL, struct waiver_entry, rule, TEXT_MAX),
     CYAML_FIELD_SEQUENCE("rules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct waiver_entry,
                          rules, &rule, 1, WAIVER_RULES_MAX),
     TEXT("fingerprint", CYAML_FLAG_OPTIONAL, struct waiver_entry, fingerprint, TEXT_MAX),
     CYAML_FIELD_MAPPING("match", CYAML_FLAG_OPTIONAL, struct waiver_entry, match, match_fields),
-    TEXT("reason", CYAML_FLAG_DEFAULT, struct waiver_entry, reason, REASON_MAX),
+    TEXT("reason", CYAML_FLAG_OPTIONAL, struct waiver_entry, reason, REASON_MAX),
     TEXT("approved_by", CYAML_FLAG_OPTIONAL, struct waiver_entry, approved_by, TEXT_MAX),
     TEXT("ticket", CYAML_FLAG_OPTIONAL, struct waiver_entry, ticket, TEXT_MAX),
     TEXT("created", CYAML_FLAG_OPTIONAL, struct waiver_entry, created, TEXT_MAX),
-    TEXT("expires", CYAML_FLAG_DEFAULT, struct waiver_entry, expires, TEXT_MAX),
+    TEXT("expires", CYAML_FLAG_OPTIONAL, struct waiver_entry, expires, TEXT_MAX),
     CYAML_FIELD_END};
 
 static const cyaml_schema_value_t entry = {

@@ -39,14 +39,15 @@ enum waiver_member {
 const char *waiver_member_name(enum waiver_member); /* "id", "rule" … */
 
 struct waiver_entry {
-    char *id, *rule, *fingerprint, *reason, *approved_by, *ticket, *created, *expires;
+    char *id, *reason, *expires; /* NULL: missing, and so is all else */
+    char *rule, *fingerprint, *approved_by, *ticket, *created;
     char **rules;
     unsigned rules_count;
     struct waiver_match {
         char *endpoint, *cidr, *protocol;
         struct waiver_labels {
             char *values[WAIVER_LABELS_MAX]; /* of the document's names; NULL: not asked for */
-        } labels;
+        } * labels;                          /* NULL: none */
     } match;
 };
 

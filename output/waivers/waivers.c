@@ -99,13 +99,22 @@ static void check_text(struct reading *r, enum waiver_member member, const char 
         complain(r, member, "is empty");
 }
 
+static bool need(struct reading *r, enum waiver_member member, const char *text)
+{
+    if (!text)
+        complain(r, member, "is missing");
+    return text != NULL;
+}
+
 static void read_texts(struct reading *r, const struct waiver_entry *from, struct waiver *w)
 {
-    check_text(r, MEMBER_ID, from->id, false);
-    check_text(r, MEMBER_REASON, from->reason, true);
+    if (need(r, MEMBER_ID, from->id))
+        check_text(r, MEMBER_ID, from->id, false);
+    if (need(r, MEMBER_REASON, from->reason))
+        check_text(r, MEMBER_REASON, from->reason, true);
     check_text(r, MEMBER_APPROVED_BY, from->approved_by, false);
     check_text(r, MEMBER_TICKET, from->ticket, false);
-    w->id = from->id;
+    w->id = from->id ? from->id : "";
     w->reason = from->reason;
     w->approved_by = from->approved_by;
     w->ticket = from->ticket;
@@ -130,7 +139,8 @@ static void read_days(struct reading *r, const struct waiver_entry *from, struct
     if (from->created && read_day(r, MEMBER_CREATED, from->created, &created) &&
         created > r->today + 1) /* somewhere it is tomorrow */
         complain(r, MEMBER_CREATED, "%s has yet to come", from->created);
-    if (!read_day(r, MEMBER_EXPIRES, from->expires, &w->last_day))
+    if (!need(r, MEMBER_EXPIRES, from->expires) ||
+        !read_day(r, MEMBER_EXPIRES, from->expires, &w->last_day))
         return;
     memcpy(w->expires, from->expires, sizeof w->expires);
     if (from->created && w->last_day < created)
@@ -256,7 +266,7 @@ static void read_pattern(struct reading *r, char *text, struct entry *e)
 static void read_labels(struct reading *r, const struct waiver_labels *labels, struct entry *e)
 {
     const struct waiver_document *d = &r->waivers->document;
-    for (size_t i = 0; i < d->name_count; i++)
+    for (size_t i = 0; labels && i < d->name_count; i++)
         if (labels->values[i]) {
             check_text(r, MEMBER_LABELS, labels->values[i], false);
             e->labels = (const char *const *)labels->values;
@@ -274,7 +284,7 @@ static void read_match(struct reading *r, const struct waiver_entry *from, struc
     if (m->protocol && !(e->protocol = protocol_find(span_of(m->protocol))))
         complain(r, MEMBER_PROTOCOL, "%s is no protocol (ftp, imap, pop3, smtp)",
                  quote(span_of(m->protocol)).text);
-    read_labels(r, &m->labels, e);
+    read_labels(r, m->labels, e);
     if (!m->endpoint && !m->cidr && !from->fingerprint)
         complain(r, MEMBER_MATCH,
                  "it takes an endpoint or a cidr (endpoint: \"*\" is all of them)");
@@ -319,7 +329,7 @@ static void check_ids(struct reading *r)
     for (size_t i = 1; i < w->count; i++) {
         const char *id = waivers_at(w, i)->id;
         r->entry = w->by_id[i];
-        if (strcmp(id, waivers_at(w, i - 1)->id) == 0)
+        if (*id && strcmp(id, waivers_at(w, i - 1)->id) == 0)
             complain(r, MEMBER_ID, "%s is there already", quote(span_of(id)).text);
     }
 }

@@ -23,6 +23,7 @@ int command_merge(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_state(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_check(int argc, char **argv); /* those of plugins: 0 to 3 */
 int command_rules(int argc, char **argv);
 int command_services(int argc, char **argv);
 

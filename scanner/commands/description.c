@@ -134,7 +134,9 @@ bool description_make(struct description *d, const struct scan_options *o,
     add(d, ASKED, "exhaustive", OPTION_TRUTH, NULL, e->endpoint.exhaustive);
     add(d, ASKED, "dummy_login", OPTION_TRUTH, NULL, e->endpoint.dummy_login);
     add(d, ASKED, "all", OPTION_TRUTH, NULL, o->all);
+    add(d, ASKED, "state", OPTION_TRUTH, NULL, o->state != NULL);
     add(d, ASKED, "ca_file", OPTION_TEXT, o->ca_file, 0);
+    add(d, MANNER, "scan_name", OPTION_TEXT, o->scan_name, 0);
     add(d, MANNER, "resolver", OPTION_TEXT, o->crew.dealer.resolver, 0);
     add(d, MANNER, "ehlo_name", OPTION_TEXT, e->name, 0);
     add(d, MANNER, "concurrency", OPTION_NUMBER, NULL, e->concurrency);

@@ -4,6 +4,7 @@
 #include "output/export/export.h"
 
 #include <argp.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "output/infile.h"
@@ -26,7 +27,7 @@ static void take_format(struct argp_state *state, struct export_command *c, cons
     fprintf(stderr, PROGRAM " export: there is no format '%s'. There are:\n", name);
     const struct exporter *format;
     for (size_t i = 0; (format = export_at(i)); i++)
-        fprintf(stderr, "  %-14s%s\n", format->name, format->summary);
+        fprintf(stderr, "  %-16s%s\n", format->name, format->summary);
     argp_error(state, "--format: '%s' is none of them", name);
 }
 
@@ -77,10 +78,28 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
+/* The formats, behind the options. */
+static char *on_help(int key, const char *text, void *input)
+{
+    const struct exporter *format;
+    char *list = NULL;
+    size_t size;
+    (void)input;
+    FILE *out = key == ARGP_KEY_HELP_POST_DOC ? open_memstream(&list, &size) : NULL;
+    if (!out)
+        return (char *)(uintptr_t)text;
+    fprintf(out, "Formats:\n");
+    for (size_t i = 0; (format = export_at(i)); i++)
+        fprintf(out, "  %-16s%s\n", format->name, format->summary);
+    fprintf(out, "\n%s", text);
+    fclose(out);
+    return list;
+}
+
 int command_export(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"format", KEY_FORMAT, "FORMAT", 0, "What is written; a wrong one lists all", 0},
+        {"format", KEY_FORMAT, "FORMAT", 0, "What is written: one of those below", 0},
         {"output", 'o', "FILE", 0,
          "Write to FILE, which is replaced only when all of it is written", 0},
         {"scan-name", KEY_SCAN, "NAME", 0, "What the scan is called (default: default)", 0},
@@ -96,9 +115,10 @@ int command_export(int argc, char **argv)
         "[RECORDS…]",
         "Makes another format of the records of a scan, without a connection.\v"
         "RECORDS is a file that a scan wrote; none, or -, is standard input.\n\n"
-        "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
+        "Exit status: 0 done; 2 usage, input or output error, or a line that is no record; 3 it is "
+        "written, but a run in it is not complete.",
         NULL,
-        NULL,
+        on_help,
         NULL};
     struct export_command c = {.options = {.scan = "default"}};
 
@@ -109,8 +129,14 @@ int command_export(int argc, char **argv)
             fprintf(stderr, PROGRAM " export: %s is read, and cannot be written\n", c.output);
             return EXIT_TROUBLE;
         }
-    return export_files(c.format, &c.options, c.files, c.file_count, c.output, stderr) ==
-                   EXPORT_DONE
-               ? EXIT_DONE
-               : EXIT_TROUBLE;
+    switch (export_files(c.format, &c.options, c.files, c.file_count, c.output, stderr)) {
+    case EXPORT_DONE:
+        return EXIT_DONE;
+    case EXPORT_INCOMPLETE:
+        return EXIT_INCOMPLETE;
+    case EXPORT_BROKEN:
+    case EXPORT_FAILED:
+        break;
+    }
+    return EXIT_TROUBLE;
 }

@@ -13,8 +13,13 @@
 #include "output/draft.h"
 #include "output/progress.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/config.h"
+#include "scanner/commands/delivery.h"
 #include "scanner/commands/description.h"
+#include "scanner/commands/history.h"
+#include "scanner/commands/notice.h"
 #include "scanner/commands/resumption.h"
+#include "scanner/commands/scope.h"
 #include "scanner/commands/standard.h"
 #include "scanner/commands/sums.h"
 #include "scanner/crew.h"
@@ -29,9 +34,7 @@
 
 struct scan {
     struct scan_options options;
-    struct choice *choice;
-    struct targets *targets;
-    struct targets_stream *stream;
+    struct scope scope;
     struct trust *trust;
     struct crew *crew;
     uv_loop_t loop;
@@ -43,6 +46,8 @@ struct scan {
     struct standard standard;
     struct description description;
     struct resumption resumption; /* all zero: it is a new run */
+    struct history history;
+    struct delivery delivery;
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
     size_t writer_count;
@@ -57,46 +62,11 @@ struct scan {
     bool trouble;
 };
 
-static void say(struct scan *s, const char *text)
+static void say(struct scan *s, enum priority priority, const char *text)
 {
     if (s->progress)
         progress_clear(stderr);
-    fprintf(stderr, PROGRAM ": %s\n", text);
-}
-
-/* --- targets ---------------------------------------------------------------------------------- */
-
-static bool choose_services(struct scan *s)
-{
-    const struct scan_options *o = &s->options;
-    if (!(s->choice = choice_new()))
-        return false;
-    for (size_t i = 0; i < o->service_count; i++)
-        if (!choice_narrow(s->choice, o->services[i], stderr))
-            return false;
-    for (size_t i = 0; i < o->port_count; i++)
-        if (!choice_extend(s->choice, o->ports[i], stderr))
-            return false;
-    return true;
-}
-
-/* Everything is read, and every bad line told, before anything else is done. */
-static bool read_targets(struct scan *s)
-{
-    const struct scan_options *o = &s->options;
-    size_t errors = 0;
-
-    if (!choose_services(s) || !(s->targets = targets_new(s->choice, stderr)))
-        return false;
-    for (size_t i = 0; i < o->exclude_count; i++)
-        errors += targets_exclude_file(s->targets, o->excludes[i]);
-    for (size_t i = 0; i < o->target_count; i++)
-        errors += targets_add_argument(s->targets, o->targets[i]);
-    for (size_t i = 0; i < o->file_count; i++)
-        errors += targets_add_file(s->targets, o->files[i]);
-    if (errors || targets_build(s->targets))
-        return false;
-    return !o->from_stdin || (s->stream = targets_stream_open(s->targets, "-"));
+    notice(priority, "%s", text);
 }
 
 /* Shards that are given no seed have the same: they are one run. */
@@ -109,60 +79,6 @@ static bool choose_seed(struct scan *s)
     }
     return s->options.seeded || s->options.crew.dealer.shards ||
            gnutls_rnd(GNUTLS_RND_NONCE, seed, sizeof *seed) == 0;
-}
-
-static void tell_ignored(const struct scan *s)
-{
-    uint64_t n = s->targets ? targets_ignored(s->targets) : 0;
-    if (n && !s->options.quiet)
-        fprintf(stderr,
-                PROGRAM ": %" PRIu64
-                        " list entries for ports that are not asked were passed over\n",
-                n);
-}
-
-/* Standard input is read to its end here: nothing is scanned. */
-static bool count_stream(struct scan *s, uint64_t *hosts, uint64_t *endpoints)
-{
-    static char buffer[65536];
-    struct target_host host;
-    enum targets_step step;
-
-    while ((step = targets_stream_next(s->stream, &host)) == TARGETS_HOST ||
-           step == TARGETS_NEED_MORE) {
-        if (step == TARGETS_HOST) {
-            ++*hosts;
-            *endpoints += host.service_count;
-            continue;
-        }
-        ssize_t n = read(STDIN_FILENO, buffer, sizeof buffer);
-        if (n > 0)
-            targets_stream_feed(s->stream, (struct span){buffer, (size_t)n});
-        else if (n == 0)
-            targets_stream_end(s->stream);
-        else if (errno != EINTR)
-            return false;
-    }
-    return step == TARGETS_END && !targets_stream_errors(s->stream);
-}
-
-static int dry_run(struct scan *s)
-{
-    const struct dealer_options *part = &s->options.crew.dealer;
-    uint64_t hosts = targets_count(s->targets), endpoints = targets_endpoints(s->targets);
-    bool ok = targets_describe(s->targets, stdout);
-    if (s->stream && !count_stream(s, &hosts, &endpoints))
-        ok = false;
-    tell_ignored(s);
-    printf("%" PRIu64 " hosts, %" PRIu64 " endpoints\n", hosts, endpoints);
-    if (part->shards)
-        printf("shard %u/%u: %" PRIu64 " hosts\n", part->shard, part->shards,
-               shard_size(hosts, part->shard, part->shards));
-    if (fflush(stdout) == EOF || ferror(stdout)) {
-        fprintf(stderr, PROGRAM ": standard output: %s\n", strerror(errno));
-        ok = false;
-    }
-    return ok ? EXIT_DONE : EXIT_TROUBLE;
 }
 
 /* --- going on --------------------------------------------------------------------------------- */
@@ -187,35 +103,46 @@ static bool resume(struct scan *s)
     if (!resumption_fits(&s->resumption, run))
         return false;
     if (*from->problem && !s->options.quiet)
-        fprintf(stderr, PROGRAM ": %s:%" PRIu64 ": %s; from here on it is done again\n",
-                s->options.resume, from->problem_line, from->problem);
+        notice(PRIORITY_NOTE, "%s:%" PRIu64 ": %s; from here on it is done again",
+               s->options.resume, from->problem_line, from->problem);
     memcpy(run->id, from->run_id, sizeof run->id);
     run->started = from->started;
     dealer->from = from->cursor;
     dealer->again = from->pending;
     dealer->again_count = from->pending_count;
-    return take_totals(s, &from->totals) ||
-           (fprintf(stderr, PROGRAM ": %s: it has a waiver that there is not\n", s->options.resume),
-            false);
+    if (take_totals(s, &from->totals))
+        return true;
+    notice(PRIORITY_ERROR, "%s: it has a waiver that there is not", s->options.resume);
+    return false;
 }
 
-/* All that can be done for a run that is complete is to copy it. */
-static int leave(struct scan *s)
-{
-    const struct scan_options *o = &s->options;
-    struct outfile copy;
+/* --- earlier runs ----------------------------------------------------------------------------- */
 
-    if (!o->quiet)
-        fprintf(stderr, PROGRAM ": %s: the run is complete: nothing is left to do\n", o->resume);
-    if (resumption_stays(&s->resumption, o->output))
-        return s->resumption.from.exit_code;
-    if (!resumption_place(&s->resumption, o->output, &copy))
-        return EXIT_TROUBLE;
-    if (!outfile_close(&copy)) {
-        fprintf(stderr, PROGRAM ": %s: %s\n", copy.name, outfile_problem(&copy));
-        return EXIT_TROUBLE;
-    }
-    return s->resumption.from.exit_code;
+static void on_state_problem(void *context, const char *text)
+{
+    say(context, PRIORITY_ERROR, text);
+}
+
+/* Now that it is known which run it is: nobody else can write to the state from here on. */
+static bool remember(struct scan *s)
+{
+    struct run *run = &s->description.run;
+    struct history *h = &s->history;
+    if (!delivery_place(&s->delivery, run))
+        return false;
+    if (!s->options.state)
+        return true;
+    h->on_problem = on_state_problem;
+    h->context = s;
+    if (!history_open(h, s->options.state, run->id) ||
+        (s->options.resume && !history_replay(h, &s->resumption.file, s->resumption.keep)))
+        return false;
+    if (h->taken && !s->resumption.from.complete && !s->options.quiet)
+        notice(PRIORITY_NOTE,
+               "%s: it has this run as far as it had come: what is seen from here on comes into it "
+               "only by `state rebuild`",
+               s->options.state);
+    return true;
 }
 
 static bool is_done(void *context, const struct target_host *target, const struct address *address)
@@ -230,7 +157,7 @@ static bool open_outfile(struct outfile *file, const char *path)
 {
     if (outfile_open(file, path))
         return true;
-    fprintf(stderr, PROGRAM ": %s: %s\n", file->name, outfile_problem(file));
+    notice(PRIORITY_ERROR, "%s: %s", file->name, outfile_problem(file));
     return false;
 }
 
@@ -250,6 +177,7 @@ static bool add_writer(struct scan *s, const struct writer *writer, const char *
                          .run = &s->description.run,
                          .file = file,
                          .all = s->options.all,
+                         .listener = history_listener(&s->history),
                          .color = writer == &writer_table && use_color()};
     return true;
 }
@@ -257,20 +185,23 @@ static bool add_writer(struct scan *s, const struct writer *writer, const char *
 static bool open_writers(struct scan *s)
 {
     const struct scan_options *o = &s->options;
-    struct outlets outlets = outlets_of(o->output, o->json, o->table);
+    const char *path = delivery_path(&s->delivery);
+    struct outlets outlets = outlets_of(path, o->json, o->table);
 
-    if (standard_reads(&o->standard, o->output)) {
-        fprintf(stderr, PROGRAM ": %s is read, and cannot be written\n", o->output);
+    if (standard_reads(&o->standard, path)) {
+        notice(PRIORITY_ERROR, "%s is read, and cannot be written", path);
         return false;
     }
-    if (outlets.records && !add_writer(s, &writer_ndjson, o->output))
+    if (!outlets.records && o->state) /* the state hears of all that the records have */
+        path = "/dev/null";
+    if ((outlets.records || o->state) && !add_writer(s, &writer_ndjson, path))
         return false;
     return !outlets.table || add_writer(s, &writer_table, NULL);
 }
 
 static void tell_trouble(struct scan *s, const char *text, const char *stopped_by)
 {
-    say(s, text);
+    say(s, PRIORITY_ERROR, text);
     s->trouble = true;
     s->stopped_by = stopped_by;
 }
@@ -314,7 +245,7 @@ static bool mark(struct scan *s)
     if (state.count <= CHECKPOINT_PENDING_MAX) {
         ok = write_checkpoint(s, &state);
     } else if (!s->unmarkable && !s->options.quiet) {
-        say(s, "no checkpoint is written: too many hosts are under way");
+        say(s, PRIORITY_NOTE, "no checkpoint is written: too many hosts are under way");
         s->unmarkable = true;
     }
     free(state.pending);
@@ -349,7 +280,8 @@ static bool on_host(void *context, unsigned worker, const struct host_view *host
                     struct dealt *dealt)
 {
     struct scan *s = context;
-    struct draft *draft = run_records(s->options.all, host) ? &s->drafts[worker] : NULL;
+    struct draft *draft =
+        history_records(&s->history, s->options.all, host) ? &s->drafts[worker] : NULL;
     bool made =
         !draft || draft_make(draft, &s->description.run, s->writings, s->writer_count, host);
 
@@ -368,7 +300,7 @@ static void on_message(void *context, const char *text)
     struct scan *s = context;
     pthread_mutex_lock(&s->lock);
     if (!s->options.quiet)
-        say(s, text);
+        say(s, PRIORITY_NOTE, text);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -439,13 +371,13 @@ static void on_redraw(uv_timer_t *timer)
     const struct run *run = &s->description.run;
     pthread_mutex_lock(&s->lock);
     progress_draw(
-        stderr,
-        &(struct progress){.hosts = s->sums.totals.hosts,
-                           .before = s->resumption.from.totals.hosts,
-                           .total = s->stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
-                           .answered = s->sums.totals.answered,
-                           .active = crew_active(s->crew),
-                           .elapsed = now_ms() - s->begun});
+        stderr, &(struct progress){
+                    .hosts = s->sums.totals.hosts,
+                    .before = s->resumption.from.totals.hosts,
+                    .total = s->scope.stream ? 0 : shard_size(run->hosts, run->shard, run->shards),
+                    .answered = s->sums.totals.answered,
+                    .active = crew_active(s->crew),
+                    .elapsed = now_ms() - s->begun});
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -473,10 +405,9 @@ static void make_room(struct crew_options *o, bool quiet)
     o->engine.concurrency = limit.rlim_cur > 2 * kept ? (unsigned)(limit.rlim_cur - kept)
                                                       : (unsigned)(limit.rlim_cur / 2);
     if (!quiet)
-        fprintf(stderr,
-                PROGRAM
-                ": only %u connections at once: that is what the limit of open files allows\n",
-                o->engine.concurrency);
+        notice(PRIORITY_NOTE,
+               "only %u connections at once: that is what the limit of open files allows",
+               o->engine.concurrency);
 }
 
 /* No more threads than there are hosts: more would have nothing to do. And each keeps its share of
@@ -484,8 +415,8 @@ static void make_room(struct crew_options *o, bool quiet)
 static void limit_workers(struct scan *s)
 {
     struct crew_options *o = &s->options.crew;
-    uint64_t most = targets_count(s->targets);
-    if (most > o->engine.concurrency || s->stream)
+    uint64_t most = targets_count(s->scope.targets);
+    if (most > o->engine.concurrency || s->scope.stream)
         most = o->engine.concurrency;
     if (o->engine.rate > 0 && (double)most > o->engine.rate / RATE_OF_WORKER)
         most = (uint64_t)(o->engine.rate / RATE_OF_WORKER);
@@ -497,9 +428,10 @@ static void limit_workers(struct scan *s)
    last of the targets. */
 static bool meets_twice(const struct scan *s)
 {
-    uint64_t count = targets_count(s->targets);
+    uint64_t count = targets_count(s->scope.targets);
     struct target_host last;
-    return s->stream || (count && targets_host(s->targets, count - 1, &last) && last.name);
+    return s->scope.stream ||
+           (count && targets_host(s->scope.targets, count - 1, &last) && last.name);
 }
 
 static bool start(struct scan *s)
@@ -516,8 +448,8 @@ static bool start(struct scan *s)
     limit_workers(s);
     if (!(s->drafts = calloc(s->options.crew.workers, sizeof *s->drafts)))
         return false;
-    s->crew =
-        crew_new(&s->loop, &s->options.crew, s->targets, s->stream, STDIN_FILENO, events, stderr);
+    s->crew = crew_new(&s->loop, &s->options.crew, s->scope.targets, s->scope.stream, STDIN_FILENO,
+                       events, stderr);
     if (!s->crew)
         return false;
     uv_async_init(&s->loop, &s->stop, on_stop);
@@ -544,7 +476,8 @@ static bool start(struct scan *s)
 
 static int exit_code(const struct scan *s)
 {
-    if (s->trouble || (s->stream && targets_stream_errors(s->stream)))
+    if (s->trouble || s->history.failed || s->history.incomplete ||
+        (s->scope.stream && targets_stream_errors(s->scope.stream)))
         return EXIT_TROUBLE;
     if (s->stopped_by || (s->sums.totals.hosts && !s->sums.totals.answered))
         return EXIT_INCOMPLETE;
@@ -558,29 +491,138 @@ static int64_t elapsed_since(int64_t started)
     return now > started ? now - started : 0;
 }
 
+/* What can only be said when all that was to be asked has been. */
+static bool on_absent(void *context, const struct absent *absent)
+{
+    struct scan *s = context;
+    for (size_t i = 0; i < s->writer_count; i++) {
+        struct writing *w = &s->writings[i];
+        if (w->writer->not_asked && !w->writer->not_asked(w, absent, now_ms())) {
+            tell_write_error(s, w->file);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_whole(const struct scan *s)
+{
+    return !s->stopped_by && !s->trouble &&
+           !(s->scope.stream && targets_stream_errors(s->scope.stream));
+}
+
+static void tell_absent(struct scan *s)
+{
+    if (is_whole(s)) /* what goes wrong tells of itself */
+        history_absent(&s->history, s->scope.targets, s->scope.stream, on_absent, s);
+}
+
+static void end_writers(struct scan *s, const struct run_end *e)
+{
+    for (size_t i = 0; i < s->writer_count; i++) {
+        struct writing *w = &s->writings[i];
+        bool ok = w->file->error == 0 && w->writer->end(w, e);
+        ok = outfile_close(w->file) && ok;
+        if (!ok && !s->trouble)
+            tell_write_error(s, w->file);
+    }
+}
+
+/* One line, for those who read in the morning what happened at night. */
+static void summarise(const struct scan *s, const struct totals *t)
+{
+    uint64_t grave = 0;
+    if (s->options.quiet || !notice_is_journal())
+        return;
+    for (int i = SEVERITY_MEDIUM; i < SEVERITY_COUNT; i++)
+        grave += t->tally.findings[i];
+    notice(PRIORITY_INFO,
+           "%" PRIu64 " of %" PRIu64
+           " hosts answered; findings of medium severity or more: %" PRIu64 "%s%s",
+           t->answered, t->hosts, grave, *s->history.summary ? "; " : "", s->history.summary);
+}
+
+/* The records are closed: all that is made of them, each whatever becomes of the others. */
+static int hand_over(struct scan *s, const struct totals *totals)
+{
+    const struct scan_options *o = &s->options;
+    bool ok = history_commit(&s->history, o->on_change != NULL);
+
+    if (s->trouble && o->export_count)
+        say(s, PRIORITY_ERROR, "nothing is exported: the records are not whole");
+    if (!s->trouble) {
+        ok = delivery_shelve(&s->delivery) && ok;
+        ok = delivery_export(&s->delivery) && ok;
+    }
+    summarise(s, totals);
+    ok = (!o->on_change || history_hook(&s->history, o->on_change, o->on_change_timeout,
+                                        delivery_records(&s->delivery))) &&
+         ok;
+    return ok && !s->trouble ? EXIT_DONE : EXIT_TROUBLE;
+}
+
+/* Waivers that nobody needs, or that are over: for people, and no error. */
+static void tell_usage(const struct scan *s, const struct run_end *e)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = s->options.quiet ? NULL : open_memstream(&text, &size);
+    if (!f)
+        return;
+    usage_tell(e->totals.tally.usage, !e->stopped_by && !s->description.run.shards, now_ms(),
+               PROGRAM, f);
+    if (fclose(f) == 0)
+        notice_lines(PRIORITY_NOTE, text);
+    free(text);
+}
+
 static int end(struct scan *s)
 {
     if (s->progress)
         progress_clear(stderr);
     if (s->stopped_by)
         mark(s);
+    tell_absent(s);
     struct run_end e = {.duration = elapsed_since(s->description.run.started),
                         .stopped_by = s->stopped_by,
                         .totals = s->sums.totals};
     e.exit_code = exit_code(s);
-    for (size_t i = 0; i < s->writer_count; i++) {
-        struct writing *w = &s->writings[i];
-        bool ok = w->file->error == 0 && w->writer->end(w, &e);
-        ok = outfile_close(w->file) && ok;
-        if (!ok && !s->trouble)
-            tell_write_error(s, w->file);
-    }
-    tell_ignored(s);
-    if (!s->options.quiet)
-        usage_tell(e.totals.tally.usage, !e.stopped_by && !s->description.run.shards, now_ms(),
-                   PROGRAM, stderr);
-    return s->trouble ? EXIT_TROUBLE : e.exit_code;
+    end_writers(s, &e);
+    scope_tell_ignored(&s->scope);
+    tell_usage(s, &e);
+    return worse_code(e.exit_code, hand_over(s, &e.totals));
 }
+
+/* --- a run that is complete already ----------------------------------------------------------- */
+
+/* Its records get where they are wanted, if they are not there. */
+static bool place_copy(struct scan *s)
+{
+    const char *path = delivery_path(&s->delivery);
+    struct outfile copy;
+
+    if (resumption_stays(&s->resumption, path))
+        return true;
+    if (!resumption_place(&s->resumption, path, &copy))
+        return false;
+    if (!outfile_close(&copy))
+        notice(PRIORITY_ERROR, "%s: %s", copy.name, outfile_problem(&copy));
+    return copy.error == 0;
+}
+
+/* It may have been killed before the rest was done. */
+static int leave(struct scan *s)
+{
+    const struct continuation *from = &s->resumption.from;
+    if (!s->options.quiet)
+        notice(PRIORITY_NOTE, "%s: the run is complete: nothing is left to be asked",
+               s->options.resume);
+    if (!place_copy(s))
+        return EXIT_TROUBLE;
+    return worse_code(from->exit_code, hand_over(s, &from->totals));
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static bool begin_writers(struct scan *s)
 {
@@ -608,20 +650,21 @@ static void scan_free(struct scan *s)
     crew_free(s->crew);
     sums_free(&s->sums);
     resumption_free(&s->resumption);
+    delivery_free(&s->delivery);
+    history_free(&s->history);
     pthread_mutex_destroy(&s->lock);
     trust_free(s->trust);
-    targets_stream_free(s->stream);
-    targets_free(s->targets);
-    choice_free(s->choice);
+    scope_free(&s->scope);
     options_free(&s->options);
 }
 
 static int run_scan(struct scan *s)
 {
-    if (!standard_load(&s->standard, &s->options.standard) || !read_targets(s))
+    if (!delivery_check(&s->delivery, &s->options) ||
+        !standard_load(&s->standard, &s->options.standard) || !scope_read(&s->scope, &s->options))
         return EXIT_TROUBLE;
     if (s->options.dry_run)
-        return dry_run(s);
+        return scope_describe(&s->scope);
     if (s->options.resume && !resumption_open(&s->resumption, s->options.resume))
         return EXIT_TROUBLE;
     if (!choose_seed(s))
@@ -631,16 +674,17 @@ static int run_scan(struct scan *s)
     if (!s->trust && s->options.ca_file)
         return EXIT_TROUBLE;
     if (!s->trust && !s->options.quiet)
-        fprintf(stderr, PROGRAM
-                ": certificates are not verified: install ca-certificates, or give --ca-file\n");
+        notice(PRIORITY_NOTE,
+               "certificates are not verified: install ca-certificates, or give --ca-file");
     s->description.run.policies = s->standard.policies;
     s->description.run.exceptions = s->standard.exceptions;
     if (!tally_begin(&s->sums.totals.tally, &s->standard.exceptions)) {
-        say(s, "out of memory");
+        say(s, PRIORITY_ERROR, "out of memory");
         return EXIT_TROUBLE;
     }
-    if (!description_make(&s->description, &s->options, s->targets, choice_chosen(s->choice)) ||
-        (s->options.resume && !resume(s)))
+    if (!description_make(&s->description, &s->options, s->scope.targets,
+                          choice_chosen(s->scope.choice)) ||
+        (s->options.resume && !resume(s)) || !remember(s))
         return EXIT_TROUBLE;
     if (s->resumption.from.complete)
         return leave(s);
@@ -653,7 +697,7 @@ static int run_scan(struct scan *s)
     uv_run(&s->loop, UV_RUN_DEFAULT);
     int code = started ? end(s) : EXIT_TROUBLE;
     if (uv_loop_close(&s->loop) != 0) { /* a handle was forgotten: a mistake of ours */
-        fprintf(stderr, PROGRAM ": something is still open\n");
+        notice(PRIORITY_ERROR, "something is still open");
         return EXIT_TROUBLE;
     }
     return code;
@@ -664,8 +708,8 @@ int command_scan(int argc, char **argv)
     struct scan s = {0};
 
     pthread_mutex_init(&s.lock, NULL);
-    options_parse(&s.options, argc, argv);
-    int code = run_scan(&s);
+    options_parse(&s.options, argc, argv, configure);
+    int code = s.options.print_config ? print_configuration(&s.options) : run_scan(&s);
     scan_free(&s);
     return code;
 }

@@ -43,8 +43,7 @@ static void print_line(FILE *out, const char *target, uint64_t adds, uint64_t na
     fputc('\n', out);
 }
 
-/* How many hosts each entry owns. NULL: out of memory. */
-static uint64_t *count_owned(const struct segments *all, const struct entries *entries)
+uint64_t *targets_owned(const struct segments *all, const struct entries *entries)
 {
     uint64_t *owned = calloc(entries->count ? entries->count : 1, sizeof *owned);
     for (size_t i = 0; owned && i < all->count; i++) {
@@ -97,7 +96,7 @@ bool targets_describe(const struct targets *t, FILE *out)
     uint64_t *owned[FAMILIES];
     bool ok = true;
     for (size_t i = 0; i < FAMILIES; i++) {
-        owned[i] = count_owned(&t->held[i], &t->given[i]);
+        owned[i] = targets_owned(&t->held[i], &t->given[i]);
         ok &= owned[i] != NULL;
     }
     if (ok)

@@ -29,6 +29,7 @@ struct targets {
     uint32_t line_count; /* over all         */
     uint64_t argument_count;
     uint64_t ignored;
+    bool found; /* some of them come from a port scanner's list */
     struct errands errands;
 
     struct entries given[FAMILIES], unwanted[FAMILIES];
@@ -40,6 +41,18 @@ struct targets {
     size_t host_count;
     uint64_t endpoints;
 };
+
+/* How many hosts each entry owns, to be freed. NULL: out of memory. */
+uint64_t *targets_owned(const struct segments *, const struct entries *);
+
+/* From a line of a port scanner's list. */
+void targets_note(struct targets *, const struct target *, enum target_kind);
+
+/* Has the stream given this service? */
+bool targets_stream_has(const struct targets_stream *, const struct targets_endpoint *);
+
+/* Is this service in the set? */
+bool has_service(const struct service_set *, const struct targets_endpoint *);
 
 /* A host with what its errand says. */
 struct target_host host_of(const struct errand *, const struct service_set *);

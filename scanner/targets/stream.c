@@ -189,18 +189,18 @@ static bool begin_line(struct targets_stream *s, struct span line)
 {
     struct complaint complaint;
     struct walk *w = &s->walk;
-    switch (target_parse(line, s->targets->choice, &w->target, &complaint)) {
+    enum target_kind kind = target_parse(line, s->targets->choice, &w->target, &complaint);
+    targets_note(s->targets, &w->target, kind);
+    switch (kind) {
     case TARGET_HOSTS:
         w->errand = errands_keep(&s->targets->errands, &w->target);
         w->at = w->target.first;
         w->ready = w->done = false;
         return w->errand;
-    case TARGET_IGNORED:
-        s->targets->ignored++;
-        break;
     case TARGET_BAD:
         tell(s, complaint.text);
         break;
+    case TARGET_IGNORED:
     case TARGET_NOTHING:
         break;
     }
@@ -248,4 +248,17 @@ enum targets_step targets_stream_next(struct targets_stream *s, struct target_ho
         }
     }
     return TARGETS_FAILED;
+}
+
+bool targets_stream_has(const struct targets_stream *s, const struct targets_endpoint *e)
+{
+    uint32_t set;
+    struct wide until;
+    if (e->name) {
+        const struct name *name = names_find(&s->names, e->name);
+        return name && name->services && has_service(name->services, e);
+    }
+    return coverage_find(&s->seen[e->address.family == AF_INET ? V4 : V6],
+                         address_number(&e->address), &set, &until) &&
+           has_service(choice_set(s->targets->choice, set), e);
 }

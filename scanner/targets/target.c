@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 
+#include "scanner/expectation.h"
 #include "scanner/quote.h"
 #include "scanner/targets/lines.h"
 
@@ -37,19 +38,6 @@ static bool parse_number(struct span text, unsigned max, unsigned *value)
     return *value <= max;
 }
 
-/* Cuts at the first c: *head is what stands before it, and what follows it is returned; its at
-   is NULL if there is no c. */
-static struct span cut(struct span *head, char c)
-{
-    const char *mark = head->len ? memchr(head->at, c, head->len) : NULL;
-    if (!mark)
-        return (struct span){NULL, 0};
-    size_t n = (size_t)(mark - head->at);
-    struct span tail = {mark + 1, head->len - n - 1};
-    head->len = n;
-    return tail;
-}
-
 /* --- hosts --- */
 
 /* The parts of the first word of a line; what is not there has no at. */
@@ -61,9 +49,9 @@ struct parts {
 static void split_addresses(struct span text, struct parts *p)
 {
     p->first = text;
-    p->prefix = cut(&p->first, '/');
+    p->prefix = span_cut(&p->first, '/');
     if (!p->prefix.at)
-        p->end = cut(&p->first, '-');
+        p->end = span_cut(&p->first, '-');
 }
 
 /* [address], [address/prefix], [address-address], [address]/prefix, [address]-[address] and a
@@ -71,19 +59,19 @@ static void split_addresses(struct span text, struct parts *p)
 static bool split_brackets(struct span word, struct parts *p, struct complaint *c)
 {
     struct span inside = span_from(word, 1);
-    struct span after = cut(&inside, ']');
+    struct span after = span_cut(&inside, ']');
     if (!after.at)
         return complain(c, word, "has no closing bracket");
     split_addresses(inside, p);
     bool bare = !p->prefix.at && !p->end.at;
     if (bare && span_starts(after, "-[")) {
         p->end = span_from(after, 2);
-        after = cut(&p->end, ']');
+        after = span_cut(&p->end, ']');
         if (!after.at)
             return complain(c, word, "has no closing bracket");
     }
     struct span extra = after;
-    p->service = cut(&extra, ':');
+    p->service = span_cut(&extra, ':');
     if (bare && !p->end.at && span_starts(extra, "/"))
         p->prefix = (struct span){extra.at + 1, extra.len - 1};
     else if (extra.len)
@@ -99,7 +87,7 @@ static bool split_word(struct span word, struct parts *p, struct complaint *c)
     if (span_starts(word, "["))
         return split_brackets(word, p, c);
     struct span head = word;
-    struct span tail = cut(&head, ':');
+    struct span tail = span_cut(&head, ':');
     if (tail.at && memchr(tail.at, ':', tail.len)) {
         split_addresses(word, p); /* IPv6 as it is: there is no telling where a port would begin */
         return true;
@@ -262,7 +250,7 @@ static bool parse_service(struct span text, struct choice *choice, struct target
                           struct complaint *c)
 {
     struct span port = text;
-    struct span protocol = cut(&port, '/');
+    struct span protocol = span_cut(&port, '/');
     struct service row = {.mode = MODE_INSECURE};
     if (!port_parse(port, &row.port))
         return complain(c, port, "is not a port from 1 to 65535");
@@ -272,7 +260,7 @@ static bool parse_service(struct span text, struct choice *choice, struct target
         return t->services->count ||
                complain(c, port, "is no port of the chosen services: say PORT/PROTOCOL");
     }
-    struct span mode = cut(&protocol, '/');
+    struct span mode = span_cut(&protocol, '/');
     row.protocol = protocol_find(protocol);
     if (!row.protocol)
         return complain(c, protocol, "is not a protocol that is known here");
@@ -306,15 +294,27 @@ static int compare_keys(struct span a, struct span b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+static bool check_expectations(struct span list, struct complaint *c)
+{
+    struct expectation x;
+    const char *wrong;
+    while (expectation_next(&list, &x, &wrong))
+        if (wrong)
+            return complain(c, x.text, wrong);
+    return true;
+}
+
 /* Puts a label where its key belongs. */
 static bool add_label(struct span word, struct target *t, struct complaint *c)
 {
     struct span key = word;
-    struct span value = cut(&key, '=');
+    struct span value = span_cut(&key, '=');
     if (!value.at || !key_valid(key))
         return complain(c, word, "is not a label (KEY=VALUE; keys are of a-z 0-9 _ -)");
     if (!value_valid(value))
         return complain(c, word, "is a label whose value is too long or no clean UTF-8");
+    if (span_is(key, EXPECTATION_LABEL) && !check_expectations(value, c))
+        return false;
     if (t->label_count == TARGET_LABELS_MAX)
         return complain(c, word, "is one label too many (32 are allowed)");
     size_t i = t->label_count;
@@ -371,6 +371,7 @@ static enum target_kind parse_masscan(struct span line, struct choice *choice, s
                                       struct complaint *c)
 {
     struct span rest = line, state = span_word(&rest), layer = span_word(&rest);
+    t->found = true;
     if (!span_is(state, "open") || !span_is(layer, "tcp"))
         return TARGET_IGNORED;
 
@@ -416,6 +417,7 @@ enum target_kind target_parse(struct span line, struct choice *choice, struct ta
                               struct complaint *c)
 {
     t->label_count = 0;
+    t->found = false;
     if (!check_line(line, c))
         return TARGET_BAD;
     line = without_comment(line);

@@ -9,7 +9,8 @@
  *   comment  = "#" anything, at the beginning or after white space
  *
  * IPv6 stands in brackets when a port follows: [2001:db8::1]:143/imap, [2001:db8::/64]:143,
- * [2001:db8::]/64:143. Nothing is kept here: labels are spans of the line.
+ * [2001:db8::]/64:143. The value of the label "expect" is read too (expectation.h): a line that
+ * expects what cannot be is a bad one. Nothing is kept here: labels are spans of the line.
  */
 #ifndef SCANNER_TARGETS_TARGET_H
 #define SCANNER_TARGETS_TARGET_H
@@ -31,6 +32,7 @@ struct target {
     struct wide first, last;        /* the addresses                               */
     char name[TARGET_NAME_MAX + 1]; /* lower case, A-labels, no dot at the end */
     const struct service_set *services;
+    bool found; /* by a port scanner, open */
     size_t label_count;
     struct {
         struct span key, value;

@@ -400,7 +400,7 @@ class Exits(RunCase, unittest.TestCase):
 
         code, version = run("--version")
         self.assertEqual(code, 0)
-        for word in ("starttls-audit", "schema 1.2", "GnuTLS", "libuv", "c-ares", "cJSON"):
+        for word in ("starttls-audit", "schema 1.3", "GnuTLS", "libuv", "c-ares", "cJSON"):
             self.assertIn(word, version)
         code, services = run("services")
         self.assertEqual(code, 0)

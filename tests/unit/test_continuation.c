@@ -28,6 +28,7 @@
 #include "output/reader.h"
 #include "output/record.h"
 #include "output/writer.h"
+#include "output/yamlfile.h"
 
 static struct run run = {
     .id = "01a2097e-4580-7c3e-9b1f-2f6a51c0d9e4",
@@ -183,6 +184,13 @@ static void totals_sum(struct totals *t, const struct totals *more)
 static void totals_record(struct totals *t, const struct scene *s)
 {
     t->recorded += s->view.count;
+    if (run.exceptions.waivers) { /* they depend on the endpoint */
+        struct opinions opinions = {0};
+        assert_true(opinions_form(&opinions, &run.policies, &run.exceptions, &s->view));
+        tally_add(&t->tally, &opinions);
+        opinions_free(&opinions);
+        return;
+    }
     for (int i = 0; i < SEVERITY_COUNT; i++)
         t->tally.findings[i] += tallies[s->nature].findings[i];
 }
@@ -311,6 +319,16 @@ static void begin_play(struct play *p, const char *path, const struct continuati
     assert_true(p->w.writer->resume(&p->w, from));
 }
 
+/* What a whole run says of endpoints that it was not to ask. */
+static void write_absent(struct play *p)
+{
+    static const struct absent absent[] = {
+        {"imap://192.0.9.1:143", "imap", "insecure", "192.0.9.1", "192.0.9.1", 143, true},
+        {"smtp://gone.example.test:25", "smtp", "insecure", "gone.example.test", NULL, 25, false}};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        assert_true(p->w.writer->not_asked(&p->w, &absent[i], run.started));
+}
+
 /* every: so many addresses between checkpoints; stop: after so many, in order; 0: at the end. */
 static void play(struct play *p, unsigned every, unsigned stop)
 {
@@ -328,6 +346,8 @@ static void play(struct play *p, unsigned every, unsigned stop)
         write_checkpoint(p);
         end.stopped_by = "signal";
         end.exit_code = 3;
+    } else {
+        write_absent(p);
     }
     end.totals = p->totals;
     assert_true(p->w.writer->end(&p->w, &end));
@@ -509,14 +529,14 @@ static int compare_lines(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The records of endpoints, sorted, one text; checkpoints are not compared. */
+/* The records of endpoints, asked or not, sorted, one text; checkpoints are not compared. */
 static char *endpoints_of(const struct data *d)
 {
     char *lines[64], *copy = strdup(d->bytes), *text = calloc(1, d->size + 1), *rest = copy, *line;
     size_t count = 0;
     assert_true(copy && text);
     while ((line = strsep(&rest, "\n")))
-        if (strstr(line, "\"type\":\"endpoint\"")) {
+        if (strstr(line, "\"type\":\"endpoint\"") || strstr(line, "\"type\":\"not_asked\"")) {
             assert_true(count < 64);
             lines[count++] = line;
         }
@@ -731,6 +751,122 @@ static void test_interrupted_again_and_again(void **state)
     free(theirs);
     free(now.bytes);
     free(whole.bytes);
+}
+
+static void refuse_replaced(const char *bytes, const char *old, const char *new, const char *part);
+
+/* --- waivers and a baseline ------------------------------------------------------------------- */
+
+static struct waivers *waivers;
+static struct baseline *known;
+
+/* Of all OPEN hosts; W is for the worst finding of one of them, and the baseline knows another. */
+static void except(void)
+{
+    static const char baseline[] =
+        "{\"schema\":\"1.3\",\"type\":\"endpoint\",\"findings\":[{\"severity\":\"critical\","
+        "\"status\":\"open\",\"fingerprint\":\"%s\"}]}\n";
+    struct yamlfile file = {"waivers", {NULL, 0}, NULL};
+    struct opinions opinions = {0};
+    struct scene s;
+    char text[1024];
+
+    scene_init(&s, 3, 0);
+    assert_true(opinions_form(&opinions, &run.policies, &run.exceptions, &s.view));
+    const struct judgement *j = &opinions.judgements[0];
+    assert_true(j->count > 1);
+    int n = snprintf(text, sizeof text, baseline, j->findings[1].fingerprint);
+    store(text, (size_t)n);
+    known = baseline_load(path, stderr, NULL);
+    n = snprintf(text, sizeof text,
+                 "waivers:\n"
+                 "- {id: W, rule: %s, match: {endpoint: \"*\"}, reason: x, expires: 2027-01-31}\n"
+                 "- {id: V, rule: CERT-EXPIRED, match: {endpoint: \"*\"}, reason: x, "
+                 "expires: 2027-01-31}\n",
+                 j->findings[0].rule->id);
+    file.bytes = (struct span){text, (size_t)n};
+    waivers = waivers_read(&file, run.started, stderr);
+    assert_true(waivers && known);
+    run.exceptions = (struct exceptions){waivers, known};
+    opinions_free(&opinions);
+}
+
+static size_t occurrences(const char *bytes, size_t size, const char *text)
+{
+    size_t count = 0, length = strlen(text);
+    for (const char *at = bytes, *end = bytes + size;
+         (at = memmem(at, (size_t)(end - at), text, length)); at += length)
+        count++;
+    return count;
+}
+
+static uint64_t sum(const uint64_t counts[SEVERITY_COUNT])
+{
+    uint64_t total = 0;
+    for (int i = 0; i < SEVERITY_COUNT; i++)
+        total += counts[i];
+    return total;
+}
+
+/* What is counted is what stays of the lines. */
+static void check_tally(const struct continuation *c, const char *bytes)
+{
+    const struct tally *t = &c->totals.tally;
+    size_t waived = occurrences(bytes, c->keep, "\"status\":\"waived\"");
+    size_t open = occurrences(bytes, c->keep, "\"status\":\"open\"");
+    size_t new = occurrences(bytes, c->keep, "\"waiver\":null,\"baseline\":\"new\"");
+    uint64_t used = 0;
+    assert_non_null(t->usage);
+    for (size_t i = 0; i < t->usage->count; i++) {
+        assert_string_equal(t->usage->items[i].id, "W");
+        used += t->usage->items[i].findings;
+    }
+    assert_true(t->compared);
+    assert_int_equal(t->waived, waived);
+    assert_int_equal(used, waived);
+    assert_int_equal(sum(t->findings), open);
+    assert_int_equal(sum(t->fresh), new);
+}
+
+static void test_waivers_and_a_baseline(void **state)
+{
+    struct play p = {.all = true, .chance = 7};
+    size_t checked = 0;
+    (void)state;
+    except();
+    target_count = TARGETS;
+    assert_true(tally_begin(&p.totals.tally, &run.exceptions));
+    begin_play(&p, path, NULL);
+    play(&p, 3, 0);
+    assert_true(p.totals.tally.waived && sum(p.totals.tally.fresh));
+    assert_true(sum(p.totals.tally.fresh) < sum(p.totals.tally.findings));
+    tally_end(&p.totals.tally);
+    struct data d = load();
+    assert_non_null(strstr(d.bytes, "\"waivers\":[{\"id\":\"W\",\"findings\":"));
+    assert_null(strstr(d.bytes, "\"waivers\":[{\"id\":\"V\",\"findings\":"));
+    for (size_t cut = line_end(&d, 0); cut < d.size; cut += d.bytes[cut] == '\n' ? 1 : 97) {
+        struct continuation c;
+        struct outfile file;
+        store(d.bytes, cut);
+        assert_true(read_file(&c, &file));
+        assert_string_equal(c.waivers, waivers_sha256(run.exceptions.waivers));
+        assert_string_equal(c.baseline, baseline_sha256(run.exceptions.baseline));
+        check_tally(&c, d.bytes);
+        checked += c.totals.tally.waived > 0;
+        forget(&c, &file);
+    }
+    assert_true(checked > 5);
+    store(d.bytes, d.size);
+    refuse_replaced(d.bytes, "\"findings_new\":[",
+                    "\"findings_new\":[{\"severity\":\"info\",\"count\":9},", "/findings_new: ");
+    refuse_replaced(d.bytes, "\"waivers\":[{\"id\"", "\"waivers\":[{\"ID\"", "/waivers: missing");
+    refuse_replaced(d.bytes, "\"waived\":", "\"waived\":-", "/waived: ");
+    refuse_replaced(d.bytes, "\"waivers\":{\"sha256\":\"", "\"waivers\":{\"sha256\":\"x",
+                    ":1: /waivers/sha256: ");
+    free(d.bytes);
+    waivers_free(waivers);
+    baseline_free(known);
+    run.exceptions = (struct exceptions){NULL, NULL};
 }
 
 /* --- corruption ------------------------------------------------------------------------------- */
@@ -1112,6 +1248,7 @@ int main(void)
         WITH_FILE(test_cut_a_longer_run),
         WITH_FILE(test_cut_where_everything_is_recorded),
         WITH_FILE(test_cut_without_a_checkpoint),
+        WITH_FILE(test_waivers_and_a_baseline),
         WITH_FILE(test_what_the_run_is),
         WITH_FILE(test_stopped_in_order),
         WITH_FILE(test_interrupted_again_and_again),

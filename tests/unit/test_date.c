@@ -32,6 +32,9 @@ static void test_every_day(void **state)
         assert_true(date_format(n, text));
         if (strcmp(text, expected) != 0)
             fail_msg("%s, and not %s", text, expected);
+        int64_t again;
+        if (!date_parse(text, &again) || again != n)
+            fail_msg("%s is read as another day", text);
         if (++day > days) {
             day = 1;
             year += month == 12;
@@ -54,6 +57,20 @@ static void test_as_the_library(void **state)
         assert_true(date_format(n, text));
         assert_string_equal(text, expected);
     }
+}
+
+static void test_no_days(void **state)
+{
+    static const char *const texts[] = {"",           "2026-11-2",  "2026-11-233", "2026-11-31",
+                                        "2026-02-29", "2026-00-01", "2026-13-01",  "2026-01-00",
+                                        "2026-01-32", "1900-02-29", "2026/11/23",  "20261123",
+                                        "2026-1-023", "+026-11-23", "2026-11-23 ", " 2026-11-23",
+                                        "-026-11-23", "2026-11-2x", "2026-99-99",  "2100-02-29"};
+    int64_t days;
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (date_parse(texts[i], &days))
+            fail_msg("'%s' is taken for a day", texts[i]);
 }
 
 static void test_outside(void **state)
@@ -80,9 +97,8 @@ static void test_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_day),
-        cmocka_unit_test(test_as_the_library),
-        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_every_day), cmocka_unit_test(test_as_the_library),
+        cmocka_unit_test(test_no_days),   cmocka_unit_test(test_outside),
         cmocka_unit_test(test_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

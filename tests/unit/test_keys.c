@@ -30,8 +30,12 @@ static void test_many(void **state)
     for (int i = 0; i < MANY; i++)
         assert_int_equal(add(&keys, i), KEYS_THERE);
     assert_int_equal(keys.count, MANY);
+    assert_true(keys_has(&keys, "imap://host-0.example.test:143", "192.0.2.2"));
+    assert_false(keys_has(&keys, "imap://host-0.example.test:143", "192.0.2.3"));
+    assert_false(keys_has(&keys, "imap://host-0.example.test:143", NULL));
     assert_true(keys.capacity <= 4 * MANY);
     keys_free(&keys);
+    assert_false(keys_has(&keys, "imap://host-0.example.test:143", "192.0.2.2"));
     assert_int_equal(add(&keys, 0), KEYS_NEW);
     keys_free(&keys);
 }

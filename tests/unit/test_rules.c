@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include <cjson/cJSON.h>
 #include <dirent.h>
+#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +25,11 @@
 
 #include <cmocka.h>
 
+#include "output/hex.h"
 #include "output/reader.h"
 #include "output/record.h"
 #include "output/rules/judgement.h"
+#include "output/rules/ruleset.h"
 #include "scanner/targets.h"
 
 /* Rules that nothing that is asked can decide; they never fire. */
@@ -480,6 +483,31 @@ static void made_texts_are_kept_and_cut(void **state)
                      sizeof e.scratch - sizeof "3 of them" - 1);
 }
 
+/* As another program would reckon it from what `rules` lists. */
+static void a_ruleset_is_its_version_and_its_rules(void **state)
+{
+    char hash[RULESET_HASH_SIZE], again[RULESET_HASH_SIZE];
+    unsigned char digest[32];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    (void)state;
+
+    assert_non_null(f);
+    fprintf(f, "0.1.0%c", 0);
+    for (size_t i = 0; i < rules_count(); i++)
+        fprintf(f, "%s%c%s%c%s%c", rules_at(i)->id, 0, severity_name(rules_at(i)->severity), 0,
+                rules_at(i)->title, 0);
+    fclose(f);
+    assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, text, size, digest), 0);
+    hex_encode(digest, sizeof digest, again, sizeof again);
+    assert_true(ruleset_hash("0.1.0", hash));
+    assert_string_equal(hash, again);
+    assert_true(ruleset_hash("0.1.1", hash));
+    assert_string_not_equal(hash, again);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +519,7 @@ int main(void)
         cmocka_unit_test(roles_go_by_label_protocol_and_port),
         cmocka_unit_test(evidence_is_bounded),
         cmocka_unit_test(made_texts_are_kept_and_cut),
+        cmocka_unit_test(a_ruleset_is_its_version_and_its_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,6 +307,18 @@ static void test_bad_lines(void **state)
         {"192.0.2.1 Owner=x", "'Owner=x' is not a label (KEY=VALUE; keys are of a-z 0-9 _ -)"},
         {"192.0.2.1 1a=x", "'1a=x' is not a label (KEY=VALUE; keys are of a-z 0-9 _ -)"},
         {"192.0.2.1 =x", "'=x' is not a label (KEY=VALUE; keys are of a-z 0-9 _ -)"},
+        {"192.0.2.1 expect=", "'' expects nothing: PROTOCOL[/MODE][:PORT] is wanted"},
+        {"192.0.2.1 expect=imap,", "'' expects nothing: PROTOCOL[/MODE][:PORT] is wanted"},
+        {"192.0.2.1 expect=imap,gopher/implicit",
+         "'gopher/implicit' expects a protocol that is not known here"},
+        {"192.0.2.1 expect=*", "'*' expects a protocol that is not known here"},
+        {"192.0.2.1 expect=smtp/starttls",
+         "'smtp/starttls' expects a mode that there is not (insecure, implicit, explicit)"},
+        {"192.0.2.1 expect=smtp/",
+         "'smtp/' expects a mode that there is not (insecure, implicit, explicit)"},
+        {"192.0.2.1 expect=imap:0", "'imap:0' expects a port that is not from 1 to 65535"},
+        {"192.0.2.1 expect=imap:143/imap",
+         "'imap:143/imap' expects a port that is not from 1 to 65535"},
         {"192.0.2.1 a=\x07", "'a=?' is a label whose value is too long or no clean UTF-8"},
         {"192.0.2.1 a=\xc3", "'a=?' is a label whose value is too long or no clean UTF-8"},
         {"192.0.2.1 a=\xc2\x85", "'a=?\?' is a label whose value is too long or no clean UTF-8"},
@@ -344,6 +356,57 @@ static void test_all_bad_lines_are_told(void **state)
     assert_int_equal(targets_add_argument(f->targets, " # none"), 1);
     assert_said(f, "argument 1: there is no target in it\n"
                    "argument 3: there is no target in it\n");
+}
+
+#define UNHEARD                                                                                    \
+    "what it expects of hosts that were given before is not heard: the first line that gives a "   \
+    "host says all that is expected there\n"
+
+static void test_expectations_that_come_too_late(void **state)
+{
+    struct fixture *f = *state;
+    exclude(f, "192.0.2.9\n");
+    assert_int_equal(add(f, "192.0.2.0/28 owner=x\n192.0.2.1 owner=y\n192.0.2.2-4 expect=imap\n"
+                            "192.0.2.9 expect=imap\n192.0.2.15-16 expect=imap\n"
+                            "192.0.2.16 expect=imap owner=z\n2001:db8::1 expect=pop3\n"
+                            "[2001:db8::1]:143/imap expect=imap\n"),
+                     0);
+    assert_int_equal(targets_add_argument(f->targets, "192.0.2.16:1143/imap expect=imap,smtp"), 0);
+    assert_int_equal(targets_build(f->targets), 3);
+    assert_said(f, "list:3: " UNHEARD "argument 1: " UNHEARD "list:8: " UNHEARD);
+}
+
+static void test_expectations_of_names_that_come_too_late(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(add(f, "a.test expect=imap\nA.test\na.test expect=imap owner=x\n"
+                            "a.test expect=smtp\nb.test\nb.test expect=imap\n"),
+                     2);
+    assert_said(f, "list:4: " UNHEARD "list:6: " UNHEARD);
+}
+
+/* Lines of a list that stand in another file. */
+static void test_lines_from_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct target_host h;
+    char text[256];
+    static const char *const hosts[] = {"192.0.2.1", "192.0.2.2 owner=x", "192.0.2.3", "192.0.2.4"};
+    static const uint64_t lines[] = {4, 5, 9, 10};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(
+            targets_add_line(f->targets, i < 3 ? "a.yaml" : "b.yaml", lines[i], hosts[i]), 0);
+    assert_int_equal(targets_add_line(f->targets, "b.yaml", 11, "192.0.2.0/33"), 1);
+    assert_int_equal(targets_add_line(f->targets, "b.yaml", 12, " # none"), 1);
+    assert_said(f, "b.yaml:11: '33' is not a prefix length from 0 to 32\n"
+                   "b.yaml:12: there is no target in it\n");
+    assert_int_equal(targets_build(f->targets), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(targets_host(f->targets, i, &h));
+        snprintf(text, sizeof text, "%s:%u", h.file, (unsigned)h.line);
+        assert_string_equal(text,
+                            ((const char *[]){"a.yaml:4", "a.yaml:5", "a.yaml:9", "b.yaml:10"})[i]);
+    }
 }
 
 static void test_nul(void **state)
@@ -444,6 +507,7 @@ static void test_masscan(void **state)
     assert_said(f, "");
     assert_int_equal(targets_build(f->targets), 0);
     assert_true(targets_ignored(f->targets) == 4);
+    assert_true(targets_are_found(f->targets));
     assert_hosts(f, "192.0.2.1 ftp/insecure:143 imap/insecure:143 imap/implicit:993 list:2\n"
                     "2001:db8::1 smtp/insecure:25 list:8\n"
                     "open ftp/insecure:143 imap/insecure:143 imap/implicit:993 smtp/insecure:25 "
@@ -554,6 +618,17 @@ static void test_exclusions(void **state)
     assert_host(f, 10, "255.255.255.254 imap/insecure:143 list:3");
     assert_host(f, 12, "2001:db8::1 imap/insecure:143 list:4");
     assert_host(f, 13, "open.test imap/insecure:143 list:6");
+    assert_false(targets_are_found(f->targets));
+
+    /* A name that is asked, at an address that is to be left alone, and at others. */
+    struct targets_endpoint open = {.name = "open.test", .protocol = "imap", .port = 143};
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_ASKED);
+    assert_true(address_parse(span_of("192.0.2.8"), &open.address));
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_EXCLUDED);
+    assert_true(address_parse(span_of("203.0.113.8"), &open.address));
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_ASKED);
+    open.name = NULL;
+    assert_int_equal(targets_scope(f->targets, NULL, &open), TARGETS_OUTSIDE);
 
     static const struct {
         const char *text;
@@ -795,6 +870,41 @@ static unsigned rows_of(const struct target_host *h)
     return bits;
 }
 
+/* Every endpoint that there could be, looked up. */
+static void check_scope(const struct fixture *f, const struct targets_stream *stream,
+                        const struct truth *t)
+{
+    static const struct {
+        const char *protocol;
+        uint16_t port;
+    } services[ROWS] = {{"imap", 143}, {"imap", 993}, {"smtp", 25}, {"smtp", 2525}, {"ftp", 21}};
+    for (unsigned n = 0; n < SPACE + NAMES; n++) {
+        char text[ADDRESS_TEXT_MAX] = "";
+        FILE *out = fmemopen(text, sizeof text, "w");
+        struct targets_endpoint e = {0};
+        if (n < SPACE)
+            print_address(t->space, n, out);
+        else
+            fprintf(out, "n%u.test", n - SPACE);
+        fclose(out);
+        if (n < SPACE)
+            assert_true(address_parse(span_of(text), &e.address));
+        else
+            e.name = text;
+        for (unsigned row = 0; row < ROWS; row++) {
+            e.protocol = services[row].protocol;
+            e.port = services[row].port;
+            enum targets_scope scope = t->excluded[n]              ? TARGETS_EXCLUDED
+                                       : t->given[n] & (1u << row) ? TARGETS_ASKED
+                                                                   : TARGETS_OUTSIDE;
+            assert_int_equal(targets_scope(f->targets, stream, &e), scope);
+            e.protocol = "pop3";
+            assert_int_equal(targets_scope(f->targets, stream, &e),
+                             t->excluded[n] ? TARGETS_EXCLUDED : TARGETS_OUTSIDE);
+        }
+    }
+}
+
 static void check_held(const struct fixture *f, const struct truth *t)
 {
     uint64_t index = 0, endpoints = 0;
@@ -854,6 +964,8 @@ static void check_stream(const struct fixture *f, const struct truth *held,
     for (unsigned n = 0; n < SPACE + NAMES; n++)
         assert_int_equal(had[n], both->excluded[n] ? 0 : both->given[n]);
     assert_true(targets_stream_errors(stream) == 0);
+    check_scope(f, stream, both);
+    check_scope(f, NULL, held);
     targets_stream_free(stream);
 }
 
@@ -1104,6 +1216,9 @@ int main(void)
         TEST(test_layout),
         TEST(test_bad_lines),
         TEST(test_all_bad_lines_are_told),
+        TEST(test_expectations_that_come_too_late),
+        TEST(test_expectations_of_names_that_come_too_late),
+        TEST(test_lines_from_elsewhere),
         TEST(test_nul),
         TEST(test_long_lines),
         TEST(test_limits),

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * html.c: a report for people: one page that needs nothing but a browser.
+ *
+ * The page (report/) is a frame, a style and a script; what this file adds are the records, as
+ * blocks of JSON that only the script reads, and a summary for browsers without scripts. The
+ * page's own policy lets this style and this script run, by their hashes, and nothing else.
+ */
+#define _GNU_SOURCE
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/export/intern.h"
+#include "output/export/report/report.h"
+
+#define BLOCK ((size_t)1 << 20) /* octets of data that a browser gets in one piece */
+#define RULES ((size_t)256)
+#define WORD ((size_t)96) /* of an id or a title, in the summary without scripts */
+
+#define BLOCK_BEGIN "<script type=\"application/json\" class=\"data\">[\n"
+#define BLOCK_END "0]</script>\n"
+
+struct rule_count {
+    char id[WORD], title[WORD];
+    uint64_t open[5], waived;
+};
+
+/* Of the run that came last. */
+struct totals {
+    char run[WORD], started[WORD];
+    bool ended, complete;
+    uint64_t endpoints, statuses[10], open[5], waived, others;
+    struct rule_count rules[RULES];
+    size_t rule_count;
+};
+
+struct html {
+    struct intern intern;
+    struct totals totals;
+    size_t block;     /* octets of this block so far */
+    struct span rest; /* of the page */
+};
+
+static const char *const severities[] = {"critical", "high", "medium", "low", "info"};
+static const char *const statuses[] = {
+    "ok",        "closed",    "timeout", "unreachable",      "refused", "protocol_mismatch",
+    "tls_error", "dns_error", "error",   "of another status"};
+
+/* --- HTML ------------------------------------------------------------------------------------- */
+
+/* The octets of a character that turns others around, or cannot be seen; 0: it is none. */
+static size_t odd_character(const char *at, unsigned *code)
+{
+    const unsigned char *u = (const unsigned char *)at;
+    size_t octets = u[0] < 0x80 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 0;
+    for (size_t i = 1; i < octets; i++)
+        if (!u[i])
+            return 0;
+    *code = octets == 2   ? (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu)
+            : octets == 3 ? (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu)
+                          : 0;
+    bool odd = *code == 0xad || *code == 0x61c || *code == 0xfeff ||
+               (*code >= 0x200b && *code <= 0x200f) || (*code >= 0x2028 && *code <= 0x202e) ||
+               (*code >= 0x2060 && *code <= 0x206f);
+    return odd ? octets : 0;
+}
+
+static bool put_html(struct exporting *e, const char *text)
+{
+    bool ok = true;
+    while (ok && *text) {
+        unsigned code;
+        size_t plain = 0, odd = 0;
+        while (text[plain] && !strchr("<>&\"'", text[plain]) &&
+               !(odd = odd_character(text + plain, &code)))
+            plain++;
+        ok = put_span(e, (struct span){text, plain});
+        text += plain;
+        if (!*text)
+            break;
+        ok = ok && (odd ? put_format(e, "&#60;U+%04X&#62;", code)
+                        : put_format(e, "&#%u;", (unsigned)(unsigned char)*text));
+        text += odd ? odd : 1;
+    }
+    return ok;
+}
+
+/* What a policy of content (CSP) calls a style or a script that is part of the page. */
+static bool put_hash(struct exporting *e, struct span text)
+{
+    unsigned char digest[32];
+    gnutls_datum_t octets = {digest, sizeof digest}, base64 = {NULL, 0};
+    bool ok = gnutls_hash_fast(GNUTLS_DIG_SHA256, text.at, text.len, digest) >= 0 &&
+              gnutls_base64_encode2(&octets, &base64) >= 0 && put(e, "'sha256-") &&
+              put_span(e, (struct span){(const char *)base64.data, base64.size}) && put(e, "'");
+    gnutls_free(base64.data);
+    return ok;
+}
+
+static bool put_policy(struct exporting *e)
+{
+    return put(e, "default-src 'none'; script-src ") && put_hash(e, report_script) &&
+           put(e, "; style-src ") && put_hash(e, report_style) &&
+           put(e, "; img-src data:; base-uri 'none'; form-action 'none'; "
+                  "require-trusted-types-for 'script'; trusted-types 'none'");
+}
+
+static bool put_title(struct exporting *e)
+{
+    const char *scan = e->options->scan;
+    if (e->options->title)
+        return put_html(e, e->options->title);
+    return put(e, "Mail and file transfer security") &&
+           (!scan || strcmp(scan, "default") == 0 || (put(e, ": ") && put_html(e, scan)));
+}
+
+/* --- the summary for browsers without scripts -------------------------------------------------- */
+
+static bool put_row(struct exporting *e, const char *name, uint64_t count)
+{
+    return put(e, "<tr><th scope=\"row\">") && put_html(e, name) &&
+           put_format(e, "</th><td>%" PRIu64 "</td></tr>\n", count);
+}
+
+static bool put_counts(struct exporting *e, const struct totals *t)
+{
+    bool ok = put(e, "<table><caption>Endpoints by status</caption>\n") &&
+              put_row(e, "recorded", t->endpoints);
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses && ok; i++)
+        ok = !t->statuses[i] || put_row(e, statuses[i], t->statuses[i]);
+    ok = ok && put(e, "</table>\n<table><caption>Open findings by severity</caption>\n");
+    for (size_t i = 0; i < 5 && ok; i++)
+        ok = put_row(e, severities[i], t->open[i]);
+    return ok && put_row(e, "waived", t->waived) && put(e, "</table>\n");
+}
+
+static bool put_rules(struct exporting *e, const struct totals *t)
+{
+    bool ok = put(e, "<table><caption>Findings by rule</caption>\n<thead><tr><th>Rule</th>"
+                     "<th>Finding</th>");
+    for (size_t s = 0; s < 5 && ok; s++)
+        ok = put_format(e, "<th>%s</th>", severities[s]);
+    ok = ok && put(e, "<th>waived</th></tr></thead>\n");
+    for (size_t i = 0; i < t->rule_count && ok; i++) {
+        const struct rule_count *r = &t->rules[i];
+        ok = put(e, "<tr><th scope=\"row\">") && put_html(e, r->id) && put(e, "</th><td>") &&
+             put_html(e, r->title) && put(e, "</td>");
+        for (size_t s = 0; s < 5 && ok; s++)
+            ok = put_format(e, "<td>%" PRIu64 "</td>", r->open[s]);
+        ok = ok && put_format(e, "<td>%" PRIu64 "</td></tr>\n", r->waived);
+    }
+    ok = ok && put(e, "</table>\n");
+    return ok && (!t->others ||
+                  put_format(e, "<p>and %" PRIu64 " findings of other rules</p>\n", t->others));
+}
+
+static bool put_summary(struct exporting *e)
+{
+    const struct totals *t = &((struct html *)e->state)->totals;
+    return put(e, "<p>This report needs JavaScript for its tables; what follows is a summary of "
+                  "run ") &&
+           put_html(e, *t->run ? t->run : "(unnamed)") && put(e, ", begun ") &&
+           put_html(e, *t->started ? t->started : "at an unknown time") &&
+           put(e, t->complete ? ", which is complete.</p>\n"
+                  : t->ended  ? ", which is <strong>not complete</strong>.</p>\n"
+                              : ", which <strong>did not come to its end</strong>.</p>\n") &&
+           put_counts(e, t) && put_rules(e, t);
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+/* Writes the page up to the next mark (@@name@@), and goes behind it. */
+static bool put_until_mark(struct exporting *e, struct span *name)
+{
+    struct html *h = e->state;
+    const char *mark = memmem(h->rest.at, h->rest.len, "@@", 2);
+    size_t before = mark ? (size_t)(mark - h->rest.at) : h->rest.len;
+    bool ok = put_span(e, (struct span){h->rest.at, before});
+    *name = (struct span){"", 0};
+    h->rest = span_from(h->rest, before);
+    if (mark) {
+        const char *end = memmem(mark + 2, h->rest.len - 2, "@@", 2);
+        *name = (struct span){mark + 2, (size_t)(end - mark - 2)};
+        h->rest = span_from(h->rest, name->len + 4);
+    }
+    return ok;
+}
+
+/* Writes the page up to where the data are, or to its end. */
+static bool put_page(struct exporting *e)
+{
+    struct span name;
+    bool ok;
+    while ((ok = put_until_mark(e, &name)) && name.len && !span_is(name, "data")) {
+        ok = span_is(name, "policy")    ? put_policy(e)
+             : span_is(name, "title")   ? put_title(e)
+             : span_is(name, "style")   ? put_span(e, report_style)
+             : span_is(name, "script")  ? put_span(e, report_script)
+             : span_is(name, "summary") ? put_summary(e)
+                                        : false;
+        if (!ok)
+            break;
+    }
+    return ok;
+}
+
+/* A line of data; each block is an array of JSON. */
+static bool put_line(struct exporting *e, struct span line)
+{
+    struct html *h = e->state;
+    if (h->block > BLOCK) {
+        h->block = 0;
+        if (!put(e, BLOCK_END BLOCK_BEGIN))
+            return false;
+    }
+    h->block += line.len;
+    return put_span(e, line) && put(e, ",\n");
+}
+
+static bool begin(struct exporting *e)
+{
+    struct html *h = e->state = calloc(1, sizeof *h);
+    if (!h)
+        return false;
+    intern_init(&h->intern, put_line);
+    h->rest = report_page;
+    return put_page(e) && put(e, BLOCK_BEGIN);
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static size_t index_of(const char *const *names, size_t count, const char *name)
+{
+    size_t i = 0;
+    while (i < count && strcmp(names[i], name) != 0)
+        i++;
+    return i;
+}
+
+/* As much as there is room for, up to the end of a character. */
+static void copy_word(char out[WORD], const char *text)
+{
+    size_t len = strnlen(text, WORD - 1);
+    while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    memcpy(out, text, len);
+    out[len] = 0;
+}
+
+/* NULL: there are too many. */
+static struct rule_count *rule_of(struct totals *t, const cJSON *finding)
+{
+    char id[WORD];
+    size_t i = 0;
+
+    copy_word(id, export_text(finding, "rule"));
+    while (i < t->rule_count && strcmp(t->rules[i].id, id) != 0)
+        i++;
+    if (i == RULES)
+        return NULL;
+    if (i == t->rule_count) {
+        t->rule_count++;
+        memcpy(t->rules[i].id, id, WORD);
+        copy_word(t->rules[i].title, export_text(finding, "title"));
+    }
+    return &t->rules[i];
+}
+
+static void count_finding(struct totals *t, const cJSON *finding)
+{
+    size_t severity = index_of(severities, 5, export_text(finding, "severity"));
+    bool waived = strcmp(export_text(finding, "status"), "waived") == 0;
+    struct rule_count *rule = rule_of(t, finding);
+
+    if (severity == 5)
+        return;
+    t->open[severity] += !waived;
+    t->waived += waived;
+    t->others += !rule;
+    if (rule) {
+        rule->open[severity] += !waived;
+        rule->waived += waived;
+    }
+}
+
+static void count(struct totals *t, const char *type, const cJSON *record)
+{
+    const cJSON *finding;
+    if (strcmp(type, "run_start") == 0) {
+        *t = (struct totals){.ended = false};
+        copy_word(t->run, export_text(record, "run_id"));
+        copy_word(t->started, export_text(record, "started"));
+    } else if (strcmp(type, "run_end") == 0) {
+        t->ended = true;
+        t->complete = cJSON_IsTrue(export_member(record, "complete"));
+    } else if (strcmp(type, "endpoint") == 0) {
+        t->endpoints++;
+        t->statuses[index_of(statuses, 9, export_text(record, "status"))]++;
+        cJSON_ArrayForEach(finding, export_member(record, "findings")) count_finding(t, finding);
+    }
+}
+
+/* A line {"NAME":value}, of the run's and not of the intern's. */
+static bool put_named(struct exporting *e, const char *name, const cJSON *value,
+                      const cJSON *left_out)
+{
+    struct html *h = e->state;
+    struct page *page = &h->intern.page;
+    page_clear(page);
+    return page_add(page, name, strlen(name)) && intern_put(&h->intern, e, value, left_out) &&
+           page_add(page, "}", 1) && put_line(e, (struct span){page->bytes, page->len});
+}
+
+/* What was said is long, and looked at seldom: it has a line of its own. */
+static bool record(struct exporting *e, const char *type, const cJSON *record)
+{
+    const cJSON *said = export_member(record, "transcript");
+    if (!cJSON_IsArray(said))
+        said = NULL;
+    if (strcmp(type, "checkpoint") == 0)
+        return true;
+    count(&((struct html *)e->state)->totals, type, record);
+    return put_named(e, "{\"record\":", record, said) &&
+           (!said || put_named(e, "{\"transcript\":", said, NULL));
+}
+
+static bool end(struct exporting *e)
+{
+    return put(e, BLOCK_END) && put_page(e);
+}
+
+static void free_state(struct exporting *e)
+{
+    struct html *h = e->state;
+    if (h)
+        intern_free(&h->intern);
+    free(h);
+    e->state = NULL;
+}
+
+const struct exporter export_html = {
+    "html", "a report to read in a browser, in one file", begin, record, end, free_state};
