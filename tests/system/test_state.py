@@ -52,8 +52,8 @@ CREATE TABLE endpoint (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, protoco
  first_run INTEGER REFERENCES run, first_seen TEXT, last_run INTEGER REFERENCES run,
  last_seen TEXT, last_changed TEXT);
 CREATE TABLE place (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL REFERENCES endpoint,
- ip TEXT NOT NULL, current INTEGER NOT NULL DEFAULT 1, status TEXT,
- status_run INTEGER REFERENCES run, status_time TEXT, labels TEXT,
+ ip TEXT NOT NULL, current INTEGER NOT NULL DEFAULT 1, missed INTEGER NOT NULL DEFAULT 0,
+ status TEXT, status_run INTEGER REFERENCES run, status_time TEXT, labels TEXT,
  seen_run INTEGER REFERENCES run, seen TEXT, facts TEXT, trust TEXT, seen_labels TEXT, checks TEXT,
  observed_mode TEXT, starttls TEXT, cleartext_login TEXT, versions TEXT, certificate TEXT,
  subject TEXT, issuer TEXT, not_after TEXT, capabilities_before TEXT, capabilities_after TEXT,
