@@ -30,11 +30,13 @@ static const char version_1[] =
     " host TEXT NOT NULL, port INTEGER NOT NULL, labels TEXT NOT NULL DEFAULT '{}',"
     " first_run INTEGER REFERENCES run, first_seen TEXT, last_run INTEGER REFERENCES run,"
     " last_seen TEXT, last_changed TEXT);"
-    /* An endpoint at an address. The status is that of the last record, or out_of_scope or
+    /* An endpoint at an address; missed: the last run did not find it, and may have had no answer for
+       its family. The status is that of the last record, or out_of_scope or
        excluded; what follows seen_run is of when it last answered, or the last that was known. */
     "CREATE TABLE place ("
     " id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL REFERENCES endpoint, ip TEXT NOT NULL,"
-    " current INTEGER NOT NULL DEFAULT 1, status TEXT, status_run INTEGER REFERENCES run,"
+    " current INTEGER NOT NULL DEFAULT 1, missed INTEGER NOT NULL DEFAULT 0,"
+    " status TEXT, status_run INTEGER REFERENCES run,"
     " status_time TEXT, labels TEXT, seen_run INTEGER REFERENCES run, seen TEXT, facts TEXT,"
     " trust TEXT, seen_labels TEXT, checks TEXT, observed_mode TEXT, starttls TEXT,"
     " cleartext_login TEXT, versions TEXT, certificate TEXT, subject TEXT, issuer TEXT,"

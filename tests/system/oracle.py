@@ -74,7 +74,7 @@ class Oracle:
         pairs = set()
         for endpoint in self.endpoints.values():
             for ip, spot in endpoint.spots.items():
-                if spot.sight or any(ip in p.places for (key, _), p in self.problems.items()
+                if endpoint.answered or any(ip in p.places for (key, _), p in self.problems.items()
                                      if key == endpoint.key and p.state == "open"):
                     pairs.add((endpoint.key, ip))
         return frozenset(pairs)
