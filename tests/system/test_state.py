@@ -82,8 +82,8 @@ PRAGMA user_version = 1;
 """
 
 # A run with a finding, in version 1: by tables that are the same in both.
-VERSION_1_TABLES = ("ruleset", "rule", "verdicts", "ruleset_rule", "run", "endpoint", "place", "finding",
-                    "finding_place", "change")
+VERSION_1_TABLES = ("ruleset", "rule", "verdicts", "ruleset_rule", "run", "endpoint", "place",
+                    "finding", "finding_place", "change")
 
 
 def reader(path):
