@@ -115,7 +115,7 @@ static void load_places(struct work *w)
     sqlite3_stmt *row = store_ask(
         store,
         "SELECT id, ip, current, status, status_run, labels, seen_run, seen, facts, trust,"
-        " seen_labels, checks, " KNOWN_COLUMNS " FROM place WHERE endpoint = ? AND"
+        " seen_labels, checks, " KNOWN_COLUMNS ", missed FROM place WHERE endpoint = ? AND"
         " (current OR EXISTS (SELECT 1 FROM temp.seen AS s WHERE s.key = ?"
         " AND s.ip = place.ip)) ORDER BY ip",
         "it", w->endpoint, w->key);
@@ -136,6 +136,7 @@ static void load_places(struct work *w)
         spot->seen_time = arena_keep(&w->arena, store_text(row, 7));
         spot->seen.checks = arena_keep(&w->arena, store_text(row, 11));
         load_known(w, row, 12, spot->known);
+        spot->missed = sqlite3_column_int(row, 12 + KNOWN_COUNT) != 0;
         w->was_asked |= spot->status != NULL;
     }
 }
@@ -243,6 +244,23 @@ static void explain(struct work *w, struct spot *spot)
 
 /* --- addresses ------------------------------------------------------------------------------------- */
 
+static bool is_ipv6(const char *ip)
+{
+    return strchr(ip, ':') != NULL;
+}
+
+/* Was any address of that one's family found? If not, it may be the answer that was lost, and not
+ * the addresses: then they are gone when they are missed once more. */
+static bool has_family(const struct work *w, const struct spot *spot)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const char *ip = w->spots[i].record_ip;
+        if (ip && *ip && is_ipv6(ip) == is_ipv6(spot->ip))
+            return true;
+    }
+    return false;
+}
+
 static void find_lost(struct work *w)
 {
     const struct state_run *run = &w->state->run;
@@ -256,8 +274,11 @@ static void find_lost(struct work *w)
     for (size_t i = 0; i < w->count; i++) {
         struct spot *spot = &w->spots[i];
         spot->gained = !spot->current && spot->record_ip;
-        if (spot->current && spot->tonight == UNSEEN && resolved)
-            spot->lost = all_there || !*spot->ip || current > CURRENT_MAX;
+        if (!spot->current || spot->tonight != UNSEEN || !resolved)
+            continue;
+        bool gone = has_family(w, spot) || spot->missed;
+        spot->lost = (all_there && gone) || !*spot->ip || current > CURRENT_MAX;
+        spot->missed = all_there;
     }
 }
 

@@ -309,12 +309,16 @@ static void keep(struct work *w, const struct spot *spot)
         store_do(store, "UPDATE place SET current = 0 WHERE id = ?", "i", spot->place);
         return;
     }
-    if (spot->tonight == UNSEEN)
+    if (spot->tonight == UNSEEN) {
+        if (spot->missed)
+            store_do(store, "UPDATE place SET missed = 1 WHERE id = ?", "i", spot->place);
         return;
-    store_do(store,
-             "UPDATE place SET current = 1, status = ?, status_run = ?, status_time = ?,"
-             " labels = coalesce(?, labels) WHERE id = ?",
-             "titti", spot->word, w->state->run.id, spot->time, spot->now.labels, spot->place);
+    }
+    store_do(
+        store,
+        "UPDATE place SET current = 1, missed = 0, status = ?, status_run = ?, status_time = ?,"
+        " labels = coalesce(?, labels) WHERE id = ?",
+        "titti", spot->word, w->state->run.id, spot->time, spot->now.labels, spot->place);
     if (spot->tonight == ANSWERED)
         keep_answer(w, spot);
 }

@@ -142,7 +142,7 @@ bool state_endpoints(struct state *s,
     sqlite3_stmt *rows = store_ask(
         &s->store,
         "SELECT e.key, e.protocol, e.mode, e.host, p.ip, e.port FROM endpoint AS e"
-        " JOIN place AS p ON p.endpoint = e.id WHERE p.current AND (p.seen_run IS NOT NULL"
+        " JOIN place AS p ON p.endpoint = e.id WHERE p.current AND (e.first_run IS NOT NULL"
         " OR EXISTS (SELECT 1 FROM finding_place AS f WHERE f.place = p.id))"
         " ORDER BY e.key, p.ip",
         "");

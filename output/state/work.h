@@ -40,6 +40,7 @@ struct spot {
     const char *ip; /* "": none was ever found */
     int64_t place;
     bool current; /* was one of its addresses before this run */
+    bool missed;  /* the run before did not find it           */
     bool lost;    /* it is none any more                      */
     bool gained;  /* it is one now, and was not before        */
 

@@ -51,6 +51,21 @@ def missing():
     return None
 
 
+def loaded(path):
+    """The page as it is when it counts as loaded, which is when pictures of it are taken."""
+    with tempfile.TemporaryDirectory(prefix="browser-") as directory:
+        done = subprocess.run(
+            ["chromium", *FLAGS, f"--user-data-dir={directory}", "--dump-dom", f"file://{path}"],
+            env={**os.environ, "HOME": directory},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=WATCHDOG,
+            check=True,
+        )
+    return done.stdout.decode()
+
+
 class Browser:
     """Use it as a context; windows are as large as the size says."""
 

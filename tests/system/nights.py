@@ -627,6 +627,8 @@ class World:
 
     def fresh(self):
         self.addresses += 1
+        if self.addresses % 3 == 0:
+            return f"2001:db8::{self.addresses:x}"
         return f"198.51.100.{self.addresses}"
 
     def add(self, host):

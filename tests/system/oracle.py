@@ -27,6 +27,7 @@ class Spot:
         self.sight_night = None
         self.known = {}
         self.policy = None        # verdict, night, sight
+        self.missed = False       # the last night did not find it
 
     def copy(self):
         other = Spot()
@@ -74,7 +75,7 @@ class Oracle:
         pairs = set()
         for endpoint in self.endpoints.values():
             for ip, spot in endpoint.spots.items():
-                if spot.sight or any(ip in p.places for (key, _), p in self.problems.items()
+                if endpoint.answered or any(ip in p.places for (key, _), p in self.problems.items()
                                      if key == endpoint.key and p.state == "open"):
                     pairs.add((endpoint.key, ip))
         return frozenset(pairs)
@@ -156,7 +157,14 @@ class Oracle:
         if not any(found) or not any(s.ip for s in found.values()):
             return set()
         whole = self.night.complete and self.night.scan.kind in ("all", "state")
-        return {ip for ip in old if not words[ip][1] and (whole or not ip)}
+        families, lost = {":" in ip for ip in found if ip}, set()
+        for ip, spot in old.items():
+            if words[ip][1]:
+                continue
+            if not ip or (whole and ((":" in ip) in families or spot.missed)):
+                lost.add(ip)
+            spot.missed |= whole  # it may have been the name server's answer
+        return lost
 
     @staticmethod
     def origin(old, lost):
@@ -236,7 +244,7 @@ class Oracle:
         status, seen = word
         if not seen:
             return
-        spot.word, spot.word_night = status, self.night
+        spot.word, spot.word_night, spot.missed = status, self.night, False
         if sight:
             spot.word_labels = sight.labels
         if sight and is_answer(sight):

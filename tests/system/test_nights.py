@@ -123,7 +123,7 @@ class Scripted(unittest.TestCase):
         self.state = self.directory / "state.db"
         self.world = World(0, hosts=0, names=0)
         self.number, self.nights = 0, []
-        self.known = set()
+        self.known, self.answered, self.places = set(), set(), set()
         self.waivers = None
 
     def host(self, name=HOST, *addresses, ports=(143,), **members):
@@ -147,7 +147,9 @@ class Scripted(unittest.TestCase):
         tonight = night(self.world, Scan(**options), self.number, frozenset(self.known),
                         frozenset(noise), aside=aside)
         self.number += 1
-        self.known |= {(s.key, s.ip or "") for s in tonight.sights if s.status not in SILENT}
+        self.answered |= {s.key for s in tonight.sights if s.status not in SILENT}
+        self.places |= {(s.key, s.ip or "") for s in tonight.sights}
+        self.known = {place for place in self.places if place[0] in self.answered}
         self.assertEqual(validate.check_run(tonight.lines), [])
         self.nights.append((tonight, expected))
 
@@ -339,6 +341,30 @@ class Scripted(unittest.TestCase):
         self.night(("endpoint_unreachable", "observed", "mail.test:143", "ok", "dns_error"),
                    ("finding_not_observed", "observed", "FLAW-B", "open", "open", "dns_error"),
                    aside={("imap://mail.test:143", "198.51.100.1"): "out_of_scope"})
+
+    def test_an_address_that_is_excluded_is_still_one(self):
+        host = self.host("mail.test", "198.51.100.1", flaws=frozenset("B"))
+        host.addresses.append("198.51.100.2")  # where the port is closed
+        self.night()
+        self.night(excluded=frozenset({"198.51.100.2"}))
+        self.night()
+        self.night(("endpoint_excluded", "scope", "mail.test:143", "ok", "excluded"),
+                   ("finding_not_observed", "scope", "FLAW-B", "open", "open", "excluded"),
+                   excluded=frozenset({"198.51.100.1"}))
+
+    def test_a_family_of_addresses_that_is_missing_for_a_night(self):
+        """It may be the name server's answer that is missing."""
+        both = ["198.51.100.1", "2001:db8::1"]
+        host = self.host("mail.test", *both, flaws=frozenset("B"))
+        self.night()
+        host.addresses = both[:1]
+        self.set(host, flaws=frozenset())
+        self.night(("finding_not_observed", "observed", "FLAW-B", "open", "open", "not_recorded"))
+        host.addresses = both
+        self.night(("finding_resolved", "observed", "FLAW-B", "open", "resolved"))
+        host.addresses = both[1:]
+        self.night()
+        self.night(("address_changed", "observed", "mail.test:143", both, both[1:]))
 
     def test_one_more_address(self):
         host = self.host("mail.test", "198.51.100.1", flaws=frozenset("B"))

@@ -257,6 +257,11 @@ class Numbers(Case):
     def setUp(self):
         self.open(self.run_records, "", "--title", "A <test> & more")
 
+    def test_a_picture_shows_all_of_it(self):
+        page = browser.loaded(self.path)
+        self.assertIn('data-ready="yes"', page)
+        self.assertIn("Findings by severity</", page)
+
     def test_severities(self):
         open_ = [f for f in findings(self.run_records) if f["status"] == "open"]
         by_severity = Counter(f["severity"] for f in open_)

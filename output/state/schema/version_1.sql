@@ -65,13 +65,15 @@ CREATE TABLE endpoint (
     last_changed TEXT
 );
 
--- An endpoint at an address. The status is that of the last record, or out_of_scope or excluded; what
--- follows seen_run is of when it last answered, or the last that was known.
+-- An endpoint at an address; missed: the last run did not find it, and may have had no answer for its
+-- family. The status is that of the last record, or out_of_scope or excluded; what follows seen_run is of
+-- when it last answered, or the last that was known.
 CREATE TABLE place (
     id INTEGER PRIMARY KEY,
     endpoint INTEGER NOT NULL REFERENCES endpoint,
     ip TEXT NOT NULL,
     current INTEGER NOT NULL DEFAULT 1,
+    missed INTEGER NOT NULL DEFAULT 0,
     status TEXT,
     status_run INTEGER REFERENCES run,
     status_time TEXT,

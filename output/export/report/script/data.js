@@ -79,19 +79,26 @@ function takeRecord(line, raw) {
     else if (type === "endpoint") runOf().rows.push(rowOf(raw, line, runOf()));
 }
 
+const SLICE = 14; // ms of work before the browser may do something else
+const SMALL = 3e6; // characters of records that are worth no pause
+
+// A report that is not large is all there when it counts as loaded: that is when pictures are taken.
+let large = false;
+
 const pause = () =>
+    large &&
     new Promise((resolve) => {
         const channel = new MessageChannel();
         channel.port1.onmessage = resolve;
         channel.port2.postMessage(0);
     });
 
-const SLICE = 14; // ms of work before the browser may do something else
-
 /** Reads all blocks of data, a slice at a time. */
 async function readAll() {
+    const blocks = [...document.querySelectorAll("script.data")];
     let since = performance.now();
-    for (const block of document.querySelectorAll("script.data")) {
+    large = blocks.reduce((sum, block) => sum + block.textContent.length, 0) > SMALL;
+    for (const block of blocks) {
         const lines = block.textContent.split("\n");
         block.remove();
         for (let i = 1; i < lines.length - 1; i++) {
