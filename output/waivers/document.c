@@ -115,6 +115,7 @@ const char *waiver_member_name(enum waiver_member member)
 #define ENTRY_DEPTH 3  /* that of a waiver, in the sequence */
 #define MATCH_DEPTH 4  /* that of its match */
 #define LABELS_DEPTH 5 /* that of the labels in there */
+#define DEPTH_MAX 64 /* of what nobody wants: the deeper it is, the longer the next bracket takes */
 
 /* Goes through the events of the file. */
 struct walk {
@@ -206,6 +207,8 @@ static void note_entry(struct walk *w, unsigned line)
 static void enter(struct walk *w, bool mapping, unsigned line)
 {
     w->depth++;
+    if (w->depth > DEPTH_MAX)
+        fail(w, line, NULL, "it is nested too deep");
     if (is_open(w)) {
         w->open[w->depth].mapping = mapping;
         w->open[w->depth].at_value = false;
