@@ -200,6 +200,12 @@ class Played(unittest.TestCase):
             self.assertLess(answer.value("time"), 150)
             self.assertRegex(answer.text, "could not be judged|not everything was asked")
 
+    def test_begun_by_who_does_not_want_to_hear_of_children(self):
+        done = run("--ca-file", self.farm.ca_file, "--ports", "imap:10143", "--services", "imap",
+                   "-w", "high", "-t", "30", self.good,
+                   preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(done.returncode, OK, done.stdout)
+
     def test_a_network_is_no_host(self):
         answer = self.check(f"{self.good}-{self.bad.split('.')[-1]}", code=CRITICAL)
         self.assertIn("more than one host", answer.text)
