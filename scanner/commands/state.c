@@ -180,7 +180,7 @@ static bool print_row(void *context, const struct state_entry *e)
     if (!*headed)
         printf("%-20s %-36s %-10s %8s %8s %5s %5s %6s %5s %5s %6s %8s %7s\n", "STARTED", "RUN",
                "END", "RECORDED", "ANSWERED", "CRIT", "HIGH", "MEDIUM", "LOW", "INFO", "WAIVED",
-               "UNSEEN", "CHANGES");
+               "NOT OBS.", "CHANGES");
     *headed = true;
     printf("%.19sZ %-36.36s %-10s %8" PRId64 " %8" PRId64 " %5" PRId64 " %5" PRId64 " %6" PRId64
            " %5" PRId64 " %5" PRId64 " %6" PRId64 " %8" PRId64 " %7" PRId64 "\n",
