@@ -21,10 +21,10 @@ struct policy_entry {
     unsigned bits; /* so many at least */
     enum policy_verdict verdict;
     enum source known;
-    unsigned roles, protocols, certificate;             /* bits: where it holds */
+    unsigned roles, protocols, certificate; /* bits: where it holds */
     char from[DATE_SIZE], until[DATE_SIZE]; /* "" without end          */
-    const char *text;                                   /* the clause                */
-    size_t clause;                                      /* its place in the policy's */
+    const char *text;                       /* the clause                */
+    size_t clause;                          /* its place in the policy's */
 };
 
 struct policy_clause {
