@@ -207,8 +207,8 @@ static void check(struct state_command *c)
         fail(c, state_problem(s));
     else
         printf("%s: version %d, %" PRId64 " runs, %" PRId64 " endpoints, %" PRId64
-               " findings (%" PRId64 " open), %" PRId64 " changes: %s\n",
-               c->path, n.version, n.runs, n.endpoints, n.findings, n.open, n.changes,
+               " findings (%" PRId64 " open, %" PRId64 " waived), %" PRId64 " changes: %s\n",
+               c->path, n.version, n.runs, n.endpoints, n.findings, n.open, n.waived, n.changes,
                problems ? "damaged" : "sound");
     state_close(s);
     c->code = worse_code(c->code, finish_stdout());

@@ -432,6 +432,8 @@ class Views(Case):
         self.assertEqual(last["waived"], waived[0]["n"])
         changes = self.ask("SELECT count(*) AS n FROM v_changes WHERE run_id = ?", last["run_id"])
         self.assertEqual(last["changes"], changes[0]["n"])
+        self.assertIn(f"({sum(by_severity.values())} open, {waived[0]['n']} waived)",
+                      state("check", self.db)[0].decode())
 
     def test_by_rule(self):
         rows = self.ask("SELECT rule, sum(open) AS open FROM v_findings_by_rule GROUP BY rule")
