@@ -29,7 +29,7 @@ function drawFindings() {
                 )
             )
         ),
-        h("div.panels", found.length ? found.map(rulePanel) : h("p.nothing", "No rule found anything.")),
+        h("div.panels", found.length ? found.map(rulePanel) : h("p.nothing", rows.some((row) => !SILENT.has(row.status)) ? "No rule found anything." : "Nothing could be judged.")),
         checksPanel()
     );
 }

@@ -12,6 +12,9 @@ function totals() {
         dark: 0,
         lacks: 0,
         isClear: 0,
+        heard: 0,
+        loginOpen: 0,
+        upgradeOpen: 0,
     };
     for (const row of rows) {
         row.counts.forEach((n, i) => {
@@ -20,7 +23,12 @@ function totals() {
         t.waived += row.waived;
         t.clear += row.clear;
         t.dark += row.dark;
-        t.isClear += +(row.isClear && row.status === "ok");
+        t.heard += +!SILENT.has(row.status);
+        if (row.isClear && row.status === "ok") {
+            t.isClear++;
+            t.loginOpen += +(!row.clear && row.login === "not known");
+            t.upgradeOpen += +(row.starttls === "not known");
+        }
         t.lacks += +(row.lacks > 0);
         for (const f of row.found) {
             t.expired += +f.expired;
@@ -46,6 +54,10 @@ function totals() {
     t.expected = tally(rows, (row) => (row.expected ? [row.expected] : []));
     return t;
 }
+
+/** Of a tile: 0 is good only where something was looked at, and all of it is known. */
+const calm = (looked, open) => (looked && !open ? ".fine" : "");
+const openNote = (text, open) => (open ? `${text}; of ${count(open)} not known` : text);
 
 const tile = (kind, label, big, of, note, href) =>
     h(
@@ -85,43 +97,54 @@ function drawSummary(t) {
                 only()
             ),
             tile(
-                bad ? ".alarm" : ".fine",
+                bad ? ".alarm" : calm(t.heard, 0),
                 "Open findings",
                 count(t.all),
                 "",
-                SEVERITIES.slice(0, 2)
-                    .map((s, i) => `${count(t.open[i])} ${s}`)
-                    .join(", "),
+                t.heard || t.all
+                    ? SEVERITIES.slice(0, 2)
+                          .map((s, i) => `${count(t.open[i])} ${s}`)
+                          .join(", ")
+                    : "nothing could be judged",
                 "#v=findings"
             ),
             tile(
-                t.clear ? ".alarm" : ".fine",
-                "Passwords in clear",
+                t.clear ? ".alarm" : calm(t.isClear, t.loginOpen),
+                "Logins in clear",
                 count(t.clear),
                 t.isClear ? `of ${count(t.isClear)}` : "",
-                "take or offer a login without TLS",
+                openNote("take or offer a login without TLS", t.loginOpen),
                 only("exposed", "login")
             ),
             tile(
-                t.dark ? ".watch" : ".fine",
+                t.dark ? ".watch" : calm(t.isClear, t.upgradeOpen),
                 "No working TLS",
                 count(t.dark),
                 t.isClear ? `of ${count(t.isClear)}` : "",
-                "begin in clear and stay there",
+                openNote("begin in clear and stay there", t.upgradeOpen),
                 only("exposed", "no_tls")
             ),
             tile(
-                t.expiry.get("expired") ? ".alarm" : t.soon ? ".watch" : ".fine",
-                "Certificates",
+                t.expiry.get("expired")
+                    ? ".alarm"
+                    : t.soon
+                      ? ".watch"
+                      : calm(t.certificates.size, t.expiry.get("unknown")),
+                "Certificates to renew",
                 count((t.expiry.get("expired") || 0) + t.soon),
                 t.certificates.size ? `of ${count(t.certificates.size)}` : "",
-                `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`,
+                t.certificates.size
+                    ? openNote(
+                          `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`,
+                          t.expiry.get("unknown")
+                      )
+                    : "none was seen",
                 only("expiry", "expired", "expiry", "7d", "expiry", "14d", "expiry", "30d")
             )
         ),
         add(h("div.cards"), [
             cardSeverity(t),
-            cardRules(),
+            cardRules(t),
             cardExposed(t),
             cardVersions(),
             h("div.stacked.w7", cardCertificates(t), cardWaivers(t)),
@@ -157,7 +180,7 @@ function inShort(t) {
             t.fresh ? `; ${count(t.fresh)} are new since the baseline` : "",
             ". "
         );
-    else parts.push("Nothing is open. ");
+    else parts.push(t.heard ? "Nothing is open. " : "Nothing could be judged; that there are no findings says nothing. ");
     if (t.waived) parts.push(`${plural(t.waived, "finding")} ${t.waived === 1 ? "is" : "are"} waived. `);
     return parts;
 }
@@ -224,7 +247,7 @@ function rulesFound() {
     return [...found.values()].sort((a, b) => a.worst - b.worst || b.all - a.all || (a.rule.id < b.rule.id ? -1 : 1));
 }
 
-function cardRules() {
+function cardRules(t) {
     const top = rulesNow.filter((of) => of.all && of.worst < 4).slice(0, 8);
     const most = Math.max(1, ...top.map((of) => of.all));
     return card(
@@ -245,7 +268,7 @@ function cardRules() {
                       )
                   )
               )
-            : h("p.soft", "Nothing above info.")
+            : h("p.soft", t.heard ? "Nothing above info." : "Nothing could be judged.")
     );
 }
 
@@ -397,7 +420,7 @@ function cardCertificates(t) {
         "w7",
         "Certificates by expiry",
         `${plural(t.certificates.size, "certificate")} that servers showed, by the time left when the run began.${t.expiry.get("unknown") ? ` Of ${count(t.expiry.get("unknown"))} the end is not known.` : ""}`,
-        chart,
+        t.certificates.size ? chart : h("p.soft", "None was seen."),
         next.length
             ? [
                   h("h4", "First to end"),
@@ -437,6 +460,7 @@ function cardCertificates(t) {
     );
 }
 
+const SILENT = new Set(["closed", "timeout", "unreachable", "dns_error"]);
 const STATUS_FILL = {
     ok: "good",
     closed: "none",
@@ -467,8 +491,9 @@ function cardCoverage(t) {
         name: STATUS_SAYS[status],
         href: rows.some((row) => row.status === status) ? only("status", status) : null,
     }));
-    const open = parts.filter((part) => part.fill === "open").reduce((sum, part) => sum + part.n, 0);
-    const answered = t.asked - open - (t.statuses.get("closed") || 0);
+    const of = (statuses) => statuses.reduce((sum, status) => sum + (t.statuses.get(status) || 0), 0);
+    const closed = of(["closed"]),
+        silent = of([...SILENT]) - closed;
     return card(
         "w5",
         [h("span", "Coverage"), h("a", {href: "#v=run"}, "This run")],
@@ -477,20 +502,26 @@ function cardCoverage(t) {
             "p",
             h("b", plural(t.asked, "endpoint")),
             " asked: ",
-            h("b", count(answered)),
+            h("b", count(t.asked - closed - silent)),
             " answered, ",
-            h("b", count(t.statuses.get("closed") || 0)),
+            h("b", count(closed)),
             " closed, ",
-            h("b", count(open)),
-            " not known."
+            h("b", count(silent)),
+            " silent or out of reach."
         ),
         h("p", "\u00a0"),
         stack(parts, t.asked, true),
         legend(parts),
         h(
             "p.after",
-            t.lacks ? h("a", {href: only("unknown", "some")}, plural(t.lacks, "endpoint")) : "No endpoint",
-            t.lacks === 1
+            t.lacks
+                ? h("a", {href: only("unknown", "some")}, plural(t.lacks, "endpoint"))
+                : rows.length
+                  ? "No endpoint"
+                  : "None of them is in the records.",
+            !rows.length
+                ? ""
+                : t.lacks === 1
                 ? " has a fact that was asked and not learnt."
                 : t.lacks
                   ? " have facts that were asked and not learnt."
@@ -567,7 +598,7 @@ function cardWaivers(t) {
                                   "tr",
                                   h("th", {scope: "row"}, net(textOf(w.id), {most: 60})),
                                   h("td", badge(kinds[w.state] || "info", words(flat(textOf(w.state), 30)))),
-                                  h("td", net(textOf(w.expires), {most: 20})),
+                                  h("td.day", net(textOf(w.expires), {most: 20})),
                                   h("td.r", count(+w.findings || 0))
                               )
                           )
@@ -577,6 +608,14 @@ function cardWaivers(t) {
     );
 }
 
+/** Why it is silent, or not known. A service that was not asked is told at another one of its host. */
+const expectedWords = (row) =>
+    row.expected === "silent"
+        ? `silent: ${flat(words(row.status), 40)}`
+        : row.status === "ok"
+          ? "what is expected of this host was not asked, or not learnt"
+          : `not known: ${flat(words(row.status), 40)}`;
+
 function cardExpected(t) {
     if (!t.expected.size) return null;
     const silent = rows
@@ -585,7 +624,7 @@ function cardExpected(t) {
     return card(
         "w5",
         "Expected services",
-        "Targets that a label says should be there.",
+        "Services that the label “expect” of a target names.",
         h(
             "p",
             h("b", count(t.expected.get("answered") || 0)),
@@ -605,7 +644,7 @@ function cardExpected(t) {
                               "li",
                               h("a", {href: hostLink(row)}, brief(row.key, 80)),
                               " ",
-                              h("span.soft", flat(words(row.status), 40))
+                              h("span.soft", expectedWords(row))
                           )
                       )
               )
