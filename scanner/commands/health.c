@@ -179,9 +179,25 @@ static enum state state_by_days(const struct health *h, double days)
                                                                          : STATE_OK;
 }
 
+static const char *plural(double count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* "ends in 3 days", "ended today": whole days, on either side. */
+static void say_end(char *out, size_t size, double days)
+{
+    double whole = floor(fabs(days));
+    if (days < 0 && whole == 0)
+        snprintf(out, size, "ended today");
+    else
+        snprintf(out, size, "%s %.0f day%s%s", days < 0 ? "ended" : "ends in", whole, plural(whole),
+                 days < 0 ? " ago" : "");
+}
+
 static void take_certificate(struct health *h, const cJSON *record)
 {
-    char problem[128];
+    char problem[128], words[64];
     int64_t end;
     struct members m = {.root = record, .problem = problem, .size = sizeof problem};
     const cJSON *item = export_member(record, "tls/certificate/not_after");
@@ -189,15 +205,15 @@ static void take_certificate(struct health *h, const cJSON *record)
     if (!is_readable(export_member(record, "tls/certificate")) ||
         !member_time(&m, item, "not_after", false, &end) || end_is_waived(record))
         return;
-    double days = floor((double)(end - h->now) / (double)DAY_MS);
-    if (!h->certificate_known || days < h->certificate_days)
-        h->certificate_days = days;
+    double left = (double)(end - h->now) / (double)DAY_MS, days = floor(left);
+    if (!h->certificate_known || left < h->certificate_left)
+        h->certificate_left = left;
     h->certificate_known = true;
     enum state state = state_by_days(h, days);
     h->state = worse(h->state, state);
+    say_end(words, sizeof words, left);
     if (state != STATE_OK)
-        add_remark(h, state, false, "%s: the certificate %s %.0f days%s", key_of(record),
-                   days < 0 ? "ended" : "ends in", fabs(days), days < 0 ? " ago" : "");
+        add_remark(h, state, false, "%s: the certificate %s", key_of(record), words);
 }
 
 /* Nothing listens, or nothing comes: there is nothing to judge. */
@@ -250,7 +266,8 @@ static void take_unknown(struct health *h, const cJSON *record, const char *stat
                    export_text(record, "error/code"), export_text(record, "error/message"));
     } else if (count > 0 && !is_silent(status)) {
         h->inconclusive += (uint64_t)count;
-        add_remark(h, STATE_OK, false, "%s: %d checks were inconclusive", key_of(record), count);
+        add_remark(h, STATE_OK, false, "%s: %d check%s inconclusive", key_of(record), count,
+                   count == 1 ? " was" : "s were");
     }
 }
 
@@ -395,18 +412,22 @@ static void print_lost(const struct health *h)
 void health_print_summary(const struct health *h)
 {
     bool first = *h->reason && h->state == STATE_UNKNOWN;
+    char words[64];
     printf("STARTTLS %s - ", state_words[h->state]);
     if (first)
         printf("%s, ", h->reason);
-    printf("%" PRIu64 " endpoints, %" PRIu64 " answer", h->endpoints, h->answered);
+    printf("%" PRIu64 " endpoint%s, %" PRIu64 " answer%s", h->endpoints,
+           plural((double)h->endpoints), h->answered, h->answered == 1 ? "s" : "");
     print_lost(h);
     print_findings(h);
     if (h->waived)
         printf(", %" PRIu64 " waived", h->waived);
     if (h->inconclusive)
-        printf(", %" PRIu64 " checks inconclusive", h->inconclusive);
-    if (h->certificate_known && state_by_days(h, h->certificate_days) != STATE_OK)
-        printf(", a certificate ends in %.0f days", h->certificate_days);
+        printf(", %" PRIu64 " check%s inconclusive", h->inconclusive,
+               plural((double)h->inconclusive));
+    say_end(words, sizeof words, h->certificate_left);
+    if (h->certificate_known && state_by_days(h, floor(h->certificate_left)) != STATE_OK)
+        printf(", a certificate %s", words);
     if (*h->reason && !first)
         printf(", %s", h->reason);
 }
@@ -424,7 +445,7 @@ static void print_severities(const struct health *h)
 
 static void print_days(const struct health *h)
 {
-    printf(" 'certificate_days'=%.0f;", h->certificate_days);
+    printf(" 'certificate_days'=%.0f;", floor(h->certificate_left));
     if (h->options.certificate_warning > 0)
         printf("%.0f:", h->options.certificate_warning);
     printf(";");

@@ -307,6 +307,21 @@ class Saved(unittest.TestCase):
         answer = self.check(records, f"imap://{self.host}:10143", code=OK)
         self.assertEqual(answer.value("endpoints"), 1)
 
+    def test_words_for_one(self):
+        """And whole days, on either side of now."""
+        for days, words in ((3.5, "ends in 3 days"), (1.5, "ends in 1 day"), (-0.5, "ended today"),
+                            (-1.5, "ended 1 day ago"), (-36.5, "ended 36 days ago")):
+            def end(record, days=days):
+                self.clean(record)
+                if (record.get("tls") or {}).get("certificate"):
+                    record["tls"]["certificate"]["not_after"] = later(days)
+
+            answer = self.check(self.altered(end), f"imap://{self.host}:10143",
+                                "--certificate-critical", 14, code=CRITICAL)
+            self.assertIn(f"1 endpoint, 1 answers, no findings, a certificate {words}", answer.text)
+            self.assertEqual(answer.about("CRITICAL"),
+                             [f"[CRITICAL] imap://{self.host}:10143: the certificate {words}"])
+
     def test_names_and_addresses(self):
         def name(record):
             self.clean(record)
@@ -400,7 +415,7 @@ class Saved(unittest.TestCase):
             self.assertEqual(answer.numbers["certificate_days"],
                              (float(int(days // 1)), "14:", "7:", None, None))
             self.check(ends(days), self.host, code=OK)  # the findings say, and there are none
-        self.assertIn("the certificate ended 4 days ago", answer.about("CRITICAL")[0])
+        self.assertIn("the certificate ended 3 days ago", answer.about("CRITICAL")[0])
         waived = ends(-3.5, rule="CERT-EXPIRED", severity="high", status="waived",
                       waiver={"id": "W", "reason": "x", "expires": "2099-01-01"})
         self.check(waived, *options, self.host, code=OK)

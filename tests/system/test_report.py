@@ -16,7 +16,7 @@ import tempfile
 import unittest
 import zlib
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -717,6 +717,20 @@ class Runs(Case):
                     tile.className.replace("tile", "").trim()];""",
             label,
         )
+
+    def test_days_are_whole_on_either_side(self):
+        """As the evidence of the rule has them."""
+        run = sample()
+        record = next(r for r in endpoints_of(run) if (r.get("tls") or {}).get("certificate"))
+        run[1:-1] = [record]
+        count_again(run)
+        now = datetime.fromisoformat(record["time"])
+        for hours, words in ((60, "2 days"), (30, "1 day"), (-6, "expired today"),
+                             (-30, "expired 1 d"), (-60, "expired 2 d")):
+            end = now + timedelta(hours=hours)
+            record["tls"]["certificate"]["not_after"] = f"{end:%FT%TZ}"
+            self.open(run, "#v=endpoints")
+            self.assertEqual(self.text("#grid td.h-cert"), words)
 
     def test_silence_is_no_good_news(self):
         run = sample()
