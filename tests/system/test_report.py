@@ -821,6 +821,11 @@ class Runs(Case):
             [f"W-2026-014 used 2027-01-31 {len(records)}", "W-STALE stale 2027-01-01 0"],
         )
         open_ = sum(1 for f in findings(run) if f["status"] == "open")
+        self.browser.go("#v=findings")
+        of = len({f["rule"] for f in findings(run) if f["status"] == "open"})
+        self.assertIn(f"{open_} open findings of {of} rules, {len(records)} waived",
+                      self.text("#view-findings"))
+        self.browser.go("#v=summary")
         self.assertIn(f"{open_} findings are open", self.text(".short"))
         self.assertIn("1 answered, 1 silent, 0 not known", self.text("#view-summary"))
         self.assertIn(f"{silent['endpoint']['key']} silent: {silent['status']}",
