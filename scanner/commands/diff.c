@@ -413,8 +413,9 @@ static bool take_run(struct diff *d, const struct archive *a, const struct archi
     if (step == ARCHIVE_BROKEN)
         d->code = EXIT_TROUBLE;
     if (step == ARCHIVE_KNOWN || step > ARCHIVE_KNOWN) {
+        bool older = step == ARCHIVE_REFUSED && strstr(state_problem(d->state), "older than");
         state_rollback(d->state);
-        if (step == ARCHIVE_REFUSED && run->file == d->files[1])
+        if (older && run->file == d->files[1])
             fprintf(stderr, PROGRAM " diff: OLD comes first, and NEW second\n");
         if (step > ARCHIVE_KNOWN)
             d->code = EXIT_TROUBLE;

@@ -191,6 +191,11 @@ class Histories(Case):
         self.assertEqual(diff("--json", new, new), (b"", ""))
         _, said = diff(new, old, code=2)
         self.assertIn("OLD comes first", said)
+        start, _, rest = new.read_bytes().partition(b"\n")
+        odd = self.write(start.replace(b'"run_start"', b'"run_start","odd":"\\u001b[31m"') + b"\n" + rest)
+        _, said = diff(old, odd, code=2)
+        self.assertIn("control characters", said)
+        self.assertNotIn("comes first", said)
 
     def test_a_rebuild_that_fails_leaves_all_as_it_was(self):
         good, bad = self.write(self.small().lines), self.write(b"nothing\n")
