@@ -82,6 +82,21 @@ static const char *key_of(const cJSON *record)
     return export_text(record, "endpoint/key");
 }
 
+/* The endpoint, and of a name the address: it may have several, each with troubles of its own. */
+struct place {
+    char text[512];
+};
+
+static struct place place_of(const cJSON *record)
+{
+    struct place p;
+    const char *ip = export_text(record, "endpoint/ip");
+    bool said = !*ip || strcmp(ip, export_text(record, "endpoint/host")) == 0;
+    snprintf(p.text, sizeof p.text, "%s%s%s%s", key_of(record), said ? "" : " (", said ? "" : ip,
+             said ? "" : ")");
+    return p;
+}
+
 static bool has_text(const cJSON *list, const char *text)
 {
     const cJSON *item;
@@ -139,7 +154,7 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
     if (waived) {
         h->waived++;
         if (state != STATE_OK)
-            add_remark(h, STATE_OK, true, "%s %s: %s (until %s: %s)", key_of(record), rule,
+            add_remark(h, STATE_OK, true, "%s %s: %s (until %s: %s)", place_of(record).text, rule,
                        export_text(finding, "title"), export_text(finding, "waiver/expires"),
                        export_text(finding, "waiver/reason"));
         return;
@@ -147,8 +162,8 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
     h->findings[severity]++;
     h->state = worse(h->state, state);
     if (state != STATE_OK)
-        add_remark(h, state, false, "%s %s (%s): %s", key_of(record), rule, severity_name(severity),
-                   export_text(finding, "title"));
+        add_remark(h, state, false, "%s %s (%s): %s", place_of(record).text, rule,
+                   severity_name(severity), export_text(finding, "title"));
 }
 
 /* Is the end of its certificate accepted for a time? */
@@ -213,7 +228,7 @@ static void take_certificate(struct health *h, const cJSON *record)
     h->state = worse(h->state, state);
     say_end(words, sizeof words, left);
     if (state != STATE_OK)
-        add_remark(h, state, false, "%s: the certificate %s", key_of(record), words);
+        add_remark(h, state, false, "%s: the certificate %s", place_of(record).text, words);
 }
 
 /* Nothing listens, or nothing comes: there is nothing to judge. */
@@ -261,12 +276,12 @@ static void take_unknown(struct health *h, const cJSON *record, const char *stat
 
     h->unjudged += unjudged;
     if (unjudged) {
-        health_doubt(h, "%s could not be judged: %s", key_of(record), status);
-        add_remark(h, STATE_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), status,
+        health_doubt(h, "%s could not be judged: %s", place_of(record).text, status);
+        add_remark(h, STATE_UNKNOWN, false, "%s: %s (%s: %s)", place_of(record).text, status,
                    export_text(record, "error/code"), export_text(record, "error/message"));
     } else if (count > 0 && !is_silent(status)) {
         h->inconclusive += (uint64_t)count;
-        add_remark(h, STATE_OK, false, "%s: %d check%s inconclusive", key_of(record), count,
+        add_remark(h, STATE_OK, false, "%s: %d check%s inconclusive", place_of(record).text, count,
                    count == 1 ? " was" : "s were");
     }
 }

@@ -292,7 +292,9 @@ int command_state(int argc, char **argv)
         "over, and one that is older than the last is refused\n"
         "rebuild  forgets all there is, and takes these runs alone, whatever their order; if any "
         "of them cannot be taken, the state is as it was\n"
-        "runs     lists the runs, and the findings that were open after each\n"
+        "runs     lists the runs, and the findings that were open after each, those of a name "
+        "once, "
+        "whatever its addresses\n"
         "check    looks at every page of the database\n\n"
         "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
         NULL,

@@ -339,6 +339,24 @@ class Saved(unittest.TestCase):
         for host in ("2001:db8::1", "2001:DB8:0::1"):
             self.assertEqual(self.check(records, host, code=OK).value("endpoints"), 2)
 
+    def test_addresses_of_a_name_are_told_apart(self):
+        def name(record, ip):
+            record["endpoint"].update(host="mail.example.test", ip=ip,
+                                      key=f"imap://mail.example.test:{record['endpoint']['port']}")
+
+        def two(ip):
+            def change(record):
+                self.clean(record)
+                self.finding(record, severity="high", rule="X-1", status="open", waiver=None)
+                name(record, ip)
+            return self.altered(change, self.other)
+
+        first, second = two("192.0.2.5"), two("192.0.2.6")
+        extra = [r for r in second if r.get("endpoint", {}).get("ip") == "192.0.2.6"]
+        answer = self.check([*first[:-1], *extra, first[-1]], "mail.example.test", code=CRITICAL)
+        self.assertEqual([line.split()[2] for line in answer.about("CRITICAL")],
+                         ["(192.0.2.5)", "(192.0.2.6)"])
+
     def test_who_is_not_there(self):
         answer = self.check(self.records, "192.0.2.1", code=UNKNOWN)
         self.assertIn("does not have 192.0.2.1", answer.text)
