@@ -698,6 +698,20 @@ class Usage(Case):
         output = diff("--all", old, new, code=1)[0].decode()
         self.assertIn("  policy         imap://192.0.2.1:143: pass -> warn  (base)", output)
 
+    def test_a_waiver_makes_nothing_better(self):
+        old = self.write(self.small("AB", 0).lines)
+        records = records_of(self.small("AB", 1).lines)
+        for record in records:
+            for finding in record.get("findings", []) if record["type"] == "endpoint" else []:
+                if finding["rule"] == "FLAW-A":
+                    finding.update(status="waived", waiver={
+                        "id": "W-1", "reason": "old", "expires": "2027-01-31", "expired": False})
+        new = self.write(b"".join(map(line_of, records)))
+        lines = diff(old, new, code=1)[0].decode().splitlines()
+        self.assertNotIn("BETTER", lines)
+        at = lines.index("NOT FIXED, BUT NO LONGER COUNTED")
+        self.assertRegex(lines[at + 1], r"^  waived +medium +imap://192\.0\.2\.1:143  FLAW-A: .*\(W-1\)")
+
 
 if __name__ == "__main__":
     main()
