@@ -155,6 +155,14 @@ static const char *login_word(const struct observation *o, enum color *color)
     return offer_word(o, color);
 }
 
+/* A word that fits: half of one is none. */
+static const char *status_word(enum status status)
+{
+    return status == STATUS_MISMATCH      ? "mismatch"
+           : status == STATUS_UNREACHABLE ? "unreached"
+                                          : status_name(status);
+}
+
 static enum color severity_color(enum severity severity)
 {
     return severity == SEVERITY_NONE     ? PLAIN
@@ -239,8 +247,8 @@ static bool show(const struct writing *w, struct page *page, const struct host_v
     const char *starttls = upgrade_word(o, &starttls_color);
     const char *version = version_words(o, versions, sizeof versions, &version_color);
     const char *login = login_word(o, &login_color);
-    return print(page, "%-34s %-14s %s%-10.10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s%-8s%s %s\n", name,
-                 service, paint(w, status_color), status_name(o->status), unpaint(w, status_color),
+    return print(page, "%-34s %-14s %s%-10s%s %s%-11s%s %s%-19s%s %s%-17s%s %s%-8s%s %s\n", name,
+                 service, paint(w, status_color), status_word(o->status), unpaint(w, status_color),
                  paint(w, starttls_color), starttls, unpaint(w, starttls_color),
                  paint(w, version_color), version, unpaint(w, version_color), paint(w, login_color),
                  login, unpaint(w, login_color), paint(w, worst_color),

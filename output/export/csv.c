@@ -83,6 +83,14 @@ static bool put_truth(struct exporting *e, const cJSON *parent, const char *name
                                                           : "");
 }
 
+/* The same, where what it is in may not have been learnt itself. */
+static bool put_truth_within(struct exporting *e, const cJSON *outer, const char *parent,
+                             const char *name)
+{
+    const cJSON *inner = member_of(outer, parent);
+    return cJSON_IsObject(outer) && !inner ? put_field(e, "unknown") : put_truth(e, inner, name);
+}
+
 static bool put_labels(struct exporting *e, const cJSON *record)
 {
     for (size_t i = 0; i < e->options->label_count; i++)
@@ -198,7 +206,7 @@ static bool put_login(struct exporting *e, const cJSON *record)
 {
     const cJSON *auth = member_of(record, "auth");
     return put_truth(e, auth, "preauth") &&
-           put_truth(e, member_of(auth, "login_disabled"), "before_tls") &&
+           put_truth_within(e, auth, "login_disabled", "before_tls") &&
            put_field(e, words_list(e, export_member(auth, "mechanisms/before_tls"), " ")) &&
            put_field(e, words_list(e, export_member(auth, "capabilities/before_tls"), "; ")) &&
            put_field(e, export_text(auth, "cleartext_login/verdict"));
@@ -237,8 +245,9 @@ static bool put_certificate(struct exporting *e, const cJSON *tls)
            put_fields(e, c, behind) &&
            (c && !cJSON_IsNull(c) ? put_count(e, export_number(c, "key_bits"))
                                   : put_field(e, "")) &&
-           put_field(e, export_text(c, "sha256")) && put_truth(e, verify, "trusted") &&
-           put_truth(e, verify, "name_match") &&
+           put_field(e, export_text(c, "sha256")) &&
+           put_truth_within(e, tls, "verify", "trusted") &&
+           put_truth_within(e, tls, "verify", "name_match") &&
            put_field(e, words_list(e, member_of(verify, "errors"), " "));
 }
 

@@ -16,6 +16,7 @@
 #include "output/export/intern.h"
 #include "output/export/report/report.h"
 #include "output/export/words.h"
+#include "scanner/quote.h"
 
 #define BLOCK ((size_t)1 << 20) /* octets of data that a browser gets in one piece */
 #define RULES ((size_t)256)
@@ -47,39 +48,33 @@ struct html {
 
 /* --- HTML ------------------------------------------------------------------------------------- */
 
-/* The octets of a character that turns others around, or cannot be seen; 0: it is none. */
-static size_t odd_character(const char *at, unsigned *code)
+/* As much as a character can have. */
+static struct span next_of(const char *at)
 {
-    const unsigned char *u = (const unsigned char *)at;
-    size_t octets = u[0] < 0x80 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 0;
-    for (size_t i = 1; i < octets; i++)
-        if (!u[i])
-            return 0;
-    *code = octets == 2   ? (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu)
-            : octets == 3 ? (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu)
-                          : 0;
-    bool odd = *code == 0xad || *code == 0x61c || *code == 0xfeff ||
-               (*code >= 0x200b && *code <= 0x200f) || (*code >= 0x2028 && *code <= 0x202e) ||
-               (*code >= 0x2060 && *code <= 0x206f);
-    return odd ? octets : 0;
+    return (struct span){at, strnlen(at, 4)};
+}
+
+/* The number of a character that turns others around, or cannot be seen; 0: it is none. */
+static unsigned odd_at(const char *at)
+{
+    return (unsigned char)*at < 0x80 ? 0 : quote_unseen(next_of(at));
 }
 
 static bool put_html(struct exporting *e, const char *text)
 {
     bool ok = true;
     while (ok && *text) {
-        unsigned code;
-        size_t plain = 0, odd = 0;
-        while (text[plain] && !strchr("<>&\"'", text[plain]) &&
-               !(odd = odd_character(text + plain, &code)))
+        unsigned code = 0;
+        size_t plain = 0;
+        while (text[plain] && !strchr("<>&\"'", text[plain]) && !(code = odd_at(text + plain)))
             plain++;
         ok = put_span(e, (struct span){text, plain});
         text += plain;
         if (!*text)
             break;
-        ok = ok && (odd ? put_format(e, "&#60;U+%04X&#62;", code)
-                        : put_format(e, "&#%u;", (unsigned)(unsigned char)*text));
-        text += odd ? odd : 1;
+        ok = ok && (code ? put_format(e, "&#60;U+%04X&#62;", code)
+                         : put_format(e, "&#%u;", (unsigned)(unsigned char)*text));
+        text += code ? quote_character(next_of(text)) : 1;
     }
     return ok;
 }

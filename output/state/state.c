@@ -222,7 +222,10 @@ bool state_check(struct state *s, struct state_counts *counts, uint64_t *problem
         .endpoints =
             store_number(store, "SELECT count(*) FROM endpoint WHERE first_run IS NOT NULL", ""),
         .findings = store_number(store, "SELECT count(*) FROM finding", ""),
-        .open = store_number(store, "SELECT count(*) FROM finding WHERE state = 'open'", ""),
+        .open = store_number(
+            store, "SELECT count(*) FROM finding WHERE state = 'open' AND NOT waived", ""),
+        .waived =
+            store_number(store, "SELECT count(*) FROM finding WHERE state = 'open' AND waived", ""),
         .changes = store_number(store, "SELECT count(*) FROM change", "")};
     return !store->failed;
 }

@@ -87,7 +87,7 @@ bool state_runs(struct state *, const char *run_id,
 
 struct state_counts {
     int version;
-    int64_t runs, endpoints, findings, open, changes;
+    int64_t runs, endpoints, findings, open, waived, changes;
 };
 
 /* Looks at every page and every reference. Each problem is told; *problems is their number. */

@@ -55,30 +55,18 @@ static const char *unpaint(const struct diff *d, enum color color)
     return d->color && color != PLAIN ? "\033[0m" : "";
 }
 
-/* Marks that turn the direction of what is read. */
-static bool is_turning(const char *at)
-{
-    static const char *const marks[] = {"\u061c", "\u200e", "\u200f", "\u202a", "\u202b",
-                                        "\u202c", "\u202d", "\u202e", "\u2066", "\u2067",
-                                        "\u2068", "\u2069", "\u2028", "\u2029"};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (strncmp(at, marks[i], strlen(marks[i])) == 0)
-            return true;
-    return false;
-}
-
 /* What cannot be shown is a question mark. */
 static void print_text(const char *text)
 {
     struct span s = span_of(text);
     size_t shown = 0;
     while (s.len && shown < TEXT_SHOWN) {
-        size_t n = quote_character(s);
-        if (n && !is_turning(s.at))
+        bool visible;
+        size_t n = quote_step(s, &visible);
+        if (visible)
             fwrite(s.at, 1, n, stdout);
         else
             putchar('?');
-        n = n ? n : 1;
         shown += n;
         s = span_from(s, n);
     }
@@ -166,13 +154,13 @@ static const struct group groups[] = {
       {"waiver_expired", "waiver expired", SHOW_FINDING},
       {"waiver_removed", "waiver removed", SHOW_FINDING}}},
     {"SEVERITY", YELLOW, true, false, {{"severity_changed", "severity", SHOW_VALUES}}},
-    {"BETTER",
-     GREEN,
+    {"BETTER", GREEN, true, false, {{"finding_resolved", "resolved", SHOW_FINDING}}},
+    {"NOT FIXED, BUT NO LONGER COUNTED",
+     YELLOW,
      true,
      false,
-     {{"finding_resolved", "resolved", SHOW_FINDING},
-      {"finding_not_applicable", "does not apply", SHOW_FINDING},
-      {"finding_waived", "waived", SHOW_FINDING}}},
+     {{"finding_waived", "waived", SHOW_FINDING},
+      {"finding_not_applicable", "does not apply", SHOW_FINDING}}},
     {"NOT OBSERVED, STILL OPEN",
      YELLOW,
      true,
@@ -426,8 +414,9 @@ static bool take_run(struct diff *d, const struct archive *a, const struct archi
     if (step == ARCHIVE_BROKEN)
         d->code = EXIT_TROUBLE;
     if (step == ARCHIVE_KNOWN || step > ARCHIVE_KNOWN) {
+        bool older = step == ARCHIVE_REFUSED && strstr(state_problem(d->state), "older than");
         state_rollback(d->state);
-        if (step == ARCHIVE_REFUSED && run->file == d->files[1])
+        if (older && run->file == d->files[1])
             fprintf(stderr, PROGRAM " diff: OLD comes first, and NEW second\n");
         if (step > ARCHIVE_KNOWN)
             d->code = EXIT_TROUBLE;

@@ -83,6 +83,21 @@ static const char *key_of(const cJSON *record)
     return export_text(record, "endpoint/key");
 }
 
+/* The endpoint, and of a name the address: it may have several, each with troubles of its own. */
+struct place {
+    char text[512];
+};
+
+static struct place place_of(const cJSON *record)
+{
+    struct place p;
+    const char *ip = export_text(record, "endpoint/ip");
+    bool said = !*ip || strcmp(ip, export_text(record, "endpoint/host")) == 0;
+    snprintf(p.text, sizeof p.text, "%s%s%s%s", key_of(record), said ? "" : " (", said ? "" : ip,
+             said ? "" : ")");
+    return p;
+}
+
 static bool has_text(const cJSON *list, const char *text)
 {
     const cJSON *item;
@@ -142,7 +157,7 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
     if (waived) {
         h->waived++;
         if (state != HEALTH_OK)
-            add_remark(h, HEALTH_OK, true, "%s %s: %s (until %s: %s)", key_of(record), rule,
+            add_remark(h, HEALTH_OK, true, "%s %s: %s (until %s: %s)", place_of(record).text, rule,
                        export_text(finding, "title"), export_text(finding, "waiver/expires"),
                        export_text(finding, "waiver/reason"));
         return;
@@ -150,8 +165,8 @@ static void take_finding(struct health *h, const cJSON *record, const cJSON *fin
     h->findings[severity]++;
     h->state = worse(h->state, state);
     if (state != HEALTH_OK)
-        add_remark(h, state, false, "%s %s (%s): %s", key_of(record), rule, severity_name(severity),
-                   export_text(finding, "title"));
+        add_remark(h, state, false, "%s %s (%s): %s", place_of(record).text, rule,
+                   severity_name(severity), export_text(finding, "title"));
 }
 
 /* Is the end of its certificate accepted for a time? */
@@ -182,9 +197,25 @@ static enum health_state state_by_days(const struct health *h, double days)
                                                                          : HEALTH_OK;
 }
 
+static const char *plural(double count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* "ends in 3 days", "ended today": whole days, on either side. */
+static void say_end(char *out, size_t size, double days)
+{
+    double whole = floor(fabs(days));
+    if (days < 0 && whole == 0)
+        snprintf(out, size, "ended today");
+    else
+        snprintf(out, size, "%s %.0f day%s%s", days < 0 ? "ended" : "ends in", whole, plural(whole),
+                 days < 0 ? " ago" : "");
+}
+
 static void take_certificate(struct health *h, const cJSON *record)
 {
-    char problem[128];
+    char problem[128], words[64];
     int64_t end;
     struct members m = {.root = record, .problem = problem, .size = sizeof problem};
     const cJSON *item = export_member(record, "tls/certificate/not_after");
@@ -192,15 +223,15 @@ static void take_certificate(struct health *h, const cJSON *record)
     if (!is_readable(export_member(record, "tls/certificate")) ||
         !member_time(&m, item, "not_after", false, &end) || end_is_waived(record))
         return;
-    double days = floor((double)(end - h->now) / (double)DAY_MS);
-    if (!h->certificate_known || days < h->certificate_days)
-        h->certificate_days = days;
+    double left = (double)(end - h->now) / (double)DAY_MS, days = floor(left);
+    if (!h->certificate_known || left < h->certificate_left)
+        h->certificate_left = left;
     h->certificate_known = true;
     enum health_state state = state_by_days(h, days);
     h->state = worse(h->state, state);
+    say_end(words, sizeof words, left);
     if (state != HEALTH_OK)
-        add_remark(h, state, false, "%s: the certificate %s %.0f days%s", key_of(record),
-                   days < 0 ? "ended" : "ends in", fabs(days), days < 0 ? " ago" : "");
+        add_remark(h, state, false, "%s: the certificate %s", place_of(record).text, words);
 }
 
 /* Turned away, or cut off: there is something, and it was not seen. */
@@ -256,12 +287,13 @@ static void take_unknown(struct health *h, const cJSON *record, enum status stat
 
     h->unjudged += unjudged;
     if (unjudged) {
-        health_doubt(h, "%s could not be judged: %s", key_of(record), word);
-        add_remark(h, HEALTH_UNKNOWN, false, "%s: %s (%s: %s)", key_of(record), word,
+        health_doubt(h, "%s could not be judged: %s", place_of(record).text, word);
+        add_remark(h, HEALTH_UNKNOWN, false, "%s: %s (%s: %s)", place_of(record).text, word,
                    export_text(record, "error/code"), export_text(record, "error/message"));
     } else if (count > 0 && !status_is_silent(status)) {
         h->inconclusive += (uint64_t)count;
-        add_remark(h, HEALTH_OK, false, "%s: %d checks were inconclusive", key_of(record), count);
+        add_remark(h, HEALTH_OK, false, "%s: %d check%s inconclusive", place_of(record).text, count,
+                   count == 1 ? " was" : "s were");
     }
 }
 
@@ -408,18 +440,22 @@ static void print_lost(const struct health *h)
 void health_print_summary(const struct health *h)
 {
     bool first = *h->reason && h->state == HEALTH_UNKNOWN;
+    char words[64];
     printf("STARTTLS %s - ", state_words[h->state]);
     if (first)
         printf("%s, ", h->reason);
-    printf("%" PRIu64 " endpoints, %" PRIu64 " answer", h->endpoints, h->answered);
+    printf("%" PRIu64 " endpoint%s, %" PRIu64 " answer%s", h->endpoints,
+           plural((double)h->endpoints), h->answered, h->answered == 1 ? "s" : "");
     print_lost(h);
     print_findings(h);
     if (h->waived)
         printf(", %" PRIu64 " waived", h->waived);
     if (h->inconclusive)
-        printf(", %" PRIu64 " checks inconclusive", h->inconclusive);
-    if (h->certificate_known && state_by_days(h, h->certificate_days) != HEALTH_OK)
-        printf(", a certificate ends in %.0f days", h->certificate_days);
+        printf(", %" PRIu64 " check%s inconclusive", h->inconclusive,
+               plural((double)h->inconclusive));
+    say_end(words, sizeof words, h->certificate_left);
+    if (h->certificate_known && state_by_days(h, floor(h->certificate_left)) != HEALTH_OK)
+        printf(", a certificate %s", words);
     if (*h->reason && !first)
         printf(", %s", h->reason);
 }
@@ -437,7 +473,7 @@ static void print_severities(const struct health *h)
 
 static void print_days(const struct health *h)
 {
-    printf(" 'certificate_days'=%.0f;", h->certificate_days);
+    printf(" 'certificate_days'=%.0f;", floor(h->certificate_left));
     if (h->options.certificate_warning > 0)
         printf("%.0f:", h->options.certificate_warning);
     printf(";");

@@ -63,7 +63,7 @@ struct health {
     uint64_t endpoints, answered, unjudged, inconclusive, waived;
     uint64_t findings[SEVERITY_COUNT]; /* open ones */
     bool certificate_known;
-    double certificate_days; /* that are left of the first one to end */
+    double certificate_left; /* days, of the first one to end */
     int64_t time;            /* of its last record */
     struct remark *remarks;
     size_t remark_count, remark_max, remarks_more;

@@ -221,8 +221,8 @@ static void check(struct state_command *c)
         fail(c, state_problem(s));
     else
         printf("%s: version %d, %" PRId64 " runs, %" PRId64 " endpoints, %" PRId64
-               " findings (%" PRId64 " open), %" PRId64 " changes: %s\n",
-               c->path, n.version, n.runs, n.endpoints, n.findings, n.open, n.changes,
+               " findings (%" PRId64 " open, %" PRId64 " waived), %" PRId64 " changes: %s\n",
+               c->path, n.version, n.runs, n.endpoints, n.findings, n.open, n.waived, n.changes,
                problems ? "damaged" : "sound");
     state_close(s);
     c->code = worse_code(c->code, finish_stdout());
@@ -306,7 +306,9 @@ int command_state(int argc, char **argv)
         "over, and one that is older than the last is refused\n"
         "rebuild  forgets all there is, and takes these runs alone, whatever their order; if any "
         "of them cannot be taken, the state is as it was\n"
-        "runs     lists the runs, and the findings that were open after each\n"
+        "runs     lists the runs, and the findings that were open after each, those of a name "
+        "once, "
+        "whatever its addresses\n"
         "check    looks at every page of the database\n\n"
         "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
         NULL,

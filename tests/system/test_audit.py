@@ -428,6 +428,12 @@ class Tables(Played, unittest.TestCase):
             if verdict in ("accepted", "refused") and not record["auth"]["preauth"]:
                 self.assertIn(f" {verdict} ", row)
 
+    def test_a_status_is_a_whole_word(self):
+        for name, word in (("protocol-mismatch", "mismatch"), ("unreachable", "unreached")):
+            record = json.loads((GOLDEN / f"imap-insecure-{name}.json").read_text())
+            text = audit("--table", "-", stdin=lines_of([record]), code=3)[0].decode()
+            self.assertRegex(text, rf"(?m)^\S.* 143/imap +{word} ")
+
     def test_logins_in_clear(self):
         """Those that were seen count, and those that were only announced."""
         count = 0

@@ -313,6 +313,21 @@ class Saved(unittest.TestCase):
         answer = self.check(records, f"imap://{self.host}:10143", code=OK)
         self.assertEqual(answer.value("endpoints"), 1)
 
+    def test_words_for_one(self):
+        """And whole days, on either side of now."""
+        for days, words in ((3.5, "ends in 3 days"), (1.5, "ends in 1 day"), (-0.5, "ended today"),
+                            (-1.5, "ended 1 day ago"), (-36.5, "ended 36 days ago")):
+            def end(record, days=days):
+                self.clean(record)
+                if (record.get("tls") or {}).get("certificate"):
+                    record["tls"]["certificate"]["not_after"] = later(days)
+
+            answer = self.check(self.altered(end), f"imap://{self.host}:10143",
+                                "--certificate-critical", 14, code=CRITICAL)
+            self.assertIn(f"1 endpoint, 1 answers, no findings, a certificate {words}", answer.text)
+            self.assertEqual(answer.about("CRITICAL"),
+                             [f"[CRITICAL] imap://{self.host}:10143: the certificate {words}"])
+
     def test_names_and_addresses(self):
         def name(record):
             self.clean(record)
@@ -329,6 +344,24 @@ class Saved(unittest.TestCase):
         records = self.altered(address)
         for host in ("2001:db8::1", "2001:DB8:0::1"):
             self.assertEqual(self.check(records, host, code=OK).value("endpoints"), 2)
+
+    def test_addresses_of_a_name_are_told_apart(self):
+        def name(record, ip):
+            record["endpoint"].update(host="mail.example.test", ip=ip,
+                                      key=f"imap://mail.example.test:{record['endpoint']['port']}")
+
+        def two(ip):
+            def change(record):
+                self.clean(record)
+                self.finding(record, severity="high", rule="X-1", status="open", waiver=None)
+                name(record, ip)
+            return self.altered(change, self.other)
+
+        first, second = two("192.0.2.5"), two("192.0.2.6")
+        extra = [r for r in second if r.get("endpoint", {}).get("ip") == "192.0.2.6"]
+        answer = self.check([*first[:-1], *extra, first[-1]], "mail.example.test", code=CRITICAL)
+        self.assertEqual([line.split()[2] for line in answer.about("CRITICAL")],
+                         ["(192.0.2.5)", "(192.0.2.6)"])
 
     def test_who_is_not_there(self):
         answer = self.check(self.records, "192.0.2.1", code=UNKNOWN)
@@ -406,7 +439,7 @@ class Saved(unittest.TestCase):
             self.assertEqual(answer.numbers["certificate_days"],
                              (float(int(days // 1)), "14:", "7:", None, None))
             self.check(ends(days), self.host, code=OK)  # the findings say, and there are none
-        self.assertIn("the certificate ended 4 days ago", answer.about("CRITICAL")[0])
+        self.assertIn("the certificate ended 3 days ago", answer.about("CRITICAL")[0])
         waived = ends(-3.5, rule="CERT-EXPIRED", severity="high", status="waived",
                       waiver={"id": "W", "reason": "x", "expires": "2099-01-01"})
         self.check(waived, *options, self.host, code=OK)

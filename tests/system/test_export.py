@@ -131,7 +131,20 @@ class Csv(Case):
                              sum(finding["severity"] == "medium" and finding["status"] == "open"
                                  for finding in record["findings"]))
             self.check_truth(row["starttls_advertised"], record.get("starttls"), "advertised")
-            self.check_truth(row["cert_trusted"], tls.get("verify"), "trusted")
+            if tls and "verify" not in tls:
+                self.assertEqual((row["cert_trusted"], row["cert_name_match"]), ("unknown",) * 2)
+            else:
+                self.check_truth(row["cert_trusted"], tls.get("verify"), "trusted")
+
+    def test_a_certificate_that_was_asked_for_and_not_seen(self):
+        records = copy.deepcopy(self.records)
+        record = next(r for r in records if (r.get("tls") or {}).get("verify"))
+        del record["tls"]["verify"], record["auth"]["login_disabled"]
+        rows, _ = as_format("csv-endpoints", records)
+        row = next(row for row in rows if row["endpoint"] == record["endpoint"]["key"])
+        self.assertEqual([row[name] for name in
+                          ("cert_trusted", "cert_name_match", "login_disabled_before_tls")],
+                         ["unknown"] * 3)
 
     def check_truth(self, field, parent, name):
         """Three values, and one more: it does not apply."""

@@ -651,6 +651,24 @@ class Dashboard(Records):
             used = set(re.findall(r"(?:starttls_audit|node)_\w+", query))
             self.assertTrue(used and used <= there, f"{title}: {used - there}")
 
+    def test_lines_and_bars_have_names_for_people(self):
+        """No word of the records with an underscore, and no bare number of a version."""
+        page, _ = export(self.rich)
+        for panel in panels(dashboard()):
+            if panel["type"] not in ("bargauge", "timeseries"):
+                continue
+            named = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]
+                     if any(p["id"] == "displayName" for p in override["properties"])}
+            for target in panel["targets"]:
+                label = re.fullmatch(r"\{\{(\w+)\}\}", target["legendFormat"])[1]
+                metric = re.search(r"starttls_audit_\w+", target["expr"])[0]
+                words = set(re.findall(rf'(?m)^{metric}\{{.*\b{label}="([^"]*)"', page))
+                for kind, wanted in re.findall(rf'\b{label}(=~|!=)"([^"]*)"', target["expr"]):
+                    words = {w for w in words
+                             if bool(re.fullmatch(wanted, w)) == (kind == "=~")}
+                self.assertEqual({w for w in words if "_" in w or label == "version"} - named, set(),
+                                 panel["title"])
+
     def test_rules_that_are_named(self):
         listed = subprocess.run([scan.named_file("STARTTLS_AUDIT"), "rules"], capture_output=True,
                                 text=True, timeout=scan.WATCHDOG, check=True).stdout.split()
@@ -851,7 +869,7 @@ class Scraped(Records):
             return [*self.on_board(board[title][at]).values()][0]
 
         self.assertEqual(single("Critical and high"), grave)
-        self.assertEqual(single("Passwords in clear"), login)
+        self.assertEqual(single("Passwords taken in clear"), login)
         self.assertEqual(single("Hosts that answer"), end["hosts"]["answered"])
         self.assertEqual(single("Hosts that answer", 1), end["hosts"]["scanned"])
         self.assertEqual(single("Complete"), 1)

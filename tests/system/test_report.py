@@ -16,7 +16,7 @@ import tempfile
 import unittest
 import zlib
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -713,6 +713,78 @@ class Runs(Case):
         self.open(sample()[:1])
         self.assertIn("No endpoints.", self.text("#notices"))
 
+    def tile(self, label):
+        """Its number, its note, and its colour's name."""
+        return self.browser.run(
+            """
+            const tile = [...document.querySelectorAll(".tile")].find((t) => t.querySelector(".label").textContent === arguments[0]);
+            return [tile.querySelector(".big").textContent, tile.querySelector(".note").textContent,
+                    tile.className.replace("tile", "").trim()];""",
+            label,
+        )
+
+    def test_days_are_whole_on_either_side(self):
+        """As the evidence of the rule has them."""
+        run = sample()
+        record = next(r for r in endpoints_of(run) if (r.get("tls") or {}).get("certificate"))
+        run[1:-1] = [record]
+        count_again(run)
+        now = datetime.fromisoformat(record["time"])
+        for hours, words in ((60, "2 days"), (30, "1 day"), (-6, "expired today"),
+                             (-30, "expired 1 d"), (-60, "expired 2 d")):
+            end = now + timedelta(hours=hours)
+            record["tls"]["certificate"]["not_after"] = f"{end:%FT%TZ}"
+            self.open(run, "#v=endpoints")
+            self.assertEqual(self.text("#grid td.h-cert"), words)
+
+    def test_silence_is_no_good_news(self):
+        run = sample()
+        del run[1:-1]
+        run[-1]["hosts"] = {"scanned": 254, "answered": 0}
+        run[-1]["endpoints"] = {"recorded": 0, "by_status": [{"status": "timeout", "count": 2540}]}
+        count_again(run)
+        run[-1]["endpoints"]["by_status"] = [{"status": "timeout", "count": 2540}]
+        self.open(run)
+        self.assertIn("Nothing could be judged", self.text(".short"))
+        self.assertNotIn("Nothing is open", self.text("#view-summary"))
+        self.assertIn("0 answered, 0 closed, 2,540 silent", self.text("#view-summary"))
+        for label in ("Open findings", "Logins in clear", "No working TLS", "Certificates to renew"):
+            number_, _, colour = self.tile(label)
+            self.assertEqual((number_.split()[0], colour), ("0", ""), label)
+        self.browser.go("#v=findings")
+        self.assertIn("Nothing could be judged", self.text("#view-findings"))
+
+    def test_what_is_not_known_is_told_where_there_is_a_zero(self):
+        run = sample()
+        sound = [r for r in endpoints_of(run) if in_clear(r) and not takes_login(r)
+                 and r["starttls"].get("accepted") and r["starttls"]["handshake"] == "ok"]
+        run[1:-1] = sound
+        count_again(run)
+        self.open(run)
+        for label in ("Logins in clear", "No working TLS"):
+            self.assertEqual(self.tile(label)[::2], [f"0 of {len(sound)}", "fine"], label)
+        del sound[0]["starttls"]["accepted"]
+        sound[0]["auth"]["cleartext_login"]["verdict"] = "inconclusive"
+        self.open(run)
+        for label in ("Logins in clear", "No working TLS"):
+            number_, note, colour = self.tile(label)
+            self.assertEqual((number_, colour), (f"0 of {len(sound)}", ""), label)
+            self.assertIn("1 not known", note, label)
+
+    def test_who_hung_up_did_answer(self):
+        run = sample()
+        for record, status in zip(endpoints_of(run), ("error", "timeout", "closed")):
+            record["status"] = status
+        count_again(run)
+        statuses = Counter(r["status"] for r in endpoints_of(run))
+        silent = sum(statuses[s] for s in ("timeout", "unreachable", "dns_error"))
+        self.open(run)
+        self.assertIn(
+            f"{statuses.total() - silent - statuses['closed']} answered, {statuses['closed']} closed,"
+            f" {silent} silent or out of reach",
+            self.text("#view-summary"),
+        )
+
     def test_waivers_baseline_and_what_was_not_asked(self):
         run = sample()
         waiver = {"id": "W-2026-014", "reason": "Replaced in Q1", "expires": "2027-01-31"}
@@ -754,8 +826,15 @@ class Runs(Case):
             [f"W-2026-014 used 2027-01-31 {len(records)}", "W-STALE stale 2027-01-01 0"],
         )
         open_ = sum(1 for f in findings(run) if f["status"] == "open")
+        self.browser.go("#v=findings")
+        of = len({f["rule"] for f in findings(run) if f["status"] == "open"})
+        self.assertIn(f"{open_} open findings of {of} rules, {len(records)} waived",
+                      self.text("#view-findings"))
+        self.browser.go("#v=summary")
         self.assertIn(f"{open_} findings are open", self.text(".short"))
         self.assertIn("1 answered, 1 silent, 0 not known", self.text("#view-summary"))
+        self.assertIn(f"{silent['endpoint']['key']} silent: {silent['status']}",
+                      self.text("#view-summary"))
         self.browser.go("#v=endpoints&expected=silent")
         self.assertEqual(self.rows(), [silent["endpoint"]["host"]])
         self.browser.go("#v=endpoints&finding=waived")
@@ -1360,6 +1439,25 @@ class Everyone(Case):
             features=[{"name": "prefers-color-scheme", "value": "light"}],
         )
 
+    def test_the_table_fits_into_every_window(self):
+        width = 1440
+        try:
+            self.open(self.run_records, "#v=endpoints")
+            for width in (1440, 1330, 1320, 1250, 1240, 1100, 1080, 1000, 950, 940, 800):
+                self.browser.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                                 deviceScaleFactor=1, mobile=False)
+                self.browser.settle()
+                self.assertLessEqual(self.value("document.documentElement.scrollWidth"), width)
+                self.assertGreater(self.value(
+                    "document.querySelector('#grid thead .h-host').offsetWidth"), 100, width)
+                cut = self.value("""[...document.querySelectorAll("#grid tr.row td")]
+                    .filter((td) => td.offsetWidth && td.scrollWidth > td.clientWidth && !td.matches(".h-host"))
+                    .map((td) => td.innerText)""")
+                self.assertEqual(cut, [], width)
+        finally:
+            self.browser.cdp("Emulation.setDeviceMetricsOverride", width=1440, height=900,
+                             deviceScaleFactor=1, mobile=False)
+
     def test_a_narrow_window(self):
         self.browser.cdp(
             "Emulation.setDeviceMetricsOverride",
@@ -1369,7 +1467,7 @@ class Everyone(Case):
             mobile=False,
         )
         try:
-            self.open(self.run_records)
+            self.open(self.run_records, "", "--title", "https://records.example.org/" + "x" * 60)
             for place in self.places():
                 self.browser.go(place)
                 self.assertLessEqual(self.value("document.documentElement.scrollWidth"), 390, place)

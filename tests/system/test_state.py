@@ -191,6 +191,11 @@ class Histories(Case):
         self.assertEqual(diff("--json", new, new), (b"", ""))
         _, said = diff(new, old, code=2)
         self.assertIn("OLD comes first", said)
+        start, _, rest = new.read_bytes().partition(b"\n")
+        odd = self.write(start.replace(b'"run_start"', b'"run_start","odd":"\\u001b[31m"') + b"\n" + rest)
+        _, said = diff(old, odd, code=2)
+        self.assertIn("control characters", said)
+        self.assertNotIn("comes first", said)
 
     def test_a_rebuild_that_fails_leaves_all_as_it_was(self):
         good, bad = self.write(self.small().lines), self.write(b"nothing\n")
@@ -435,6 +440,8 @@ class Views(Case):
         self.assertEqual(last["waived"], waived[0]["n"])
         changes = self.ask("SELECT count(*) AS n FROM v_changes WHERE run_id = ?", last["run_id"])
         self.assertEqual(last["changes"], changes[0]["n"])
+        self.assertIn(f"({sum(by_severity.values())} open, {waived[0]['n']} waived)",
+                      state("check", self.db)[0].decode())
 
     def test_by_rule(self):
         rows = self.ask("SELECT rule, sum(open) AS open FROM v_findings_by_rule GROUP BY rule")
@@ -693,6 +700,20 @@ class Usage(Case):
             "left out: 1 of capabilities and policies (--all shows them)"])
         output = diff("--all", old, new, code=1)[0].decode()
         self.assertIn("  policy         imap://192.0.2.1:143: pass -> warn  (base)", output)
+
+    def test_a_waiver_makes_nothing_better(self):
+        old = self.write(self.small("AB", 0).lines)
+        records = records_of(self.small("AB", 1).lines)
+        for record in records:
+            for finding in record.get("findings", []) if record["type"] == "endpoint" else []:
+                if finding["rule"] == "FLAW-A":
+                    finding.update(status="waived", waiver={
+                        "id": "W-1", "reason": "old", "expires": "2027-01-31", "expired": False})
+        new = self.write(b"".join(map(line_of, records)))
+        lines = diff(old, new, code=1)[0].decode().splitlines()
+        self.assertNotIn("BETTER", lines)
+        at = lines.index("NOT FIXED, BUT NO LONGER COUNTED")
+        self.assertRegex(lines[at + 1], r"^  waived +medium +imap://192\.0\.2\.1:143  FLAW-A: .*\(W-1\)")
 
 
 if __name__ == "__main__":

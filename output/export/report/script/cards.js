@@ -63,7 +63,7 @@ function rulesFound() {
     return [...found.values()].sort((a, b) => a.worst - b.worst || b.all - a.all || (a.rule.id < b.rule.id ? -1 : 1));
 }
 
-function cardRules() {
+function cardRules(t) {
     const top = rulesNow.filter((of) => of.all && of.worst < 4).slice(0, 8);
     const most = Math.max(1, ...top.map((of) => of.all));
     return card(
@@ -84,7 +84,7 @@ function cardRules() {
                       )
                   )
               )
-            : h("p.soft", "Nothing above info.")
+            : h("p.soft", t.heard ? "Nothing above info." : "Nothing could be judged.")
     );
 }
 
@@ -236,7 +236,7 @@ function cardCertificates(t) {
         "w7",
         "Certificates by expiry",
         `${plural(t.certificates.size, "certificate")} that servers showed, by the time left when the run began.${t.expiry.get("unknown") ? ` Of ${count(t.expiry.get("unknown"))} the end is not known.` : ""}`,
-        chart,
+        t.certificates.size ? chart : h("p.soft", "None was seen."),
         next.length
             ? [
                   h("h4", "First to end"),
@@ -276,6 +276,7 @@ function cardCertificates(t) {
     );
 }
 
+const SILENT = new Set(["closed", "timeout", "unreachable", "dns_error"]);
 const STATUS_FILL = {
     ok: "good",
     closed: "none",
@@ -306,8 +307,9 @@ function cardCoverage(t) {
         name: STATUS_SAYS[status],
         href: rows.some((row) => row.status === status) ? only("status", status) : null,
     }));
-    const open = parts.filter((part) => part.fill === "open").reduce((sum, part) => sum + part.n, 0);
-    const answered = t.asked - open - (t.statuses.get("closed") || 0);
+    const of = (statuses) => statuses.reduce((sum, status) => sum + (t.statuses.get(status) || 0), 0);
+    const closed = of(["closed"]),
+        silent = of([...SILENT]) - closed;
     return card(
         "w5",
         [h("span", "Coverage"), h("a", {href: "#v=run"}, "This run")],
@@ -316,20 +318,26 @@ function cardCoverage(t) {
             "p",
             h("b", plural(t.asked, "endpoint")),
             " asked: ",
-            h("b", count(answered)),
+            h("b", count(t.asked - closed - silent)),
             " answered, ",
-            h("b", count(t.statuses.get("closed") || 0)),
+            h("b", count(closed)),
             " closed, ",
-            h("b", count(open)),
-            " not known."
+            h("b", count(silent)),
+            " silent or out of reach."
         ),
         h("p", "\u00a0"),
         stack(parts, t.asked, true),
         legend(parts),
         h(
             "p.after",
-            t.lacks ? h("a", {href: only("unknown", "some")}, plural(t.lacks, "endpoint")) : "No endpoint",
-            t.lacks === 1
+            t.lacks
+                ? h("a", {href: only("unknown", "some")}, plural(t.lacks, "endpoint"))
+                : rows.length
+                  ? "No endpoint"
+                  : "None of them is in the records.",
+            !rows.length
+                ? ""
+                : t.lacks === 1
                 ? " has a fact that was asked and not learnt."
                 : t.lacks
                   ? " have facts that were asked and not learnt."
@@ -406,7 +414,7 @@ function cardWaivers(t) {
                                   "tr",
                                   h("th", {scope: "row"}, net(textOf(w.id), {most: 60})),
                                   h("td", badge(kinds[w.state] || "info", words(flat(textOf(w.state), 30)))),
-                                  h("td", net(textOf(w.expires), {most: 20})),
+                                  h("td.day", net(textOf(w.expires), {most: 20})),
                                   h("td.r", count(+w.findings || 0))
                               )
                           )
@@ -416,6 +424,14 @@ function cardWaivers(t) {
     );
 }
 
+/** Why it is silent, or not known. A service that was not asked is told at another one of its host. */
+const expectedWords = (row) =>
+    row.expected === "silent"
+        ? `silent: ${flat(words(row.status), 40)}`
+        : row.status === "ok"
+          ? "what is expected of this host was not asked, or not learnt"
+          : `not known: ${flat(words(row.status), 40)}`;
+
 function cardExpected(t) {
     if (!t.expected.size) return null;
     const silent = rows
@@ -424,7 +440,7 @@ function cardExpected(t) {
     return card(
         "w5",
         "Expected services",
-        "Targets that a label says should be there.",
+        "Services that the label “expect” of a target names.",
         h(
             "p",
             h("b", count(t.expected.get("answered") || 0)),
@@ -444,7 +460,7 @@ function cardExpected(t) {
                               "li",
                               h("a", {href: hostLink(row)}, brief(row.key, 80)),
                               " ",
-                              h("span.soft", flat(words(row.status), 40))
+                              h("span.soft", expectedWords(row))
                           )
                       )
               )

@@ -14,25 +14,28 @@ function drawFindings() {
             h("h2", {id: "h-findings"}, "Findings"),
             h(
                 "p",
-                `${plural(all, "open finding")} of ${plural(found.length, "rule")}${waived ? `, ${count(waived)} waived` : ""}. The gravest first.`
+                `${plural(all, "open finding")} of ${plural(found.filter((of) => of.all).length, "rule")}${waived ? `, ${count(waived)} waived` : ""}. The gravest first.`
             )
         ),
         h(
             "div.levels",
-            {role: "group", "aria-label": "Severity"},
+            {role: "group", "aria-label": "Rules by the severity of their open findings"},
             ["", ...SEVERITIES].map((s, i) =>
                 h(
                     "a",
                     {href: s ? `#v=findings&severity=${s}` : "#v=findings", "data-severity": s},
-                    s || "All",
+                    s || "All rules",
                     h("span.n", count(s ? found.filter((of) => of.open[i - 1]).length : found.length))
                 )
             )
         ),
-        h("div.panels", found.length ? found.map(rulePanel) : h("p.nothing", "No rule found anything.")),
+        h("div.panels", found.length ? found.map(rulePanel) : h("p.nothing", foundNothing())),
         checksPanel()
     );
 }
+
+const foundNothing = () =>
+    rows.some((row) => !SILENT.has(row.status)) ? "No rule found anything." : "Nothing could be judged.";
 
 function rulePanel(of) {
     const finding = of.rule.finding,

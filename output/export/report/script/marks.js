@@ -52,10 +52,13 @@ function daysLeft(row) {
               ? openMark("not known")
               : h("span.t-soft", {"aria-label": "does not apply"}, "–");
     if (isNaN(row.certificate.after)) return openMark("not known");
-    const days = Math.floor((row.certificate.after - asOf(run)) / DAY);
+    const left = row.certificate.after - asOf(run),
+        days = Math.floor(Math.abs(left) / DAY);
     const text =
-        row.certificate.after <= asOf(run)
-            ? `expired ${days === 0 ? "today" : `${count(-days)} d`}`
+        left <= 0
+            ? days
+                ? `expired ${count(days)} d`
+                : "expired today"
             : days > 730
               ? `${Math.floor(days / 365)} years`
               : plural(days, "day");

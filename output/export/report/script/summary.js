@@ -12,6 +12,9 @@ function totals() {
         dark: 0,
         lacks: 0,
         isClear: 0,
+        heard: 0,
+        loginOpen: 0,
+        upgradeOpen: 0,
     };
     for (const row of rows) {
         row.counts.forEach((n, i) => {
@@ -20,7 +23,12 @@ function totals() {
         t.waived += row.waived;
         t.clear += row.clear;
         t.dark += row.dark;
-        t.isClear += +(row.isClear && row.status === "ok");
+        t.heard += +!SILENT.has(row.status);
+        if (row.isClear && row.status === "ok") {
+            t.isClear++;
+            t.loginOpen += +(!row.clear && row.login === "not known");
+            t.upgradeOpen += +(row.starttls === "not known");
+        }
         t.lacks += +(row.lacks > 0);
         for (const f of row.found) {
             t.expired += +f.expired;
@@ -46,6 +54,10 @@ function totals() {
     t.expected = tally(rows, (row) => (row.expected ? [row.expected] : []));
     return t;
 }
+
+/** Of a tile: 0 is good only where something was looked at, and all of it is known. */
+const calm = (looked, open) => (looked && !open ? ".fine" : "");
+const openNote = (text, open) => (open ? `${text}; of ${count(open)} not known` : text);
 
 const tile = (kind, label, big, of, note, href) =>
     h(
@@ -85,43 +97,54 @@ function drawSummary(t) {
                 only()
             ),
             tile(
-                bad ? ".alarm" : ".fine",
+                bad ? ".alarm" : calm(t.heard, 0),
                 "Open findings",
                 count(t.all),
                 "",
-                SEVERITIES.slice(0, 2)
-                    .map((s, i) => `${count(t.open[i])} ${s}`)
-                    .join(", "),
+                t.heard || t.all
+                    ? SEVERITIES.slice(0, 2)
+                          .map((s, i) => `${count(t.open[i])} ${s}`)
+                          .join(", ")
+                    : "nothing could be judged",
                 "#v=findings"
             ),
             tile(
-                t.clear ? ".alarm" : ".fine",
-                "Passwords in clear",
+                t.clear ? ".alarm" : calm(t.isClear, t.loginOpen),
+                "Logins in clear",
                 count(t.clear),
                 t.isClear ? `of ${count(t.isClear)}` : "",
-                "take or offer a login without TLS",
+                openNote("take or offer a login without TLS", t.loginOpen),
                 only("exposed", "login")
             ),
             tile(
-                t.dark ? ".watch" : ".fine",
+                t.dark ? ".watch" : calm(t.isClear, t.upgradeOpen),
                 "No working TLS",
                 count(t.dark),
                 t.isClear ? `of ${count(t.isClear)}` : "",
-                "begin in clear and stay there",
+                openNote("begin in clear and stay there", t.upgradeOpen),
                 only("exposed", "no_tls")
             ),
             tile(
-                t.expiry.get("expired") ? ".alarm" : t.soon ? ".watch" : ".fine",
-                "Certificates",
+                t.expiry.get("expired")
+                    ? ".alarm"
+                    : t.soon
+                      ? ".watch"
+                      : calm(t.certificates.size, t.expiry.get("unknown")),
+                "Certificates to renew",
                 count((t.expiry.get("expired") || 0) + t.soon),
                 t.certificates.size ? `of ${count(t.certificates.size)}` : "",
-                `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`,
+                t.certificates.size
+                    ? openNote(
+                          `${count(t.expiry.get("expired") || 0)} expired, ${count(t.soon)} within 30 days`,
+                          t.expiry.get("unknown")
+                      )
+                    : "none was seen",
                 only("expiry", "expired", "expiry", "7d", "expiry", "14d", "expiry", "30d")
             )
         ),
         add(h("div.cards"), [
             cardSeverity(t),
-            cardRules(),
+            cardRules(t),
             cardExposed(t),
             cardVersions(),
             h("div.stacked.w7", cardCertificates(t), cardWaivers(t)),
@@ -157,7 +180,7 @@ function inShort(t) {
             t.fresh ? `; ${count(t.fresh)} are new since the baseline` : "",
             ". "
         );
-    else parts.push("Nothing is open. ");
+    else parts.push(t.heard ? "Nothing is open. " : "Nothing could be judged; that there are no findings says nothing. ");
     if (t.waived) parts.push(`${plural(t.waived, "finding")} ${t.waived === 1 ? "is" : "are"} waived. `);
     return parts;
 }

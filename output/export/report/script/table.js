@@ -133,7 +133,11 @@ const table = {
             h("thead", {role: "rowgroup"}, this.head),
             this.body
         );
-        this.nothing = h("p.nothing", {hidden: true}, "No endpoint is like that.");
+        this.nothing = h(
+            "p.nothing",
+            {hidden: true},
+            rows.length ? "No endpoint is like that." : "No endpoint was recorded in this run."
+        );
         this.filterBar = h("div.filters", {role: "group", "aria-label": "Filters"});
         this.chips = h("div.chips");
         view.replaceChildren(
