@@ -103,8 +103,17 @@ bool state_learn_rules(struct state *s)
 {
     s->rule_count = 0;
     sqlite3_stmt *rows = store_ask(&s->store, "SELECT id, rule FROM rule", "");
-    while (store_row(&s->store, rows))
-        insert(s, store_text(rows, 1), (size_t)sqlite3_column_int64(rows, 0) - 1);
+    while (store_row(&s->store, rows)) {
+        int64_t id = sqlite3_column_int64(rows, 0);
+        if (id < 1 || (size_t)id > RULES_KNOWN_MAX ||
+            !insert(s, store_text(rows, 1), (size_t)id - 1)) {
+            store_enough(rows);
+            return store_fail(&s->store, "it is damaged: a rule has a number that cannot be");
+        }
+    }
+    for (size_t i = 0; i < s->rule_count; i++)
+        if (s->rules[i].at >= s->rule_count)
+            return store_fail(&s->store, "it is damaged: a rule is missing");
     return !s->store.failed;
 }
 
@@ -300,31 +309,32 @@ struct checks {
     char *reasons; /* "RULE reason\n" … */
 };
 
-static char letter_of(const cJSON *reasons, const char *rule, char letter)
-{
-    const cJSON *item;
-    if (letter == CHECK_NOT_TESTED)
-        cJSON_ArrayForEach(item, reasons)
-        {
-            const char *name = text_of(item, "rule"), *reason = text_of(item, "reason");
-            if (name && reason && strcmp(name, rule) == 0)
-                return strcmp(reason, "not_asked") == 0 ? CHECK_NOT_ASKED : letter;
-        }
-    return letter;
-}
-
 static bool take_letters(struct state *s, const cJSON *checks, const char *name, char letter,
                          char *letters)
 {
-    const cJSON *item, *reasons = member_of(checks, "reasons");
+    const cJSON *item;
     cJSON_ArrayForEach(item, member_of(checks, name))
     {
         struct state_rule *rule = cJSON_IsString(item) ? state_rule_of(s, item->valuestring) : NULL;
         if (!rule)
             return false;
-        letters[rule->at] = letter_of(reasons, rule->rule, letter);
+        letters[rule->at] = letter;
     }
     return true;
+}
+
+/* What was not tested because nobody asked for it. */
+static void mark_not_asked(const struct state *s, const cJSON *checks, char *letters)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member_of(checks, "reasons"))
+    {
+        const char *name = text_of(item, "rule"), *reason = text_of(item, "reason");
+        const struct state_rule *rule = name ? state_rule_find(s, name) : NULL;
+        if (rule && reason && strcmp(reason, "not_asked") == 0 &&
+            letters[rule->at] == CHECK_NOT_TESTED)
+            letters[rule->at] = CHECK_NOT_ASKED;
+    }
 }
 
 /* What was not tested has reasons, and there are not many others. */
@@ -366,6 +376,7 @@ static bool take_checks(struct state *s, const cJSON *checks, struct checks *out
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         if (!take_letters(s, checks, lists[i].name, lists[i].letter, out->letters))
             return false;
+    mark_not_asked(s, checks, out->letters);
     out->letters[s->rule_count] = '\0';
     return true;
 }

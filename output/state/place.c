@@ -139,7 +139,7 @@ static const char *version_list(struct work *w, const char *letters)
 {
     static const char *const names[] = {"ssl2.0", "ssl3.0", "1.0", "1.1", "1.2", "1.3"};
     char text[64] = "[";
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names && letters[i]; i++)
         if (letters[i] == 'a')
             snprintf(text + strlen(text), sizeof text - strlen(text), "%s\"%s\"",
                      text[1] ? "," : "", names[i]);

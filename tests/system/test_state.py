@@ -328,6 +328,20 @@ class Files(Case):
         _, said = state("check", self.db, code=2)
         self.assertIn("state.db", said)
 
+    def test_numbers_of_rules_that_cannot_be(self):
+        """They are places in memory."""
+        first, second = self.files(2)
+        state("add", self.db, first)
+        whole = self.db.read_bytes()
+        for change in ("UPDATE rule SET id = 1000000 WHERE id = 1", "DELETE FROM rule WHERE id = 1",
+                       "UPDATE rule SET id = -1 WHERE id = 1"):
+            with self.subTest(change), closing(sqlite3.connect(self.db)) as db:
+                db.execute(change)
+                db.commit()
+                self.assertIn("damaged", state("add", self.db, second, code=2)[1])
+            self.db.write_bytes(whole)
+        state("add", self.db, second)
+
 
 class Versions(Case):
     def test_of_an_older_release(self):
@@ -535,6 +549,18 @@ class Hostile(Case):
         old, new = self.changed(HOSTILE["long"])
         self.assertIn("labels", state("add", self.db, old, new, code=2)[1])
         self.assertEqual(rows(self.db, "SELECT recorded FROM run"), [(1,), (0,)])
+
+    def test_checks_without_end(self):
+        """A rule is there once, however often a record names it."""
+        lines = self.small().lines.splitlines(keepends=True)
+        record = json.loads(lines[1])
+        rule = record["checks"]["pass"].pop()
+        record["checks"]["not_tested"] = [rule] * 40000
+        record["checks"]["reasons"] = [{"rule": rule, "reason": "timeout"}] * 30000
+        lines[1] = json.dumps(record).encode() + b"\n"
+        self.assertLess(len(lines[1]), 4 << 20)
+        state("add", self.db, self.write(b"".join(lines)))
+        self.assertEqual(rows(self.db, "SELECT recorded FROM run"), [(1,)])
 
     def test_lines_that_are_no_records(self):
         whole = self.small().lines
