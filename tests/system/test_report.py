@@ -781,7 +781,7 @@ class Runs(Case):
         self.open(run)
         self.assertIn(
             f"{statuses.total() - silent - statuses['closed']} answered, {statuses['closed']} closed,"
-            f" {silent} silent or out of reach",
+            f" {silent} not known (silent or out of reach)",
             self.text("#view-summary"),
         )
 

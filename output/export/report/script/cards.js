@@ -323,7 +323,7 @@ function cardCoverage(t) {
             h("b", count(closed)),
             " closed, ",
             h("b", count(silent)),
-            " silent or out of reach."
+            " not known (silent or out of reach)."
         ),
         h("p", "\u00a0"),
         stack(parts, t.asked, true),
