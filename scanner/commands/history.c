@@ -227,6 +227,8 @@ bool history_absent(struct history *h, const struct targets *targets,
         give_up(h, "what is known cannot be read again");
         return true;
     }
+    if (!h->absent.len)
+        return true;
     const char *at = h->absent.bytes, *end = at + h->absent.len;
     while (at < end) {
         struct absent a = {.key = next_text(&at)};
