@@ -747,7 +747,7 @@ class Runs(Case):
         self.open(run)
         self.assertIn("Nothing could be judged", self.text(".short"))
         self.assertNotIn("Nothing is open", self.text("#view-summary"))
-        self.assertIn("0 answered, 0 closed, 2,540 silent", self.text("#view-summary"))
+        self.assertIn("0 answered, 0 closed, 2,540 not known", self.text("#view-summary"))
         for label in ("Open findings", "Logins in clear", "No working TLS", "Certificates to renew"):
             number_, _, colour = self.tile(label)
             self.assertEqual((number_.split()[0], colour), ("0", ""), label)
