@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* services.c: the command that prints the protocol table. */
+#include <argp.h>
 #include <stdio.h>
 
 #include "protocols/dialogue.h"
@@ -8,10 +9,12 @@
 
 int command_services(int argc, char **argv)
 {
-    if (argc > 1) {
-        fprintf(stderr, PROGRAM " services: it takes no argument ('%s')\n", argv[1]);
-        return EXIT_TROUBLE;
-    }
+    static const struct argp argp = {
+        NULL, NULL, NULL, "Prints the protocol table: what is asked on which port.",
+        NULL, NULL, NULL};
+
+    argp_err_exit_status = EXIT_TROUBLE;
+    argp_parse(&argp, argc, argv, 0, NULL, NULL);
     printf("%-10s%-10s%s\n", "PROTOCOL", "MODE", "PORT");
     for (size_t i = 0; i < services_table_count; i++)
         printf("%-10s%-10s%u\n", services_table[i].protocol->name,

@@ -410,7 +410,9 @@ class Exits(RunCase, unittest.TestCase):
             ("pop3", "implicit", "995"), ("smtp", "insecure", "25"), ("smtp", "implicit", "465"),
             ("smtp", "explicit", "587")]))
         self.assertEqual(run("--help")[0], 0)
-        self.assertEqual(run("scan", "--help")[0], 0)
+        for name in ("audit", "check", "diff", "export", "merge", "rules", "scan", "services", "state"):
+            self.assertEqual(run(name, "--help")[0], 0, name)
+        self.assertEqual(run("services", "imap")[0], 2)
         self.assertEqual(run()[0], 2)
         self.assertEqual(run("scna")[0], 2)
 
