@@ -21,12 +21,16 @@ static FILE *make(char *name)
     return f;
 }
 
-FILE *scratch_named(const char *what, char **name)
+const char *scratch_folder(void)
 {
     const char *folder = getenv("TMPDIR");
+    return folder && *folder ? folder : "/tmp";
+}
+
+FILE *scratch_named(const char *what, char **name)
+{
     *name = NULL;
-    if (asprintf(name, "%s/starttls-audit-%s.XXXXXX", folder && *folder ? folder : "/tmp", what) <
-        0) {
+    if (asprintf(name, "%s/starttls-audit-%s.XXXXXX", scratch_folder(), what) < 0) {
         *name = NULL;
         return NULL;
     }

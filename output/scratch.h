@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+/* Where they are; it lasts as long as the environment does. */
+const char *scratch_folder(void);
+
 /* One that others are given the name of (what for: a part of it), to be freed, and the file to be
    removed, by the caller. NULL: errno says why. */
 FILE *scratch_named(const char *what, char **name);

@@ -344,17 +344,14 @@ bool history_commit(struct history *h, bool written)
     return ok && !h->incomplete;
 }
 
-bool history_hook(struct history *h, const char *command, unsigned timeout, const char *records)
+bool history_hook(struct history *h, struct hook *hook, const char *records)
 {
     return !h->changes || !h->file ||
-           hook_run(&(struct hook){.command = command,
-                                   .timeout = timeout,
-                                   .run_id = h->run_id,
-                                   .summary = h->summary,
-                                   .state = h->path,
-                                   .records = records,
-                                   .changes = h->file,
-                                   .count = h->changes});
+           hook_run(hook, &(struct hook_news){.run_id = h->run_id,
+                                              .summary = h->summary,
+                                              .records = records,
+                                              .changes = h->file,
+                                              .count = h->changes});
 }
 
 void history_free(struct history *h)

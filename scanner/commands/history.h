@@ -24,6 +24,7 @@
 #include "output/keys.h"
 #include "output/state/state.h"
 #include "output/writer.h"
+#include "scanner/commands/hook.h"
 #include "scanner/targets.h"
 
 struct history {
@@ -71,6 +72,6 @@ bool history_commit(struct history *, bool written);
 
 /* Tells the command of the changes, if there are any. records: where they are, or NULL. False: that
    failed, and was told. */
-bool history_hook(struct history *, const char *command, unsigned timeout, const char *records);
+bool history_hook(struct history *, struct hook *, const char *records);
 
 #endif

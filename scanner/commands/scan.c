@@ -17,6 +17,7 @@
 #include "scanner/commands/delivery.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/history.h"
+#include "scanner/commands/hook.h"
 #include "scanner/commands/notice.h"
 #include "scanner/commands/resumption.h"
 #include "scanner/commands/scope.h"
@@ -47,6 +48,7 @@ struct scan {
     struct description description;
     struct resumption resumption; /* all zero: it is a new run */
     struct history history;
+    struct hook hook;
     struct delivery delivery;
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
@@ -551,8 +553,7 @@ static int hand_over(struct scan *s, const struct totals *totals)
         ok = delivery_export(&s->delivery) && ok;
     }
     summarise(s, totals);
-    ok = (!o->on_change || history_hook(&s->history, o->on_change, o->on_change_timeout,
-                                        delivery_records(&s->delivery))) &&
+    ok = (!o->on_change || history_hook(&s->history, &s->hook, delivery_records(&s->delivery))) &&
          ok;
     return ok && !s->trouble ? EXIT_DONE : EXIT_TROUBLE;
 }
@@ -647,6 +648,7 @@ static void scan_free(struct scan *s)
     sums_free(&s->sums);
     resumption_free(&s->resumption);
     delivery_free(&s->delivery);
+    hook_end(&s->hook);
     history_free(&s->history);
     pthread_mutex_destroy(&s->lock);
     trust_free(s->trust);
@@ -654,9 +656,21 @@ static void scan_free(struct scan *s)
     options_free(&s->options);
 }
 
+/* Before anything that strangers wrote is read. */
+static bool begin_hook(struct scan *s)
+{
+    const struct scan_options *o = &s->options;
+    return !o->on_change || o->dry_run ||
+           hook_begin(&s->hook, &(struct hook_plan){.command = o->on_change,
+                                                    .timeout = o->on_change_timeout,
+                                                    .state = o->state,
+                                                    .records_dir = o->records_dir,
+                                                    .records = o->output});
+}
+
 static int run_scan(struct scan *s)
 {
-    if (!delivery_check(&s->delivery, &s->options) ||
+    if (!delivery_check(&s->delivery, &s->options) || !begin_hook(s) ||
         !standard_load(&s->standard, &s->options.standard) || !scope_read(&s->scope, &s->options))
         return EXIT_TROUBLE;
     if (s->options.dry_run)

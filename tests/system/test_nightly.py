@@ -783,6 +783,45 @@ class Delivered(Case):
         self.assertEqual(process.returncode, 2)
         self.assertIn(b"ended by a signal", said)
 
+    def under_way(self, command):
+        """A night whose command has begun, and the processes that it and its helper are."""
+        trace = self.directory / "trace"
+        self.scan("--state", self.state, self.other)
+        process = subprocess.Popen(
+            scan.command("--state", self.state, "--on-change", f"echo $$ $PPID >{trace}; {command}", self.target),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        while not trace.exists() or not trace.read_text().endswith("\n"):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        shell, helper = map(int, trace.read_text().split())
+        self.assertNotEqual(helper, process.pid, "the scan itself begins no program")
+        return process, shell, helper
+
+    def test_the_helper_has_nothing_of_the_scan(self):
+        process, _, helper = self.under_way("exec sleep 300")
+        files = {int(path.name): os.readlink(path) for path in Path(f"/proc/{helper}/fd").iterdir()}
+        self.assertEqual((files[0], files[1]), ("/dev/null", "/dev/null"))
+        self.assertEqual(set(files), {0, 1, 2, 3})
+        self.assertTrue(files[3].startswith("socket:"), files)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=scan.WATCHDOG)
+
+    def test_when_the_scan_is_killed_the_command_ends(self):
+        process, shell, helper = self.under_way("exec sleep 300")
+        process.kill()
+        process.communicate(timeout=scan.WATCHDOG)  # to the end of standard error, which both have
+        for pid in (shell, helper):
+            self.assertFalse(Path(f"/proc/{pid}/exe").exists())
+
+    def test_a_helper_that_is_killed_is_told(self):
+        process, shell, helper = self.under_way("exec sleep 300")
+        os.kill(helper, signal.SIGKILL)
+        os.kill(shell, signal.SIGKILL)
+        _, said = process.communicate(timeout=scan.WATCHDOG)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn(b"--on-change: ", said)
+
 
 class Journal(Case):
     """What is said where standard error is the journal's."""
