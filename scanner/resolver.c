@@ -112,25 +112,6 @@ static bool is_name(struct span name)
     return digits < label;
 }
 
-/* Puts an address in its place in a sorted list; a full list loses its highest. True if one was
-   lost. */
-static bool keep_address(struct address *list, size_t *count, size_t max, struct address a)
-{
-    size_t at = 0;
-    while (at < *count && address_compare(&list[at], &a) < 0)
-        at++;
-    if (at < *count && address_compare(&list[at], &a) == 0)
-        return false;
-    bool full = *count == max;
-    if (at == max)
-        return true;
-    if (!full)
-        ++*count;
-    memmove(&list[at + 1], &list[at], (*count - at - 1) * sizeof *list);
-    list[at] = a;
-    return full;
-}
-
 bool resolver_server_parse(struct span text, struct address *address, uint16_t *port)
 {
     *port = RESOLVER_PORT;
@@ -185,22 +166,67 @@ static void lookup_finish(struct lookup *lookup)
     queue_push(&lookup->resolver->finished, lookup);
 }
 
-/* Takes the addresses of one family: is there any? */
-static bool lookup_take(struct lookup *lookup, int family, const struct ares_addrinfo *info)
+static int compare_addresses(const void *a, const void *b)
 {
-    struct address kept[RESOLVER_ADDRESSES_MAX];
-    size_t count = 0;
-    struct resolution *resolution = &lookup->resolution;
-    for (struct ares_addrinfo_node *node = info ? info->nodes : NULL; node; node = node->ai_next) {
-        struct address a;
-        if (node->ai_family == family && address_from_sockaddr(node->ai_addr, &a) &&
-            keep_address(kept, &count, RESOLVER_ADDRESSES_MAX, a))
-            resolution->cut = true;
-    }
+    return address_compare(a, b);
+}
+
+/* Sorts them, and leaves each once; returns how many are left. */
+static size_t sort_addresses(struct address *list, size_t count)
+{
+    size_t kept = 0;
+    if (count)
+        qsort(list, count, sizeof *list, compare_addresses);
     for (size_t i = 0; i < count; i++)
-        keep_address(resolution->addresses, &resolution->count, 2 * RESOLVER_ADDRESSES_MAX,
-                     kept[i]);
-    return count > 0;
+        if (kept == 0 || address_compare(&list[kept - 1], &list[i]) != 0)
+            list[kept++] = list[i];
+    return kept;
+}
+
+/* The addresses of one family, each once, in a new list. An answer has at most 65,535 octets, and
+   an address in it 16 and more. NULL: out of memory. */
+static struct address *addresses_of(const struct ares_addrinfo *info, int family, size_t *count)
+{
+    size_t n = 0;
+    for (struct ares_addrinfo_node *node = info ? info->nodes : NULL; node; node = node->ai_next)
+        n++;
+    struct address *list = calloc(n + 1, sizeof *list);
+    *count = 0;
+    for (struct ares_addrinfo_node *node = info ? info->nodes : NULL; list && node;
+         node = node->ai_next)
+        if (node->ai_family == family && address_from_sockaddr(node->ai_addr, &list[*count]))
+            ++*count;
+    *count = list ? sort_addresses(list, *count) : 0;
+    return list;
+}
+
+/* Adds those addresses of a family that are not too many. False: out of memory. */
+static bool resolution_add(struct resolution *r, int family, const struct address *list,
+                           size_t count)
+{
+    size_t kept = count < RESOLVER_ADDRESSES_MAX ? count : RESOLVER_ADDRESSES_MAX;
+    struct address *all = realloc(r->addresses, (r->count + kept + 1) * sizeof *all);
+    if (!all)
+        return false;
+    memcpy(all + r->count, list, kept * sizeof *all);
+    r->addresses = all;
+    r->count = sort_addresses(all, r->count + kept);
+    if (count > kept)
+        r->cut[family == AF_INET6] = (struct resolution_cut){count - kept, list[kept]};
+    return true;
+}
+
+/* Takes the addresses of one family: how did its question end? */
+static enum resolved lookup_take(struct lookup *lookup, int family,
+                                 const struct ares_addrinfo *info)
+{
+    size_t count;
+    struct address *list = addresses_of(info, family, &count);
+    bool taken = list && resolution_add(&lookup->resolution, family, list, count);
+    free(list);
+    if (!taken)
+        return RESOLVED_LOCAL;
+    return count ? RESOLVED_FOUND : RESOLVED_NO_ADDRESS;
 }
 
 /* Takes the answer for one family. May run inside ares_getaddrinfo(), and never calls back itself:
@@ -208,11 +234,12 @@ static bool lookup_take(struct lookup *lookup, int family, const struct ares_add
 static enum resolved lookup_answer(struct lookup *lookup, int family, int status,
                                    struct ares_addrinfo *info)
 {
-    bool any = lookup_take(lookup, family, info);
+    enum resolved how =
+        status == ARES_SUCCESS ? lookup_take(lookup, family, info) : resolved_of_status(status);
     ares_freeaddrinfo(info);
     if (--lookup->waiting == 0)
         lookup_finish(lookup);
-    return status == ARES_SUCCESS && !any ? RESOLVED_NO_ADDRESS : resolved_of_status(status);
+    return how;
 }
 
 static void on_ipv4(void *arg, int status, int timeouts, struct ares_addrinfo *info)
@@ -235,8 +262,8 @@ static void on_hosts(void *arg, int status, int timeouts, struct ares_addrinfo *
     (void)status, (void)timeouts;
     struct lookup *lookup = arg;
     struct resolution *resolution = &lookup->resolution;
-    resolution->ipv4 = lookup_take(lookup, AF_INET, info) ? RESOLVED_FOUND : RESOLVED_NO_ADDRESS;
-    resolution->ipv6 = lookup_take(lookup, AF_INET6, info) ? RESOLVED_FOUND : RESOLVED_NO_ADDRESS;
+    resolution->ipv4 = lookup_take(lookup, AF_INET, info);
+    resolution->ipv6 = lookup_take(lookup, AF_INET6, info);
     ares_freeaddrinfo(info);
 }
 
@@ -282,6 +309,7 @@ static void resolver_deliver(struct resolver *resolver)
 {
     for (struct lookup *lookup; (lookup = queue_pop(&resolver->finished));) {
         lookup->callback(lookup->context, &lookup->resolution);
+        free(lookup->resolution.addresses);
         free(lookup);
     }
 }
@@ -408,7 +436,8 @@ static bool channel_use_server(ares_channel channel, const char *text)
 }
 
 /* Opens a channel that looks in one place: "b" is DNS, "f" /etc/hosts. NULL: it cannot. On Unix
-   c-ares needs no ares_library_init(). */
+   c-ares needs no ares_library_init(). ares_getaddrinfo() of c-ares 1.18 searches in spite of
+   ARES_FLAG_NOSEARCH: with no domains, neither resolv.conf nor LOCALDOMAIN has any for it. */
 static ares_channel channel_open(struct resolver *resolver, const struct resolver_options *options,
                                  const char *place)
 {
@@ -417,12 +446,14 @@ static ares_channel channel_open(struct resolver *resolver, const struct resolve
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
         .timeout = options->timeout_ms ? options->timeout_ms : 2000,
         .tries = options->tries ? options->tries : 3,
+        .domains = NULL,
+        .ndomains = 0,
         .lookups = lookups,
         .sock_state_cb = on_socket,
         .sock_state_cb_data = resolver,
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-               ARES_OPT_SOCK_STATE_CB;
+               ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB;
     ares_channel channel;
     if (ares_init_options(&channel, &ares, mask) != ARES_SUCCESS)
         return NULL;

@@ -3,8 +3,8 @@
  * resolver.h: names to addresses, by c-ares on the loop.
  *
  * A lookup asks for A and for AAAA, and keeps apart how the two ended: "has no IPv6 address" is a
- * fact, a lost answer is not. Names are absolute (the search list of resolv.conf does not count),
- * and checked before anything is asked. With the system's servers /etc/hosts counts, and settles
+ * fact, a lost answer is not. Names are absolute: no search domains count, whether of resolv.conf or
+ * the environment. They are checked before anything is asked. With the system's servers /etc/hosts counts, and settles
  * the names that are in it; with a server of one's own only that server counts.
  *
  * The resolver owns its sockets, its timer and the lookups that wait. It never blocks on the
@@ -18,8 +18,8 @@
 
 #include "scanner/address.h"
 
-#define RESOLVER_ADDRESSES_MAX ((size_t)16) /* of a family, in one resolution   */
-#define RESOLVER_NAME_MAX ((size_t)253)     /* a final dot not counted          */
+#define RESOLVER_ADDRESSES_MAX ((size_t)256) /* of a family, in one resolution   */
+#define RESOLVER_NAME_MAX ((size_t)253)      /* a final dot not counted          */
 #define RESOLVER_PORT 53
 
 /* How the question for one family ended. */
@@ -35,11 +35,17 @@ enum resolved {
     RESOLVED_CANCELLED   /* resolver_close() came first                                 */
 };
 
+/* How many addresses of a family were too many, and the first of them: the lowest are kept. */
+struct resolution_cut {
+    size_t count;
+    struct address first; /* if there is one */
+};
+
 struct resolution {
     enum resolved ipv4, ipv6;
-    bool cut;     /* there were more: of each family the lowest are kept */
-    size_t count; /* sorted, each address once                           */
-    struct address addresses[2 * RESOLVER_ADDRESSES_MAX];
+    struct resolution_cut cut[2]; /* IPv4, IPv6                */
+    size_t count;
+    struct address *addresses; /* sorted, each address once */
 };
 
 /* The resolution is valid during the call only. From here any function of the resolver may be

@@ -4,7 +4,7 @@
  *
  * An answer in the zone is a list of words: an address; @name, an alias that the rest belongs to;
  *   !nx !fail !refused  the error         !silent  no answer at all
- *   !tc     truncated, over UDP           !many    40 addresses
+ *   !tc     truncated, over UDP           !many    300 addresses
  *   !spoof  a forged answer goes first    !alien   what follows belongs to another name
  *   !short !answers !loop !length !bare   what no server should send
  * NULL is a name without addresses of that family.
@@ -21,7 +21,8 @@
 #include <cmocka.h>
 
 #define SERVER_IP "127.66.0.1"
-#define MANY 40
+#define MANY 300 /* more than are kept */
+#define MESSAGE_OCTETS 16384
 #define QUERIES 64
 #define WATCHDOG_S 240
 
@@ -51,13 +52,21 @@ static const struct zone_row {
     {"loop.test", "192.0.2.66 !loop", "2001:db8::66 !loop"},
     {"length.test", "192.0.2.66 !length", "2001:db8::66 !length"},
     {"bare.test", "!bare", "!bare"},
+    {"gone.test", "!nx", "!nx"},
+    {"gone", "!nx", "!nx"},
+    {"single", "192.0.2.1", NULL},
+    {"empty.test", NULL, NULL},
+    {"gone.test.corp.test", "192.0.2.66", "2001:db8::66"}, /* never to be asked for */
+    {"gone.corp.test", "192.0.2.66", "2001:db8::66"},
+    {"empty.test.corp.test", "192.0.2.66", "2001:db8::66"},
+    {"single.corp.test", "192.0.2.66", "2001:db8::66"},
 };
 
 /* --- messages (RFC 1035 section 4) ----------------------------------------------------------- */
 
 struct message {
     size_t len;
-    unsigned char at[2048];
+    unsigned char at[MESSAGE_OCTETS];
 };
 
 struct question {
@@ -96,7 +105,8 @@ static void put_record(struct message *m, struct span owner, unsigned type, cons
     put(m, (unsigned)len, 2);
     for (size_t i = 0; i < len; i++)
         put(m, ((const unsigned char *)data)[i], 1);
-    m->at[7]++; /* ANCOUNT */
+    if (++m->at[7] == 0) /* ANCOUNT */
+        m->at[6]++;
 }
 
 static void put_alias(struct message *m, struct span owner, struct span target)
@@ -127,7 +137,10 @@ static void put_many(struct message *m, struct span owner, unsigned type)
 {
     for (int i = MANY; i; i--) {
         char text[32];
-        snprintf(text, sizeof text, type == TYPE_A ? "192.0.2.%d" : "2001:db8::%x", i);
+        if (type == TYPE_A)
+            snprintf(text, sizeof text, "192.0.%d.%d", i >> 8, i & 0xff);
+        else
+            snprintf(text, sizeof text, "2001:db8::%x", (unsigned)i);
         put_address(m, owner, type, span_of(text));
     }
 }
@@ -181,7 +194,7 @@ struct stream {
     uv_tcp_t tcp;
     struct server *server;
     size_t len;
-    unsigned char in[1024], out[2 + 2048];
+    unsigned char in[1024], out[2 + MESSAGE_OCTETS];
 };
 
 static void udp_send(struct server *s, const struct message *m, const struct sockaddr *to)
@@ -380,8 +393,15 @@ static void server_open(struct server *s, uv_loop_t *loop)
 
 /* --- the scene ------------------------------------------------------------------------------- */
 
+/* The addresses of a resolution, which itself has them during the call only. */
+struct copy {
+    struct copy *next;
+    struct address list[];
+};
+
 struct scene {
     uv_loop_t loop;
+    struct copy *copies;
     struct server server;
     struct resolver *resolver;
     bool inside; /* one of the resolver's functions is running */
@@ -448,8 +468,25 @@ static int scene_close(void **state)
     uv_close((uv_handle_t *)&scene->server.timer, NULL);
     uv_run(&scene->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
+    while (scene->copies) {
+        struct copy *next = scene->copies->next;
+        free(scene->copies);
+        scene->copies = next;
+    }
     free(scene);
     return 0;
+}
+
+static struct address *copy_addresses(struct scene *scene, const struct resolution *resolution)
+{
+    size_t octets = resolution->count * sizeof(struct address);
+    struct copy *copy = malloc(sizeof *copy + octets);
+    assert_non_null(copy);
+    if (octets)
+        memcpy(copy->list, resolution->addresses, octets);
+    copy->next = scene->copies;
+    scene->copies = copy;
+    return copy->list;
 }
 
 static void lookup(struct scene *, struct seen *, const char *name);
@@ -465,6 +502,7 @@ static void on_resolution(void *context, const struct resolution *resolution)
     scene->calls++;
     seen->calls++;
     seen->is = *resolution;
+    seen->is.addresses = copy_addresses(scene, resolution);
     if (seen->again) {
         seen->again = false;
         lookup(scene, seen, "v4.test");
@@ -550,16 +588,43 @@ static void test_truncated_answer_is_asked_again_over_tcp(void **state)
     struct scene *scene = *state;
     scene_ask_server(scene, 60000, 3);
     struct resolution is = resolve(scene, "many.test");
+    char text[ADDRESS_TEXT_MAX];
     assert_int_equal(scene->server.tcp_queries, 2);
-    assert_resolution(is, RESOLVED_FOUND, RESOLVED_FOUND,
-                      "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 "
-                      "192.0.2.8 192.0.2.9 192.0.2.10 192.0.2.11 192.0.2.12 192.0.2.13 "
-                      "192.0.2.14 192.0.2.15 192.0.2.16 2001:db8::1 2001:db8::2 2001:db8::3 "
-                      "2001:db8::4 2001:db8::5 2001:db8::6 2001:db8::7 2001:db8::8 2001:db8::9 "
-                      "2001:db8::a 2001:db8::b 2001:db8::c 2001:db8::d 2001:db8::e 2001:db8::f "
-                      "2001:db8::10");
-    assert_true(is.cut);
-    assert_false(resolve(scene, "both.test").cut);
+    assert_int_equal(is.count, 2 * RESOLVER_ADDRESSES_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(is.cut[i].count, MANY - RESOLVER_ADDRESSES_MAX);
+    assert_string_equal(address_format(&is.addresses[0], text), "192.0.0.1");
+    assert_string_equal(address_format(&is.addresses[255], text), "192.0.1.0");
+    assert_string_equal(address_format(&is.cut[0].first, text), "192.0.1.1");
+    assert_string_equal(address_format(&is.addresses[256], text), "2001:db8::1");
+    assert_string_equal(address_format(&is.cut[1].first, text), "2001:db8::101");
+    is = resolve(scene, "both.test");
+    assert_int_equal(is.cut[0].count + is.cut[1].count, 0);
+}
+
+/* In a pod of Kubernetes every name has fewer dots than ndots, and is looked for there first. */
+static void test_no_search_domains(void **state)
+{
+    struct scene *scene = *state;
+    static const char *const options[] = {"ndots:5", "ndots:0"};
+    assert_int_equal(setenv("LOCALDOMAIN", "corp.test", 1), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(setenv("RES_OPTIONS", options[i], 1), 0);
+        scene_ask_server(scene, 60000, 3);
+        scene->server.queries = 0;
+        assert_resolution(resolve(scene, "gone.test"), RESOLVED_NO_NAME, RESOLVED_NO_NAME, "");
+        assert_resolution(resolve(scene, "gone.test."), RESOLVED_NO_NAME, RESOLVED_NO_NAME, "");
+        assert_resolution(resolve(scene, "gone"), RESOLVED_NO_NAME, RESOLVED_NO_NAME, "");
+        assert_resolution(resolve(scene, "empty.test"), RESOLVED_NO_ADDRESS, RESOLVED_NO_ADDRESS,
+                          "");
+        assert_resolution(resolve(scene, "single"), RESOLVED_FOUND, RESOLVED_NO_ADDRESS,
+                          "192.0.2.1");
+        assert_int_equal(scene->server.queries, 10);
+        close_resolver(scene);
+        uv_run(&scene->loop, UV_RUN_DEFAULT);
+        scene->closed = false;
+    }
+    assert_int_equal(unsetenv("LOCALDOMAIN") + unsetenv("RES_OPTIONS"), 0);
 }
 
 static void test_forged_answer_is_passed_over(void **state)
@@ -829,6 +894,7 @@ int main(void)
         SCENE_TEST(test_addresses),
         SCENE_TEST(test_silence_is_not_a_no),
         SCENE_TEST(test_truncated_answer_is_asked_again_over_tcp),
+        SCENE_TEST(test_no_search_domains),
         SCENE_TEST(test_forged_answer_is_passed_over),
         SCENE_TEST(test_hostile_answers),
         SCENE_TEST(test_one_wrong_octet_anywhere),
