@@ -612,8 +612,9 @@ static void read_line(struct reader *r, const cJSON *item)
     member_word(m, member_of(item, "from"), path, &from);
     member_truth(m, member_of(item, "inside_tls"), path, &secure);
     member_word(m, member_of(item, "text"), path, &text);
-    transcript_add(&r->o->transcript, (unsigned)connection, (int64_t)at,
-                   strcmp(from, "client") == 0, secure, span_of(text));
+    if (!transcript_add(&r->o->transcript, (unsigned)connection, (int64_t)at,
+                        strcmp(from, "client") == 0, secure, span_of(text)))
+        members_fail(m, path, "out of memory");
 }
 
 static void read_transcript(struct reader *r)

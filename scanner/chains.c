@@ -4,6 +4,8 @@
 #include <gnutls/crypto.h>
 #include <stdlib.h>
 
+#include "scanner/memory.h"
+
 #define BUCKETS ((size_t)512)
 #define GENERATION_OCTETS ((size_t)1024 * 1024) /* some 700 certificates */
 #define ALLOCATION_OCTETS ((size_t)24)          /* of a small one, beside what it holds */
@@ -118,7 +120,9 @@ static struct known *learn(struct chains *c, struct span der)
     struct known *k = calloc(1, sizeof *k);
     if (!k)
         return NULL;
-    if (!certificate_read(&k->certificate, der)) {
+    struct memory_watch watch = memory_watch();
+    bool read = certificate_read(&k->certificate, der);
+    if (!memory_held(watch) || !read) { /* others would be given what is missing in it */
         known_free(k);
         return NULL;
     }
@@ -173,7 +177,9 @@ static bool trace(struct chains *c, const struct chain *chain, const struct span
         *path = k->path;
         return true;
     }
-    if (!chain_trace(c->trust, ders, chain->count, path))
+    struct memory_watch watch = memory_watch();
+    bool traced = chain_trace(c->trust, ders, chain->count, path);
+    if (!memory_held(watch) || !traced)
         return false;
     c->traced++;
     if (k) {

@@ -139,6 +139,12 @@ static void on_message(void *context, const char *text)
     c->events.on_message(c->events.context, text);
 }
 
+static void on_loss(void *context, const char *text)
+{
+    struct crew *c = context;
+    c->events.on_loss(c->events.context, text);
+}
+
 static bool is_done(void *context, const struct target_host *target, const struct address *address)
 {
     struct crew *c = context;
@@ -182,6 +188,12 @@ static void on_engine_message(void *context, const char *text)
     on_message(w->crew, text);
 }
 
+static void on_engine_loss(void *context, const char *text)
+{
+    struct worker *w = context;
+    on_loss(w->crew, text);
+}
+
 static enum dealer_step dealer_take(void *context, struct assignment *a)
 {
     struct worker *w = context;
@@ -214,8 +226,12 @@ static bool make_engine(struct worker *w, FILE *errors)
 {
     struct crew *c = w->crew;
     struct engine_options o = c->options.engine;
-    struct engine_events events = {c->threaded ? mail_take : dealer_take, on_host,
-                                   on_engine_message, on_engine_end, w};
+    struct engine_events events = {c->threaded ? mail_take : dealer_take,
+                                   on_host,
+                                   on_engine_message,
+                                   on_engine_loss,
+                                   on_engine_end,
+                                   w};
     o.concurrency = share(o.concurrency, c->count, w->number);
     o.rate /= c->count;
     w->engine = engine_new(c->threaded ? &w->loop : c->loop, &o, events, errors);
@@ -342,11 +358,12 @@ struct crew *crew_new(uv_loop_t *loop, const struct crew_options *options,
         c->threaded = false;
     c->wanted.data = c;
     dealer.is_done = events.is_done ? is_done : NULL;
-    bool ok = made_up_new(&c->options.engine.made_up) && c->workers &&
-              c->threaded == (options->workers > 1) &&
-              (c->dealer = dealer_new(
-                   loop, &dealer, targets, stream, stream_fd,
-                   (struct dealer_events){on_ready, on_message, on_dealer_closed, c}, errors));
+    bool ok =
+        made_up_new(&c->options.engine.made_up) && c->workers &&
+        c->threaded == (options->workers > 1) &&
+        (c->dealer = dealer_new(
+             loop, &dealer, targets, stream, stream_fd,
+             (struct dealer_events){on_ready, on_message, on_loss, on_dealer_closed, c}, errors));
     for (unsigned i = 0; c->workers && i < options->workers; i++, c->count++) {
         c->workers[i] = (struct worker){.crew = c, .number = i, .finished = true};
         pthread_mutex_init(&c->workers[i].lock, NULL);

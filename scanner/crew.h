@@ -26,6 +26,9 @@ struct crew_events {
     bool (*on_host)(void *context, unsigned worker, const struct host_view *, struct dealt *);
     /* Something that people should know, a line without its end. From any thread. */
     void (*on_message)(void *context, const char *);
+    /* A host could not be scanned for want of memory, or what was seen of it not be kept: the run is
+       not whole. As on_message. */
+    void (*on_loss)(void *context, const char *);
     /* It is over: no thread is left, and no handle of the crew on the loop. */
     void (*on_end)(void *context);
     /* As in source_options; from the caller's thread. */

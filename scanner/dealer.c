@@ -19,6 +19,7 @@ struct dealt {
 
 /* A name on its way to its addresses, and then those of them that were not handed out yet. */
 struct lookup {
+    bool lost; /* not all of it could be dealt out: it stays pending */
     struct dealer *dealer;
     struct lookup *next;
     struct target_host target;
@@ -37,6 +38,7 @@ struct dealer {
     struct resolver *resolver;
     struct order order;
     bool stream_open, input_wanted, closing;
+    bool exhausted;    /* there was no memory for the next target: no more are dealt out */
     uint64_t streamed; /* targets that the stream gave, ours or not */
     size_t again;      /* how many of options.again are dealt out    */
     unsigned lookups;
@@ -136,6 +138,13 @@ static void say(struct dealer *s, const char *name, const char *what, const char
     s->events.on_message(s->events.context, line);
 }
 
+static void tell_loss(struct dealer *s, const char *name, const char *what, const char *word)
+{
+    char line[512];
+    snprintf(line, sizeof line, "%s: %s: %s", name, what, word);
+    s->events.on_loss(s->events.context, line);
+}
+
 static bool is_done(const struct dealer *s, const struct target_host *target,
                     const struct address *address)
 {
@@ -145,7 +154,7 @@ static bool is_done(const struct dealer *s, const struct target_host *target,
 /* What is not resolved when all ends stays pending. */
 static void lookup_free(struct lookup *l)
 {
-    if (!l->dealer->closing)
+    if (!l->dealer->closing && !l->lost)
         dealer_done(l->dealer, l->dealt);
     l->dealer->lookups--;
     free(l->addresses);
@@ -156,6 +165,10 @@ static void lookup_free(struct lookup *l)
 static void make_ready(struct lookup *l)
 {
     struct dealer *s = l->dealer;
+    if (!l->count && l->word == RESOLVED_LOCAL) {
+        tell_loss(s, l->target.name, "no address", resolved_name(l->word));
+        l->lost = true;
+    }
     *(s->ready_last ? &s->ready_last->next : &s->ready) = l;
     s->ready_last = l;
     s->events.on_ready(s->events.context);
@@ -206,7 +219,8 @@ static void on_resolved(void *context, const struct resolution *r)
             return;
         }
         l->word = worse(r);
-        say(s, l->target.name, "no address", resolved_name(l->word));
+        if (l->word != RESOLVED_LOCAL)
+            say(s, l->target.name, "no address", resolved_name(l->word));
         make_ready(l);
         return;
     }
@@ -214,8 +228,9 @@ static void on_resolved(void *context, const struct resolution *r)
         say(s, l->target.name,
             r->ipv4 > RESOLVED_NO_NAME ? "IPv4 addresses not known" : "IPv6 addresses not known",
             resolved_name(r->ipv4 > RESOLVED_NO_NAME ? r->ipv4 : r->ipv6));
-    if (!(l->addresses = calloc(r->count, sizeof *l->addresses)))
-        say(s, l->target.name, "left out", "no memory");
+    l->lost = !(l->addresses = calloc(r->count, sizeof *l->addresses));
+    if (l->lost)
+        tell_loss(s, l->target.name, "left out", "no memory");
     else
         keep_addresses(l, r);
     if (l->count)
@@ -228,8 +243,7 @@ static void look_up(struct dealer *s, const struct target_host *target, struct d
 {
     struct lookup *l = malloc(sizeof *l);
     if (!l) {
-        say(s, target->name, "left out", "no memory");
-        dealer_done(s, d);
+        tell_loss(s, target->name, "left out", "no memory"); /* and it stays pending */
         return;
     }
     *l = (struct lookup){.dealer = s, .target = *target, .dealt = d, .word = RESOLVED_LOCAL};
@@ -321,7 +335,8 @@ static bool take(struct dealer *s, const struct target_host *target, uint64_t nu
 {
     struct dealt *d = deal(s, number);
     if (!d) {
-        say(s, target->file ? target->file : "argument", "a target is left out", "no memory");
+        tell_loss(s, target->file ? target->file : "argument", "a target is left out", "no memory");
+        s->exhausted = true;
         return false;
     }
     if (target->name) {
@@ -344,6 +359,8 @@ enum dealer_step dealer_next(struct dealer *s, struct assignment *a)
     for (;;) {
         if (s->closing)
             return DEALER_END;
+        if (s->exhausted && !s->ready)
+            return s->lookups ? DEALER_WAIT : DEALER_END;
         if (s->ready) {
             hand_out(s, a);
             return DEALER_HOST;

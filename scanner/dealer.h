@@ -51,6 +51,9 @@ struct dealer_events {
     void (*on_ready)(void *context);
     /* Something that people should know, a line without its end. */
     void (*on_message)(void *context, const char *);
+    /* A target, or addresses of it, could not be dealt out for want of memory: the run is not whole.
+       What is said of it is such a line. */
+    void (*on_loss)(void *context, const char *);
     /* Closed: no handle is left on the loop. */
     void (*on_closed)(void *context);
     void *context; /* also of is_done */

@@ -4,6 +4,8 @@
 
 #include <sys/time.h>
 
+#include "scanner/memory.h"
+
 #define ALERT_PROTOCOL_VERSION 70
 #define FAILURE_TEXT_MAX ((size_t)256)
 
@@ -190,6 +192,7 @@ static void account(struct endpoint *e, const struct probe_facts *f)
     uint64_t spent = uv_now(e->network->loop) - e->begun;
     e->left -= spent < e->left ? spent : e->left;
     e->connected |= f->connected;
+    observation_keep(e->observation, !f->out_of_memory);
     if (f->connected)
         e->observation->source = f->source;
 }
@@ -253,21 +256,21 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
     switch (note) {
     case NOTE_HEARD:
     case NOTE_SAID:
-        transcript_add(&o->transcript, o->connections, unix_ms() - o->started, note == NOTE_SAID,
-                       secure, text);
+        observation_keep(o, transcript_add(&o->transcript, o->connections, unix_ms() - o->started,
+                                           note == NOTE_SAID, secure, text));
         return;
     case NOTE_LOGIN:
-        text_set(&o->login.reply, text, TEXT_REPLY_MAX);
+        observation_keep(o, text_set(&o->login.reply, text, TEXT_REPLY_MAX));
         return;
     case NOTE_INJECTED:
-        text_set(&o->injection.reply, text, TEXT_REPLY_MAX);
+        observation_keep(o, text_set(&o->injection.reply, text, TEXT_REPLY_MAX));
         return;
     case NOTE_PROTECTION:
-        text_set(&o->protection_reply, text, TEXT_REPLY_MAX);
+        observation_keep(o, text_set(&o->protection_reply, text, TEXT_REPLY_MAX));
         return;
     case NOTE_UPGRADE:
         if (e->request.agenda.injection) /* it may be refused for what was sent behind it */
-            text_set(&o->injection.reply, text, TEXT_REPLY_MAX);
+            observation_keep(o, text_set(&o->injection.reply, text, TEXT_REPLY_MAX));
         break;
     default:
         break;
@@ -276,20 +279,20 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
         return;
     switch (note) {
     case NOTE_BANNER:
-        text_add_line(&o->banner, text, TEXT_BANNER_MAX);
+        observation_keep(o, text_add_line(&o->banner, text, TEXT_BANNER_MAX));
         break;
     case NOTE_CAPABILITIES_BEGIN:
         list_clear(&o->capabilities[secure]);
         list_clear(&o->mechanisms[secure]);
         break;
     case NOTE_CAPABILITY:
-        list_add_upper(&o->capabilities[secure], text, " =");
+        observation_keep(o, list_add_upper(&o->capabilities[secure], text, " ="));
         break;
     case NOTE_MECHANISM:
-        list_add_upper(&o->mechanisms[secure], text, "");
+        observation_keep(o, list_add_upper(&o->mechanisms[secure], text, ""));
         break;
     case NOTE_UPGRADE:
-        text_set(&o->upgrade_reply, text, TEXT_REPLY_MAX);
+        observation_keep(o, text_set(&o->upgrade_reply, text, TEXT_REPLY_MAX));
         break;
     default:
         break;
@@ -456,6 +459,7 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
         return;
     if (!chains_read(chains, &o->tls.chain, ders, count)) {
         o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
+        observation_keep(o, false);
         return;
     }
     observation_learn(o, FACT_CERTIFICATE);
@@ -509,9 +513,10 @@ static void learn_failure(struct observation *o, const struct probe_facts *f)
             ? f->outcome.detail
             : -1;
     if (f->first_text.len)
-        text_set(&o->tls.failure_text, first_line_of(f->first_text), FAILURE_TEXT_MAX);
+        observation_keep(
+            o, text_set(&o->tls.failure_text, first_line_of(f->first_text), FAILURE_TEXT_MAX));
     else if (f->tls && (tls_outcome(f->tls, &text), text))
-        text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX);
+        observation_keep(o, text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX));
 }
 
 /* A full handshake, done or broken. What a ServerHello and a certificate said holds either way. */
@@ -666,8 +671,8 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
         o->status = ours && end.phase != PHASE_TLS ? STATUS_ERROR : STATUS_OK;
     } else if (e->implicit && end.phase == PHASE_TLS && end.cause == CAUSE_PLAINTEXT) {
         o->status = STATUS_MISMATCH;
-        if (text_set(&o->banner, first_line_of(f->first_text), TEXT_BANNER_MAX))
-            observation_learn(o, FACT_BANNER);
+        observation_keep(o, text_set(&o->banner, first_line_of(f->first_text), TEXT_BANNER_MAX));
+        observation_learn(o, FACT_BANNER);
     } else if (e->implicit && e->request.offer == OFFER_HELLO && met_tls(f)) {
         o->status = STATUS_OK; /* quick mode: TLS is all that is looked at */
     } else if (end.cause == CAUSE_TIMEOUT && f->received == 0) {
@@ -724,7 +729,8 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
     bool greeted = f->connected && f->dialogue->greeting != GREETING_NONE;
 
     if (!other && greets_in_clear(e, f)) {
-        text_set(&e->first_text, first_line_of(f->first_text), FAILURE_TEXT_MAX);
+        observation_keep(o,
+                         text_set(&e->first_text, first_line_of(f->first_text), FAILURE_TEXT_MAX));
         begin_other_mode(e);
         return;
     }
@@ -754,7 +760,7 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
     e->stage = worth_asking_versions(e, f) ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
 }
 
-void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
+static void absorb(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
 
@@ -785,6 +791,13 @@ void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
     } else {
         absorb_tls(e, f);
     }
+}
+
+void endpoint_absorb(struct endpoint *e, const struct probe_facts *f)
+{
+    struct memory_watch watch = memory_watch();
+    absorb(e, f);
+    observation_keep(e->observation, memory_held(watch));
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -864,6 +877,8 @@ void endpoint_conclude(struct endpoint *e)
     trials_conclude(e, !e->left);
     o->duration = unix_ms() - o->started;
     endpoint_free(e);
+    if (o->failed)
+        observation_forget(o);
     if (o->status == STATUS_MISMATCH)
         forget_dialogue(o);
     if (o->status == STATUS_TIMEOUT && o->error.phase == PHASE_TLS &&

@@ -515,7 +515,7 @@ static void begin(struct engine *e, const struct assignment *a)
 {
     struct host *h = host_new(e, a);
     if (!h) {
-        e->events.on_message(e->events.context, "a host is left out: no memory");
+        e->events.on_loss(e->events.context, "a host is left out: no memory");
         return;
     }
     if (a->word) {

@@ -53,6 +53,8 @@ struct engine_events {
     bool (*on_host)(void *context, const struct host_view *, struct dealt *);
     /* Something that people should know, a line without its end. */
     void (*on_message)(void *context, const char *);
+    /* A host could not be begun for want of memory; a line, too. */
+    void (*on_loss)(void *context, const char *);
     /* It is over, and no handle of the engine is left on the loop. */
     void (*on_end)(void *context);
     void *context;

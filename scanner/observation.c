@@ -134,25 +134,24 @@ const char *proof_name(enum proof proof)
     return names[proof];
 }
 
-void transcript_add(struct transcript *t, unsigned connection, int64_t at, bool client, bool secure,
+bool transcript_add(struct transcript *t, unsigned connection, int64_t at, bool client, bool secure,
                     struct span text)
 {
     if (!t->wanted || (t->full |= t->count == TRANSCRIPT_LINES_MAX))
-        return;
+        return true;
     if (t->count == t->max) {
         size_t max = t->max ? 2 * t->max : 32;
         struct transcript_line *lines = realloc(t->lines, max * sizeof *lines);
-        if (!lines) {
-            t->full = true;
-            return;
-        }
+        if (!lines)
+            return false;
         t->lines = lines;
         t->max = max;
     }
     struct transcript_line *line = &t->lines[t->count];
     *line = (struct transcript_line){connection, at, client, secure, {0}};
-    if (text_set(&line->text, text, TRANSCRIPT_LINE_MAX))
-        t->count++;
+    bool kept = text_set(&line->text, text, TRANSCRIPT_LINE_MAX);
+    t->count += kept;
+    return kept;
 }
 
 void observation_init(struct observation *o, const struct service *service)
@@ -183,6 +182,26 @@ void observation_free(struct observation *o)
     }
     chain_free(&o->tls.chain);
     verification_free(&o->tls.verification);
+}
+
+void observation_forget(struct observation *o)
+{
+    struct observation seen = *o;
+    observation_free(o);
+    observation_init(o, seen.service);
+    o->status = STATUS_ERROR;
+    o->error = (struct outcome){PHASE_CONNECT, CAUSE_LOCAL, 0};
+    o->started = seen.started;
+    o->duration = seen.duration;
+    o->connections = seen.connections;
+    o->source = seen.source;
+    o->credentials_sent = seen.credentials_sent;
+    o->failed = true;
+    for (int f = 0; f < FACT_OPTIONAL; f++)
+        o->why[f] = CAUSE_LOCAL;
+    o->login.verdict = LOGIN_INCONCLUSIVE;
+    o->injection.verdict = INJECTION_INCONCLUSIVE;
+    o->login.reason = o->injection.reason = CAUSE_LOCAL;
 }
 
 void observation_excuse(struct observation *o, enum fact first, enum fact last, enum cause cause)

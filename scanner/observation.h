@@ -181,9 +181,9 @@ struct transcript {
     bool wanted, full; /* full: there was more than is kept */
 };
 
-/* Keeps a line, cleaned, if lines are wanted and there is room. */
-void transcript_add(struct transcript *, unsigned connection, int64_t at, bool client, bool secure,
-                    struct span);
+/* Keeps a line, cleaned, if lines are wanted and there is room. False when there is no memory. */
+MUST_CHECK bool transcript_add(struct transcript *, unsigned connection, int64_t at, bool client,
+                               bool secure, struct span);
 
 /* A bool that may not apply: TRI_UNKNOWN is null in the record. */
 struct tls_facts {
@@ -216,6 +216,7 @@ struct observation {
     int64_t started;        /* Unix time, ms */
     int64_t duration;       /* ms            */
     unsigned connections;
+    bool failed; /* something could not be kept for want of memory: none of it counts */
 
     enum cause why[FACT_COUNT];
     struct text banner;
@@ -258,6 +259,16 @@ static inline void observation_learn(struct observation *o, enum fact fact)
 {
     o->why[fact] = CAUSE_NONE;
 }
+
+/* Was it kept? If not, for want of memory, the observation has failed, and stays so. */
+static inline void observation_keep(struct observation *o, bool kept)
+{
+    o->failed |= !kept;
+}
+
+/* Of an observation that has failed: forgets all that was seen, for what is missing cannot be told
+   from what was not there. It is our own trouble then (CAUSE_LOCAL), and every fact unknown. */
+void observation_forget(struct observation *);
 
 /* A reason for each fact from first to last that is not known; reasons given earlier than this one
  * stay. */

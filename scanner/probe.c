@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scanner/memory.h"
+
 #define PLAINTEXT_MAX                                                                              \
     ((size_t)8 * 1024)       /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
@@ -97,7 +99,15 @@ struct probe_facts probe_facts(const struct probe *p)
     facts.dialogue = &p->dialogue;
     facts.tls = p->tls;
     facts.response = p->response;
+    facts.out_of_memory |= p->tls && tls_facts(p->tls).out_of_memory;
     return facts;
+}
+
+/* Notes that there was no memory for something. */
+static bool had_memory(struct probe *p, bool had)
+{
+    p->facts.out_of_memory |= !had;
+    return had;
 }
 
 static enum phase phase_now(const struct probe *p)
@@ -239,7 +249,7 @@ static void send_bytes(struct probe *p, struct span bytes)
     }
     bytes = span_from(bytes, n > 0 ? (size_t)n : 0);
     struct late_write *w = malloc(sizeof *w + bytes.len);
-    if (!w) {
+    if (!had_memory(p, w != NULL)) {
         finish_early(p, CAUSE_LOCAL);
         return;
     }
@@ -314,7 +324,7 @@ static void obey(struct probe *p, enum want want, struct span rest)
 static bool keep(struct probe *p, struct span beginning)
 {
     char *carry = realloc(p->carry, beginning.len);
-    if (!carry)
+    if (!had_memory(p, carry != NULL))
         return false;
     memcpy(carry, beginning.at, beginning.len);
     p->carry = carry;
@@ -350,12 +360,14 @@ static void hear(struct probe *p, char *bytes, size_t len)
 static void begin_handshake(struct probe *p)
 {
     const struct probe_request *r = &p->request;
+    struct memory_watch watch = memory_watch();
     p->tls = tls_new(p->network->tls, r->handshake, r->server_name, r->ticket || r->resume);
-    if (!p->tls) {
+    if (!had_memory(p, p->tls != NULL)) {
         finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
         return;
     }
     p->facts.resuming = r->resume && tls_resume(p->tls, r->resume);
+    had_memory(p, memory_held(watch));
     tls_start(p->tls);
     flush_tls(p);
 }
@@ -364,7 +376,10 @@ static void begin_handshake(struct probe *p)
 static uint8_t *room_for_certificates(void *context, size_t len)
 {
     struct probe *p = context;
-    return len > CERTIFICATES_MAX ? NULL : (p->certificates = malloc(len));
+    if (len > CERTIFICATES_MAX)
+        return NULL;
+    had_memory(p, (p->certificates = malloc(len)) != NULL);
+    return p->certificates;
 }
 
 static void begin_hello(struct probe *p)
@@ -372,7 +387,8 @@ static void begin_hello(struct probe *p)
     uint8_t random[HELLO_RANDOM], hello[HELLO_MAX];
 
     p->response = malloc(sizeof *p->response);
-    if (!p->response || gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
+    if (!had_memory(p, p->response != NULL) ||
+        gnutls_rnd(GNUTLS_RND_NONCE, random, sizeof random) < 0) {
         finish(p, PHASE_TLS, CAUSE_LOCAL, 0);
         return;
     }
@@ -523,7 +539,7 @@ static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
     size_t n = 0;
     while (n < len && (p->in_text_line || is_text(bytes[n])))
         p->in_text_line = bytes[n++] != '\n';
-    if (n && !p->first_text && (p->first_text = malloc(FIRST_TEXT_MAX))) {
+    if (n && !p->first_text && had_memory(p, (p->first_text = malloc(FIRST_TEXT_MAX)) != NULL)) {
         p->first_text_len = n < FIRST_TEXT_MAX ? n : FIRST_TEXT_MAX;
         memcpy(p->first_text, bytes, p->first_text_len);
     }
@@ -565,8 +581,9 @@ static void on_cipher(struct probe *p, char *bytes, size_t len)
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-static enum cause cause_of_uv(int error)
+static enum cause cause_of_uv(struct probe *p, int error)
 {
+    had_memory(p, error != UV_ENOMEM);
     switch (error) {
     case UV_ECONNREFUSED:
     case UV_EOF:
@@ -624,7 +641,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     if (p->done || n == 0)
         return;
     if (n < 0) {
-        on_end(p, cause_of_uv((int)n));
+        on_end(p, cause_of_uv(p, (int)n));
         return;
     }
     p->facts.received += (uint64_t)n;
@@ -662,7 +679,7 @@ void probe_begin(struct probe *p)
     dialogue_init(&p->dialogue, p->request.protocol, p->request.agenda, p->request.tls_first,
                   p->request.note, p->request.context);
     if (result < 0)
-        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
+        finish(p, PHASE_CONNECT, cause_of_uv(p, result), 0);
     else if (p->request.tls_first)
         begin_tls(p, (struct span){"", 0});
     else
@@ -677,7 +694,7 @@ static void on_connected(uv_connect_t *connect, int result)
     if (result == 0 || result == UV_ECONNREFUSED)
         round_trip_add(&p->network->round_trip, uv_now(p->network->loop) - p->started);
     if (result < 0) {
-        finish(p, PHASE_CONNECT, cause_of_uv(result), 0);
+        finish(p, PHASE_CONNECT, cause_of_uv(p, result), 0);
         return;
     }
     p->facts.connected = true;
@@ -738,7 +755,7 @@ bool probe_start(struct network *network, const struct probe_request *request, s
     if (result == 0)
         result = uv_tcp_connect(&p->connect, &p->tcp, (const struct sockaddr *)&peer, on_connected);
     if (result < 0)
-        p->facts.outcome = (struct outcome){PHASE_CONNECT, cause_of_uv(result), 0};
+        p->facts.outcome = (struct outcome){PHASE_CONNECT, cause_of_uv(p, result), 0};
     if (result < 0) /* told from the loop */
         uv_timer_start(&p->timer, on_failed_at_once, 0, 0);
     else

@@ -98,6 +98,7 @@ struct probe_facts {
     bool tls_begun;         /* a hello was sent                                         */
     bool resuming;          /* it offered to resume a session                           */
     bool usable;            /* something was said inside TLS                            */
+    bool out_of_memory;     /* on our side, somewhere on the way: nothing of it counts  */
     struct span first_text; /* text that came where TLS should begin: its beginning     */
     const struct dialogue *dialogue;
     const struct tls *tls;           /* NULL: no handshake was begun                       */

@@ -18,6 +18,9 @@
 #define LIST_ITEMS_MAX ((size_t)256)
 #define LIST_OCTETS_MAX ((size_t)16384)
 
+/* False is "no memory", and never to be passed over: a text that is not kept changes what is known. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 /* Writes the cleaned text and a NUL into out (max > 0 octets in all) and gives its length. What is
    not UTF-8, and every control character, becomes U+FFFD; what does not fit is cut between
    characters. Either sets *lossy. Cleaning twice changes nothing. */
@@ -33,12 +36,12 @@ struct text {
 };
 
 /* Sets the text; false when there is no memory, and the text is as before. */
-bool text_set(struct text *, struct span, size_t max);
+MUST_CHECK bool text_set(struct text *, struct span, size_t max);
 
 /* Adds a line, behind a newline if there is text already. */
-bool text_add_line(struct text *, struct span, size_t max);
+MUST_CHECK bool text_add_line(struct text *, struct span, size_t max);
 /* Into one that holds nothing. False when there is no memory. */
-bool text_copy(struct text *to, const struct text *from);
+MUST_CHECK bool text_copy(struct text *to, const struct text *from);
 void text_free(struct text *);
 
 /* A sorted set of texts. */
@@ -49,14 +52,14 @@ struct list {
     bool full;  /* there were more than we keep   */
 };
 
-bool list_add(struct list *, struct span);
+MUST_CHECK bool list_add(struct list *, struct span);
 
 /* The same, in upper case up to the first character that is in until ("": all of it). */
-bool list_add_upper(struct list *, struct span, const char *until);
+MUST_CHECK bool list_add_upper(struct list *, struct span, const char *until);
 bool list_has(const struct list *, const char *);
 
 /* Into one that holds nothing. False when there is no memory; what there is is to be cleared. */
-bool list_copy(struct list *to, const struct list *from);
+MUST_CHECK bool list_copy(struct list *to, const struct list *from);
 void list_clear(struct list *);
 
 #endif

@@ -6,6 +6,8 @@
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 
+#include "scanner/memory.h"
+
 #define OUTPUT_MAX ((size_t)64 * 1024)
 #define TICKET_MAX ((size_t)8 * 1024) /* the certificates are in it, too */
 #define RECORD_HEAD ((size_t)5)
@@ -48,7 +50,6 @@ struct tls {
     char *kept;
     bool as_it_comes; /* what comes is no record: it is not looked at any more */
     bool eof;
-    bool out_of_memory;
     bool renegotiating;
     int error; /* of the library, once the step is TLS_FAILED */
     int alert;
@@ -140,7 +141,7 @@ static ssize_t on_push(gnutls_transport_ptr_t context, const giovec_t *pieces, i
         size_t max = t->out_len + sum < 1024 ? 1024 : t->out_len + sum;
         char *out = max > OUTPUT_MAX ? NULL : realloc(t->out, max);
         if (!out) {
-            t->out_of_memory = true;
+            t->facts.out_of_memory = true;
             gnutls_transport_set_errno(t->session, ENOBUFS);
             return -1;
         }
@@ -255,6 +256,7 @@ bool tls_resume(struct tls *t, const struct tls_ticket *ticket)
 static enum tls_step fail(struct tls *t, int error)
 {
     t->error = error;
+    t->facts.out_of_memory |= error == GNUTLS_E_MEMORY_ERROR;
     if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
         t->alert = (int)gnutls_alert_get(t->session);
     else if (!t->eof)
@@ -295,7 +297,9 @@ static enum tls_step handshake(struct tls *t)
 {
     for (;;) {
         size_t before = t->input.len;
+        struct memory_watch watch = memory_watch();
         int result = gnutls_handshake(t->session);
+        t->facts.out_of_memory |= !memory_held(watch);
         if (result == GNUTLS_E_SUCCESS)
             return open_session(t, true);
         if (is_refusal(t, result))
@@ -387,7 +391,9 @@ size_t tls_read(struct tls *t, char *out, size_t max)
 {
     while (t->step == TLS_OPEN) {
         size_t before = t->input.len;
+        struct memory_watch watch = memory_watch();
         ssize_t n = gnutls_record_recv(t->session, out, max);
+        t->facts.out_of_memory |= !memory_held(watch);
         if (n > 0)
             return (size_t)n;
         if (n == GNUTLS_E_AGAIN && is_hungry(t, before))
@@ -420,7 +426,9 @@ void tls_write(struct tls *t, struct span plain)
 {
     if (t->step != TLS_OPEN || !plain.len)
         return;
+    struct memory_watch watch = memory_watch();
     ssize_t n = gnutls_record_send(t->session, plain.at, plain.len);
+    t->facts.out_of_memory |= !memory_held(watch);
     if (n < 0)
         fail(t, (int)n);
 }
@@ -474,7 +482,7 @@ size_t tls_certificates(const struct tls *t, struct span *ders, size_t max)
 
 static enum cause cause_of_error(const struct tls *t)
 {
-    if (t->out_of_memory)
+    if (t->facts.out_of_memory)
         return CAUSE_LOCAL;
     if (t->warnings > WARNINGS_MAX || (t->warnings && t->error == GNUTLS_E_INTERNAL_ERROR))
         return CAUSE_LIMIT; /* the library has a limit of its own, and this is how it says so */
@@ -488,7 +496,7 @@ static enum cause cause_of_error(const struct tls *t)
     case GNUTLS_E_HANDSHAKE_TOO_LARGE:
     case GNUTLS_E_RECORD_OVERFLOW:
         return CAUSE_LIMIT;
-    case GNUTLS_E_MEMORY_ERROR:
+    case GNUTLS_E_RANDOM_FAILED:
         return CAUSE_LOCAL;
     default:
         return t->eof ? CAUSE_CLOSED : CAUSE_PROTOCOL;

@@ -94,7 +94,8 @@ void tls_sent(struct tls *);
 struct tls_session_facts {
     bool hello_seen; /* a ServerHello came: hello is valid                */
     struct server_hello hello;
-    bool completed; /* the handshake was finished                        */
+    bool completed;     /* the handshake was finished                        */
+    bool out_of_memory; /* ours, at some time: nothing of it counts      */
     bool client_certificate_requested;
     enum tri renegotiated; /* of tls_renegotiate() */
     bool staple;

@@ -224,7 +224,7 @@ static void absorb_injection(struct endpoint *e, const struct probe_facts *f)
                         asked && d->upgrade == ANSWER_LATER ? CAUSE_TEMPORARY
                                                             : why_unanswered(e, f));
     if (i->sign == SIGN_ANSWERED_IN_CLEAR)
-        text_set(&i->reply, first_line_of(f->first_text), TEXT_REPLY_MAX);
+        observation_keep(o, text_set(&i->reply, first_line_of(f->first_text), TEXT_REPLY_MAX));
     else if (i->sign != SIGN_ANSWERED_INSIDE && i->sign != SIGN_REFUSED)
         text_free(&i->reply);
 }

@@ -26,7 +26,8 @@ static bool was_tried(const struct observation *o)
     return o->login.verdict != LOGIN_NOT_TESTED || o->injection.verdict != INJECTION_NOT_TESTED;
 }
 
-static void keep(struct tried_service *s, const struct observation *o)
+/* False when there is no memory. */
+static bool keep(struct tried_service *s, const struct observation *o)
 {
     *s = (struct tried_service){.port = o->service->port,
                                 .protocol = o->service->protocol,
@@ -37,15 +38,16 @@ static void keep(struct tried_service *s, const struct observation *o)
                                 .why_required = o->why[FACT_REQUIRED],
                                 .why_anonymous = o->why[FACT_ANONYMOUS],
                                 .injection = o->injection};
-    text_copy(&s->login.reply, &o->login.reply);
-    text_copy(&s->injection.reply, &o->injection.reply);
+    s->login.reply = s->injection.reply = (struct text){0};
+    return text_copy(&s->login.reply, &o->login.reply) &&
+           text_copy(&s->injection.reply, &o->injection.reply);
 }
 
 void tried_apply(const struct tried_service *s, struct observation *o)
 {
     if (s->login.verdict != LOGIN_NOT_TESTED) {
         o->login = s->login;
-        text_copy(&o->login.reply, &s->login.reply);
+        observation_keep(o, text_copy(&o->login.reply, &s->login.reply));
         o->credentials_sent = s->credentials_sent;
         o->required = s->required;
         o->anonymous = s->anonymous;
@@ -54,7 +56,7 @@ void tried_apply(const struct tried_service *s, struct observation *o)
     }
     if (s->injection.verdict != INJECTION_NOT_TESTED) {
         o->injection = s->injection;
-        text_copy(&o->injection.reply, &s->injection.reply);
+        observation_keep(o, text_copy(&o->injection.reply, &s->injection.reply));
     }
 }
 
@@ -98,11 +100,12 @@ void tried_keep(struct tried *t, const struct host_view *view)
     struct host *h = calloc(1, sizeof *h + count * sizeof *h->services);
     if (!h)
         return;
+    bool kept = true;
     h->address = view->address;
     for (size_t i = 0; i < view->count; i++)
         if (was_tried(&view->endpoints[i]))
-            keep(&h->services[h->count++], &view->endpoints[i]);
-    if (tsearch(h, &t->tree, compare))
+            kept = keep(&h->services[h->count++], &view->endpoints[i]) && kept;
+    if (kept && tsearch(h, &t->tree, compare))
         t->count++;
     else
         free_host(h);

@@ -62,6 +62,7 @@ struct scan {
     bool unmarkable;
     const char *stopped_by;
     bool trouble;
+    bool lost; /* for want of memory: the run goes on, and is not whole */
 };
 
 static void say(struct scan *s, enum priority priority, const char *text)
@@ -211,6 +212,15 @@ static void tell_write_error(struct scan *s, const struct outfile *file)
     tell_trouble(s, line, "output_error");
 }
 
+/* Under the lock: something that should be in the records is not. */
+static void tell_loss(struct scan *s, const char *text)
+{
+    say(s, PRIORITY_ERROR, text);
+    s->lost = true;
+    if (!s->stopped_by)
+        s->stopped_by = "error";
+}
+
 /* --- events ----------------------------------------------------------------------------------- */
 
 /* Under the lock, here as in what follows: says how far the run is. */
@@ -250,6 +260,20 @@ static bool mark(struct scan *s)
     return ok;
 }
 
+/* What was seen of an endpoint, but could not be kept, is in the records as our own trouble. */
+static void tell_forgotten(struct scan *s, const struct host_view *host)
+{
+    char address[ADDRESS_TEXT_MAX], line[ADDRESS_TEXT_MAX + 80];
+    size_t forgotten = 0;
+    for (size_t i = 0; i < host->count; i++)
+        forgotten += host->endpoints[i].failed;
+    if (!forgotten)
+        return;
+    snprintf(line, sizeof line, "%s: out of memory: what was seen of %zu endpoint%s is not kept",
+             address_format(&host->address, address), forgotten, forgotten == 1 ? "" : "s");
+    tell_loss(s, line);
+}
+
 static bool write_host(struct scan *s, const struct host_view *host, const struct draft *draft)
 {
     if (s->progress)
@@ -265,6 +289,7 @@ static bool write_host(struct scan *s, const struct host_view *host, const struc
 static bool take_host(struct scan *s, const struct host_view *host, struct dealt *dealt,
                       const struct draft *draft)
 {
+    tell_forgotten(s, host);
     bool written = !draft || write_host(s, host, draft);
     bool over = dealer_done(crew_dealer(s->crew), dealt);
     if (!sums_add(&s->sums, dealt, over, host, draft ? &draft->opinions : NULL)) {
@@ -299,6 +324,14 @@ static void on_message(void *context, const char *text)
     pthread_mutex_lock(&s->lock);
     if (!s->options.quiet)
         say(s, PRIORITY_NOTE, text);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_loss(void *context, const char *text)
+{
+    struct scan *s = context;
+    pthread_mutex_lock(&s->lock);
+    tell_loss(s, text);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -434,8 +467,11 @@ static bool meets_twice(const struct scan *s)
 
 static bool start(struct scan *s)
 {
-    struct crew_events events = {
-        .on_host = on_host, .on_message = on_message, .on_end = on_crew_end, .context = s};
+    struct crew_events events = {.on_host = on_host,
+                                 .on_message = on_message,
+                                 .on_loss = on_loss,
+                                 .on_end = on_crew_end,
+                                 .context = s};
 
     if (s->options.resume)
         events.is_done = is_done;
@@ -474,7 +510,7 @@ static bool start(struct scan *s)
 
 static int exit_code(const struct scan *s)
 {
-    if (s->trouble || s->history.failed || s->history.incomplete ||
+    if (s->trouble || s->lost || s->history.failed || s->history.incomplete ||
         (s->scope.stream && targets_stream_errors(s->scope.stream)))
         return EXIT_TROUBLE;
     if (s->stopped_by || (s->sums.totals.hosts && !s->sums.totals.answered))
@@ -555,7 +591,7 @@ static int hand_over(struct scan *s, const struct totals *totals)
     summarise(s, totals);
     ok = (!o->on_change || history_hook(&s->history, &s->hook, delivery_records(&s->delivery))) &&
          ok;
-    return ok && !s->trouble ? EXIT_DONE : EXIT_TROUBLE;
+    return ok && !s->trouble && !s->lost ? EXIT_DONE : EXIT_TROUBLE;
 }
 
 /* Waivers that nobody needs, or that are over: for people, and no error. */

@@ -99,7 +99,8 @@ static bool live(const struct crew_options *options, rlim_t descriptors, bool *b
 {
     struct choice *choice = choice_new();
     struct targets *targets = some_targets(choice);
-    struct crew_events events = {.on_host = on_host, .on_message = on_message, .on_end = on_end};
+    struct crew_events events = {
+        .on_host = on_host, .on_message = on_message, .on_loss = on_message, .on_end = on_end};
     struct rlimit before, limit;
     uv_loop_t loop;
 

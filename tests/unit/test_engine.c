@@ -383,7 +383,7 @@ static uint64_t run(struct engine_options options, size_t hosts,
                     enum kind (*kind_of)(const struct address *), uint64_t talk_ms)
 {
     static uv_loop_t loop;
-    struct engine_events events = {next, on_host, on_message, on_end, NULL};
+    struct engine_events events = {next, on_host, on_message, on_message, on_end, NULL};
     struct probe *p;
 
     memset(&world, 0, sizeof world);

@@ -304,8 +304,8 @@ static void test_injection(void **state)
 static void hear(struct observation *o, unsigned connection, int64_t at, const char *text)
 {
     bool client = *text != '*' && *text != '+' && *text != '!';
-    transcript_add(&o->transcript, connection, at, client || *text == '!', connection == 8,
-                   span_of(text + (*text == '!')));
+    assert_true(transcript_add(&o->transcript, connection, at, client || *text == '!',
+                               connection == 8, span_of(text + (*text == '!'))));
 }
 
 static void test_transcript(void **state)
