@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/state/guard.h"
 #include "output/state/schema.h"
 #include "output/state/work.h"
 #include "scanner/grow.h"
 
+#define STEPS_PER_ENDPOINT ((uint64_t)200000)
+#define SPOTS_MAX ((size_t)4096)  /* those that are current, and those that come back, are fewer */
 #define CURRENT_MAX ((size_t)512) /* addresses of an endpoint; of more, those that are silent go */
 
 /* --- memory -------------------------------------------------------------------------------------- */
@@ -77,18 +80,34 @@ struct store *work_store(const struct work *w)
     return &w->state->store;
 }
 
+const char *work_text(struct work *w, sqlite3_stmt *row, int column)
+{
+    return arena_keep(&w->arena, store_text(work_store(w), row, column));
+}
+
+const char *work_word(struct work *w, sqlite3_stmt *row, int column)
+{
+    const char *word = arena_keep(&w->arena, store_word(work_store(w), row, column));
+    return word ? word : "";
+}
+
 /* --- loading ------------------------------------------------------------------------------------- */
 
 static struct spot *add_spot(struct work *w, const char *ip)
 {
     size_t i = w->count;
+    if (w->count == SPOTS_MAX) {
+        state_fail(w->state, "it is damaged: an endpoint has more addresses than there can be");
+        return NULL;
+    }
     if (!grow(&w->spots, w->count, &w->capacity, sizeof *w->spots)) {
         state_fail(w->state, "out of memory");
         return NULL;
     }
     for (; i > 0 && strcmp(w->spots[i - 1].ip, ip) > 0; i--)
         w->spots[i] = w->spots[i - 1];
-    w->spots[i] = (struct spot){.ip = arena_keep(&w->arena, ip)};
+    const char *kept = arena_keep(&w->arena, ip);
+    w->spots[i] = (struct spot){.ip = kept ? kept : ""};
     w->count++;
     return &w->spots[i];
 }
@@ -105,7 +124,7 @@ static void load_known(struct work *w, sqlite3_stmt *row, int column,
                        const char *known[KNOWN_COUNT])
 {
     for (int i = 0; i < KNOWN_COUNT; i++)
-        known[i] = arena_keep(&w->arena, store_text(row, column + i));
+        known[i] = work_text(w, row, column + i);
 }
 
 /* Those that are its addresses, and those that were, if they are again. */
@@ -120,21 +139,21 @@ static void load_places(struct work *w)
         " AND s.ip = place.ip)) ORDER BY ip",
         "it", w->endpoint, w->key);
     while (store_row(store, row)) {
-        struct spot *spot = add_spot(w, store_text(row, 1));
+        struct spot *spot = add_spot(w, store_word(store, row, 1));
         if (!spot)
             return;
         spot->place = sqlite3_column_int64(row, 0);
         spot->current = sqlite3_column_int(row, 2) != 0;
-        spot->status = arena_keep(&w->arena, store_text(row, 3));
+        spot->status = work_text(w, row, 3);
         spot->status_run = sqlite3_column_int64(row, 4);
-        spot->labels = arena_keep(&w->arena, store_text(row, 5));
+        spot->labels = work_text(w, row, 5);
         spot->seen = (struct look){.run = sqlite3_column_int64(row, 6),
-                                   .facts = arena_keep(&w->arena, store_text(row, 8)),
-                                   .trust = arena_keep(&w->arena, store_text(row, 9)),
-                                   .labels = arena_keep(&w->arena, store_text(row, 10)),
+                                   .facts = work_text(w, row, 8),
+                                   .trust = work_text(w, row, 9),
+                                   .labels = work_text(w, row, 10),
                                    .answered = true};
-        spot->seen_time = arena_keep(&w->arena, store_text(row, 7));
-        spot->seen.checks = arena_keep(&w->arena, store_text(row, 11));
+        spot->seen_time = work_text(w, row, 7);
+        spot->seen.checks = work_text(w, row, 11);
         load_known(w, row, 12, spot->known);
         spot->missed = sqlite3_column_int(row, 12 + KNOWN_COUNT) != 0;
         w->was_asked |= spot->status != NULL;
@@ -143,17 +162,17 @@ static void load_places(struct work *w)
 
 static void load_record(struct work *w, struct spot *spot, sqlite3_stmt *row)
 {
-    spot->record_ip = arena_keep(&w->arena, store_text(row, 0));
-    spot->word = arena_keep(&w->arena, store_text(row, 1));
-    spot->time = arena_keep(&w->arena, store_text(row, 2));
-    spot->tonight = status_is_answer(store_text(row, 1)) ? ANSWERED : SILENT;
+    spot->record_ip = work_word(w, row, 0);
+    spot->word = work_word(w, row, 1);
+    spot->time = work_word(w, row, 2);
+    spot->tonight = status_is_answer(spot->word) ? ANSWERED : SILENT;
     spot->now = (struct look){.run = w->state->run.id,
-                              .labels = arena_keep(&w->arena, store_text(row, 3)),
-                              .facts = arena_keep(&w->arena, store_text(row, 4)),
-                              .trust = arena_keep(&w->arena, store_text(row, 5)),
+                              .labels = work_text(w, row, 3),
+                              .facts = work_text(w, row, 4),
+                              .trust = work_text(w, row, 5),
                               .answered = spot->tonight == ANSWERED};
-    spot->now.checks = arena_keep(&w->arena, store_text(row, 6));
-    spot->reasons = arena_keep(&w->arena, store_text(row, 7));
+    spot->now.checks = work_text(w, row, 6);
+    spot->reasons = work_text(w, row, 7);
     load_known(w, row, 8, spot->known_now);
     w->recorded = true;
 }
@@ -188,7 +207,7 @@ static void load_records(struct work *w)
                   " FROM temp.seen WHERE key = ? AND (ip <> '') = ? ORDER BY ip",
                   "ti", w->key, (int64_t)found);
     while (store_row(store, row)) {
-        const char *ip = store_text(row, 0);
+        const char *ip = store_word(store, row, 0);
         if (!*ip) {
             spread_record(w, row);
             continue;
@@ -225,12 +244,12 @@ static void explain(struct work *w, struct spot *spot)
                                   " AND ip IN (?, '') ORDER BY ip DESC LIMIT 1",
                                   "tt", w->key, spot->ip);
     if (store_row(store, row)) {
-        bool excluded = strcmp(store_text(row, 0), "excluded") == 0;
+        bool excluded = strcmp(store_word(store, row, 0), "excluded") == 0;
         /* A name that is asked may have lost an address: that is not the scope's doing. */
         if (excluded || !w->recorded) {
             spot->tonight = ASIDE;
             spot->word = excluded ? "excluded" : "out_of_scope";
-            spot->time = arena_keep(&w->arena, store_text(row, 1));
+            spot->time = work_text(w, row, 1);
         }
         store_enough(row);
     } else if (is_left_out(w, spot)) {
@@ -345,8 +364,8 @@ static void update_labels(struct work *w)
                                   "t", w->key);
     if (!store_row(store, row))
         return;
-    const char *mode = arena_keep(&w->arena, store_text(row, 0));
-    const char *labels = arena_keep(&w->arena, store_text(row, 1));
+    const char *mode = work_text(w, row, 0);
+    const char *labels = work_text(w, row, 1);
     store_enough(row);
     if (!mode || !labels || (strcmp(mode, w->mode) == 0 && strcmp(labels, w->labels) == 0))
         return;
@@ -401,6 +420,16 @@ static bool work_endpoint(struct work *w)
     return !w->state->store.failed;
 }
 
+/* No key comes twice: pages that lead back to themselves would have no end. */
+static bool is_behind(struct work *w, char **last)
+{
+    if (*last && strcmp(*last, w->key) >= 0)
+        return state_fail(w->state, "it is damaged: an endpoint is there twice");
+    free(*last);
+    *last = strdup(w->key);
+    return *last || state_fail(w->state, "out of memory");
+}
+
 static bool work_all(struct work *w)
 {
     struct store *store = work_store(w);
@@ -409,20 +438,23 @@ static bool work_all(struct work *w)
                   "SELECT id, key, protocol, mode, host, port, labels, first_run IS NOT NULL"
                   " FROM endpoint ORDER BY key",
                   "");
+    char *last = NULL;
     bool ok = true;
     while (ok && store_row(store, row)) {
         arena_clear(&w->arena);
         w->endpoint = sqlite3_column_int64(row, 0);
-        w->key = arena_keep(&w->arena, store_text(row, 1));
-        w->protocol = arena_keep(&w->arena, store_text(row, 2));
-        w->mode = arena_keep(&w->arena, store_text(row, 3));
-        w->host = arena_keep(&w->arena, store_text(row, 4));
+        w->key = work_word(w, row, 1);
+        w->protocol = work_word(w, row, 2);
+        w->mode = work_word(w, row, 3);
+        w->host = work_word(w, row, 4);
         w->port = sqlite3_column_int64(row, 5);
-        w->labels = arena_keep(&w->arena, store_text(row, 6));
+        w->labels = work_word(w, row, 6);
         w->was_seen = sqlite3_column_int(row, 7) != 0;
-        ok = w->key && w->labels ? work_endpoint(w) : state_fail(w->state, "out of memory");
+        guard_allow(store, STEPS_PER_ENDPOINT);
+        ok = !store->failed && is_behind(w, &last) && work_endpoint(w);
     }
     store_enough(row);
+    free(last);
     return ok && !store->failed;
 }
 

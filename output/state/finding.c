@@ -11,8 +11,13 @@
 #include <string.h>
 
 #include "output/rules/rule.h"
+#include "output/state/guard.h"
 #include "output/state/work.h"
 #include "scanner/grow.h"
+
+/* Of the database, to work one out. */
+#define STEPS_PER_FINDING ((uint64_t)20000)
+#define STEPS_PER_SPOT ((uint64_t)2000)
 
 struct finding_row {
     int64_t id; /* 0: there was none */
@@ -119,12 +124,12 @@ static void load_finding(struct work *w, const char *fingerprint, struct finding
     if (!store_row(store, rows))
         return;
     f->id = sqlite3_column_int64(rows, 0);
-    f->rule = arena_keep(&w->arena, store_text(rows, 1));
-    f->severity = arena_keep(&w->arena, store_text(rows, 2));
-    f->title = arena_keep(&w->arena, store_text(rows, 3));
-    f->state = arena_keep(&w->arena, store_text(rows, 4));
-    f->unobserved = arena_keep(&w->arena, store_text(rows, 5));
-    f->waiver = arena_keep(&w->arena, store_text(rows, 6));
+    f->rule = work_word(w, rows, 1);
+    f->severity = work_word(w, rows, 2);
+    f->title = work_word(w, rows, 3);
+    f->state = work_word(w, rows, 4);
+    f->unobserved = work_text(w, rows, 5);
+    f->waiver = work_text(w, rows, 6);
     f->waived = sqlite3_column_int(rows, 7) != 0;
     f->open = f->state && strcmp(f->state, "open") == 0;
     store_enough(rows);
@@ -147,13 +152,13 @@ static void load_places(struct work *w, const struct finding_row *f)
         spot->open = true;
         spot->judged = (struct look){.run = sqlite3_column_int64(rows, 1),
                                      .answered = sqlite3_column_int(rows, 4) != 0,
-                                     .facts = arena_keep(&w->arena, store_text(rows, 5)),
-                                     .trust = arena_keep(&w->arena, store_text(rows, 6)),
-                                     .labels = arena_keep(&w->arena, store_text(rows, 7)),
-                                     .checks = arena_keep(&w->arena, store_text(rows, 9))};
-        spot->severity = arena_keep(&w->arena, store_text(rows, 2));
+                                     .facts = work_text(w, rows, 5),
+                                     .trust = work_text(w, rows, 6),
+                                     .labels = work_text(w, rows, 7),
+                                     .checks = work_text(w, rows, 9)};
+        spot->severity = work_word(w, rows, 2);
         spot->waived = sqlite3_column_int(rows, 3) != 0;
-        spot->waiver = arena_keep(&w->arena, store_text(rows, 8));
+        spot->waiver = work_text(w, rows, 8);
     }
 }
 
@@ -177,19 +182,19 @@ static void load_failures(struct work *w, struct finding_row *f)
     while (store_row(store, rows))
         for (size_t i = 0; i < w->count; i++) {
             struct spot *spot = &w->spots[i];
-            if (!spot->record_ip || strcmp(spot->record_ip, store_text(rows, 0)) != 0)
+            if (!spot->record_ip || strcmp(spot->record_ip, store_word(store, rows, 0)) != 0)
                 continue;
             spot->fails = true;
-            f->rule = f->rule ? f->rule : arena_keep(&w->arena, store_text(rows, 1));
-            spot->kept = spot->open && is_worse(spot->severity, store_text(rows, 2)) &&
+            f->rule = f->rule ? f->rule : work_word(w, rows, 1);
+            spot->kept = spot->open && is_worse(spot->severity, store_word(store, rows, 2)) &&
                          checks_are_less(spot->judged.checks, spot->now.checks);
             if (!spot->kept)
-                spot->severity = arena_keep(&w->arena, store_text(rows, 2));
-            spot->title = arena_keep(&w->arena, store_text(rows, 3));
+                spot->severity = work_word(w, rows, 2);
+            spot->title = work_word(w, rows, 3);
             spot->waived = sqlite3_column_int(rows, 4) != 0;
-            spot->waiver = arena_keep(&w->arena, store_text(rows, 5));
-            spot->waiver_expires = arena_keep(&w->arena, store_text(rows, 6));
-            spot->waiver_reason = arena_keep(&w->arena, store_text(rows, 7));
+            spot->waiver = work_text(w, rows, 5);
+            spot->waiver_expires = work_text(w, rows, 6);
+            spot->waiver_reason = work_text(w, rows, 7);
             spot->timed = sqlite3_column_int(rows, 8) != 0;
         }
 }
@@ -570,15 +575,16 @@ void finding_work(struct work *w)
                   " ORDER BY rule, fingerprint",
                   "it", w->endpoint, w->key);
     while (store_row(store, rows)) {
-        if (!grow(&names, count, &capacity, sizeof *names) ||
-            !(names[count] = arena_keep(&w->arena, store_text(rows, 0)))) {
+        if (!grow(&names, count, &capacity, sizeof *names)) {
             state_fail(w->state, "out of memory");
             break;
         }
-        count++;
+        names[count++] = work_word(w, rows, 0);
     }
-    for (size_t i = 0; i < count && !store->failed; i++)
+    for (size_t i = 0; i < count && !store->failed; i++) {
+        guard_allow(store, STEPS_PER_FINDING + w->count * STEPS_PER_SPOT);
         if (!i || strcmp(names[i], names[i - 1]) != 0)
             work_finding(w, names[i]);
+    }
     free(names);
 }

@@ -105,10 +105,12 @@ bool state_learn_rules(struct state *s)
     sqlite3_stmt *rows = store_ask(&s->store, "SELECT id, rule FROM rule", "");
     while (store_row(&s->store, rows)) {
         int64_t id = sqlite3_column_int64(rows, 0);
-        if (id < 1 || (size_t)id > RULES_KNOWN_MAX ||
-            !insert(s, store_text(rows, 1), (size_t)id - 1)) {
+        const char *name = store_word(&s->store, rows, 1);
+        if (id < 1 || (size_t)id > RULES_KNOWN_MAX || !is_rule_name(name) ||
+            !insert(s, name, (size_t)id - 1)) {
             store_enough(rows);
-            return store_fail(&s->store, "it is damaged: a rule has a number that cannot be");
+            return store_fail(&s->store,
+                              "it is damaged: a rule has a name or number that cannot be");
         }
     }
     for (size_t i = 0; i < s->rule_count; i++)
@@ -175,7 +177,7 @@ static void find_baseline(struct state *s)
         &s->store, "SELECT id, run_id FROM run ORDER BY started DESC, run_id DESC LIMIT 1", "");
     if (store_row(&s->store, rows)) {
         run->baseline = sqlite3_column_int64(rows, 0);
-        snprintf(run->baseline_id, sizeof run->baseline_id, "%s", store_text(rows, 1));
+        snprintf(run->baseline_id, sizeof run->baseline_id, "%s", store_line(&s->store, rows, 1));
         store_enough(rows);
     }
     run->comparable =

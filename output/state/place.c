@@ -227,13 +227,13 @@ static bool tell_policy(struct work *w, const struct spot *spot, const struct po
                   "it", spot->place, v->policy);
     if (!store_row(store, rows))
         return true;
-    const char *before = arena_keep(&w->arena, store_text(rows, 0));
+    const char *before = work_text(w, rows, 0);
     struct look then = {.run = sqlite3_column_int64(rows, 1),
-                        .facts = arena_keep(&w->arena, store_text(rows, 2)),
-                        .trust = arena_keep(&w->arena, store_text(rows, 3)),
-                        .labels = arena_keep(&w->arena, store_text(rows, 4)),
-                        .checks = arena_keep(&w->arena, store_text(rows, 6))};
-    const char *failing = arena_keep(&w->arena, store_text(rows, 5));
+                        .facts = work_text(w, rows, 2),
+                        .trust = work_text(w, rows, 3),
+                        .labels = work_text(w, rows, 4),
+                        .checks = work_text(w, rows, 6)};
+    const char *failing = work_text(w, rows, 5);
     store_enough(rows);
     if (!before || strcmp(before, v->verdict) == 0)
         return true;
@@ -263,10 +263,10 @@ static void work_policies(struct work *w, const struct spot *spot)
                                    " WHERE key = ? AND ip = ? ORDER BY policy",
                                    "tt", w->key, spot->record_ip);
     while (store_row(store, rows)) {
-        struct policy_verdict v = {.policy = store_text(rows, 0),
-                                   .verdict = store_text(rows, 1),
-                                   .failing = store_text(rows, 2),
-                                   .unknown = store_text(rows, 3)};
+        struct policy_verdict v = {.policy = store_word(store, rows, 0),
+                                   .verdict = store_word(store, rows, 1),
+                                   .failing = store_text(store, rows, 2),
+                                   .unknown = store_text(store, rows, 3)};
         if (tell_policy(w, spot, &v))
             store_do(store, "INSERT OR REPLACE INTO policy_verdict VALUES (?,?,?,?,?,?,?,?,?)",
                      "ittitttti", spot->place, v.policy, v.verdict, w->state->run.id,

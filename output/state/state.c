@@ -6,8 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/state/guard.h"
 #include "output/state/inside.h"
 #include "output/state/schema.h"
+#include "scanner/quote.h"
+
+#define STEPS_PER_RECORD ((uint64_t)200000)
+#define PROBLEMS_TOLD "100"
 
 bool state_fail(struct state *s, const char *problem)
 {
@@ -61,6 +66,7 @@ enum state_taken state_take(struct state *s, const cJSON *record)
         state_fail(s, "no run was begun");
         return STATE_FAILED;
     }
+    guard_allow(&s->store, STEPS_PER_RECORD);
     return intake(s, record);
 }
 
@@ -116,6 +122,46 @@ static void look_again(struct state *s)
 
 /* --- what is in it -------------------------------------------------------------------------------- */
 
+/* JSON, with the marks escaped that would turn around what people read: a copy, or NULL if there is
+   none of them. *ok: there was memory for it. */
+static char *escape_unseen(const char *json, bool *ok)
+{
+    char *text = NULL;
+    size_t size;
+    struct span rest = span_of(json);
+    while (rest.len && !quote_unseen(rest))
+        rest = span_from(rest, 1);
+    if (!rest.len)
+        return NULL;
+    FILE *f = open_memstream(&text, &size);
+    rest = span_of(json);
+    while (f && rest.len) {
+        unsigned mark = quote_unseen(rest);
+        size_t n = quote_character(rest);
+        n = n ? n : 1;
+        if (!mark)
+            fwrite(rest.at, 1, n, f);
+        else if (mark < 0x10000)
+            fprintf(f, "\\u%04x", mark);
+        else
+            fprintf(f, "\\u%04x\\u%04x", 0xd800 + ((mark - 0x10000) >> 10),
+                    0xdc00 + ((mark - 0x10000) & 0x3ff));
+        rest = span_from(rest, n);
+    }
+    *ok = f && fclose(f) == 0;
+    return text;
+}
+
+static bool tell_change(struct state *s, const char *json,
+                        bool (*on_change)(void *context, const char *json), void *context)
+{
+    bool ok = true;
+    char *escaped = escape_unseen(json, &ok);
+    ok = ok ? on_change(context, escaped ? escaped : json) : state_fail(s, "out of memory");
+    free(escaped);
+    return ok;
+}
+
 bool state_changes(struct state *s, const char *run_id,
                    bool (*on_change)(void *context, const char *json), void *context)
 {
@@ -128,8 +174,10 @@ bool state_changes(struct state *s, const char *run_id,
     sqlite3_stmt *rows =
         store_ask(&s->store, "SELECT json FROM change WHERE run = ? ORDER BY seq", "i", run);
     bool ok = true;
-    while (ok && store_row(&s->store, rows))
-        ok = on_change(context, store_text(rows, 0));
+    while (ok && store_row(&s->store, rows)) {
+        const char *json = store_line(&s->store, rows, 0);
+        ok = !s->store.failed && tell_change(s, json, on_change, context);
+    }
     store_enough(rows);
     return ok && !s->store.failed;
 }
@@ -148,16 +196,27 @@ bool state_endpoints(struct state *s,
         "");
     bool ok = true;
     while (ok && store_row(&s->store, rows)) {
-        struct state_endpoint e = {.key = store_text(rows, 0),
-                                   .protocol = store_text(rows, 1),
-                                   .mode = store_text(rows, 2),
-                                   .host = store_text(rows, 3),
-                                   .ip = store_text(rows, 4),
+        struct state_endpoint e = {.key = store_line(&s->store, rows, 0),
+                                   .protocol = store_line(&s->store, rows, 1),
+                                   .mode = store_line(&s->store, rows, 2),
+                                   .host = store_line(&s->store, rows, 3),
+                                   .ip = store_line(&s->store, rows, 4),
                                    .port = (unsigned)sqlite3_column_int(rows, 5)};
-        ok = on_endpoint(context, &e);
+        ok = !s->store.failed && on_endpoint(context, &e);
     }
     store_enough(rows);
     return ok && !s->store.failed;
+}
+
+/* Ids, times and versions: nothing else is ever written there. */
+static bool is_plain(const struct state_entry *e)
+{
+    const char *const texts[] = {e->run_id, e->started, e->ended, e->stopped_by, e->scanner};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (const char *c = texts[i]; *c; c++)
+            if (*c < ' ' || *c > '~')
+                return false;
+    return true;
 }
 
 bool state_runs(struct state *s, const char *run_id,
@@ -172,11 +231,11 @@ bool state_runs(struct state *s, const char *run_id,
         "t", run_id);
     bool ok = true;
     while (ok && store_row(&s->store, rows)) {
-        struct state_entry e = {.run_id = store_text(rows, 0),
-                                .started = store_text(rows, 1),
-                                .ended = store_text(rows, 2),
-                                .stopped_by = store_text(rows, 3),
-                                .scanner = store_text(rows, 4),
+        struct state_entry e = {.run_id = store_line(&s->store, rows, 0),
+                                .started = store_line(&s->store, rows, 1),
+                                .ended = store_line(&s->store, rows, 2),
+                                .stopped_by = store_line(&s->store, rows, 3),
+                                .scanner = store_line(&s->store, rows, 4),
                                 .complete = sqlite3_column_int(rows, 5) != 0,
                                 .recorded = sqlite3_column_int64(rows, 6),
                                 .answered = sqlite3_column_int64(rows, 7),
@@ -185,7 +244,10 @@ bool state_runs(struct state *s, const char *run_id,
                                 .not_observed = sqlite3_column_int64(rows, 15)};
         for (int i = 0; i < 5; i++)
             e.open[i] = sqlite3_column_int64(rows, 9 + i);
-        ok = on_run(context, &e);
+        if (!is_plain(&e))
+            store_fail(&s->store,
+                       "it is damaged: a run with a name that this program does not give");
+        ok = !s->store.failed && on_run(context, &e);
     }
     store_enough(rows);
     return ok && !s->store.failed;
@@ -197,10 +259,11 @@ static uint64_t check(struct state *s, const char *sql, const char *well,
     uint64_t problems = 0;
     sqlite3_stmt *rows = store_ask(&s->store, sql, "");
     while (store_row(&s->store, rows)) {
-        const char *text = store_text(rows, 0);
+        const char *text = store_text(&s->store, rows, 0);
         if (text && well && strcmp(text, well) == 0)
             continue;
-        on_problem(context, text ? text : "a row without its table");
+        if (!s->store.failed)
+            on_problem(context, text ? text : "a row without its table");
         problems++;
     }
     return problems;
@@ -214,18 +277,19 @@ bool state_check(struct state *s, struct state_counts *counts, uint64_t *problem
     *problems = check(s, "PRAGMA integrity_check", "ok", on_problem, context);
     *problems += check(s,
                        "SELECT 'a reference of ' || \"table\" || ' to ' || parent || ' that leads"
-                       " nowhere' FROM pragma_foreign_key_check",
+                       " nowhere' FROM pragma_foreign_key_check LIMIT " PROBLEMS_TOLD,
                        NULL, on_problem, context);
+    /* Not count(*): that is one step, however long it takes, and cannot be stopped. */
     *counts = (struct state_counts){
         .version = (int)store_number(store, "PRAGMA user_version", ""),
-        .runs = store_number(store, "SELECT count(*) FROM run", ""),
+        .runs = store_number(store, "SELECT count(id) FROM run", ""),
         .endpoints =
             store_number(store, "SELECT count(*) FROM endpoint WHERE first_run IS NOT NULL", ""),
-        .findings = store_number(store, "SELECT count(*) FROM finding", ""),
+        .findings = store_number(store, "SELECT count(id) FROM finding", ""),
         .open = store_number(
             store, "SELECT count(*) FROM finding WHERE state = 'open' AND NOT waived", ""),
         .waived =
             store_number(store, "SELECT count(*) FROM finding WHERE state = 'open' AND waived", ""),
-        .changes = store_number(store, "SELECT count(*) FROM change", "")};
+        .changes = store_number(store, "SELECT count(seq) FROM change", "")};
     return !store->failed;
 }

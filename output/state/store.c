@@ -11,10 +11,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output/state/guard.h"
 #include "output/state/schema.h"
+#include "scanner/quote.h"
+#include "scanner/text.h"
 
 #define FILE_MODE ((mode_t)0640)
 #define OPEN_PATIENCE 5000 /* ms: another one is just opening or closing it */
+
+/* The words of a library may be those of a stranger's file. */
+static void make_plain(char *text)
+{
+    char *out = text;
+    for (struct span rest = span_of(text); rest.len;) {
+        bool shown;
+        size_t n = quote_step(rest, &shown);
+        if (shown)
+            memmove(out, rest.at, n);
+        else
+            *out = '?';
+        out += shown ? n : 1;
+        rest = span_from(rest, n);
+    }
+    *out = '\0';
+}
 
 bool store_fail(struct store *s, const char *format, ...)
 {
@@ -24,6 +44,7 @@ bool store_fail(struct store *s, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(s->problem, sizeof s->problem, format, arguments);
     va_end(arguments);
+    make_plain(s->problem);
     s->failed = true;
     return false;
 }
@@ -44,6 +65,14 @@ static bool fail_of(struct store *s)
         return store_fail(s, "the disk is full, and nothing of this run was kept");
     case SQLITE_CORRUPT:
         return store_fail(s, "it is damaged: move it away, and `state rebuild` makes it anew");
+    case SQLITE_CONSTRAINT:
+        return store_fail(s, "it is damaged: %s", sqlite3_errmsg(s->db));
+    case SQLITE_TOOBIG:
+        return store_fail(s, "it is damaged: there is more in one row than a run can bring");
+    case SQLITE_INTERRUPT:
+        return store_fail(s, "it is damaged: more is read of it than there can be");
+    case SQLITE_NOMEM:
+        return store_fail(s, "out of memory");
     default:
         return store_fail(s, "%s", sqlite3_errmsg(s->db));
     }
@@ -149,9 +178,37 @@ int64_t store_number(struct store *s, const char *sql, const char *types, ...)
     return number;
 }
 
-const char *store_text(sqlite3_stmt *statement, int column)
+/* Nothing else is ever written, whatever a record had in it. */
+const char *store_text(struct store *s, sqlite3_stmt *row, int column)
 {
-    return (const char *)sqlite3_column_text(statement, column);
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return NULL;
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    size_t len = (size_t)sqlite3_column_bytes(row, column);
+    if (!text)
+        store_fail(s, "out of memory");
+    else if (strlen(text) == len && text_is_clean((struct span){text, len}))
+        return text;
+    else
+        store_fail(s, "it is damaged: there is a text that this program does not write");
+    return NULL;
+}
+
+const char *store_word(struct store *s, sqlite3_stmt *row, int column)
+{
+    const char *text = store_text(s, row, column);
+    if (!text)
+        store_fail(s, "it is damaged: a value is missing");
+    return text ? text : "";
+}
+
+const char *store_line(struct store *s, sqlite3_stmt *row, int column)
+{
+    const char *text = store_word(s, row, column);
+    if (!text[strcspn(text, "\n\t")])
+        return text;
+    store_fail(s, "it is damaged: there is a text that this program does not write");
+    return "";
 }
 
 /* --- the file ----------------------------------------------------------------------------------- */
@@ -180,8 +237,9 @@ static bool close_file(const char *place)
 }
 
 /* Others must not read it, whoever made it so, nor what SQLite keeps beside it. */
-static bool close_to_others(struct store *s, const char *place)
+static bool close_to_others(struct store *s)
 {
+    const char *place = sqlite3_db_filename(s->db, "main");
     static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char *name;
@@ -214,7 +272,7 @@ static char *find(struct store *s, const char *path, enum state_mode mode)
     if (!place)
         store_fail(s, errno == ENOENT && mode == STATE_WRITE ? "a link that leads nowhere" : "%s",
                    strerror(errno));
-    else if (check_kind(s, place) && (mode == STATE_READ || close_to_others(s, place)))
+    else if (check_kind(s, place))
         return place;
     free(place);
     return NULL;
@@ -230,16 +288,14 @@ static bool connect(struct store *s, const char *path, enum state_mode mode)
     char *place = mode == STATE_SCRATCH ? strdup("") : find(s, path, mode);
     if (!place)
         return store_fail(s, "out of memory");
-    int result = sqlite3_open_v2(place, &s->db,
-                                 flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int result = sqlite3_open_v2(
+        place, &s->db, flags[mode] | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, guard_files());
     free(place);
     if (!s->db)
         return store_fail(s, "out of memory");
     sqlite3_extended_result_codes(s->db, 0);
     sqlite3_busy_timeout(s->db, OPEN_PATIENCE);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return result == SQLITE_OK || fail_of(s);
+    return (result == SQLITE_OK || fail_of(s)) && guard_limit(s);
 }
 
 /* --- versions ----------------------------------------------------------------------------------- */
@@ -249,7 +305,7 @@ static int find_version(struct store *s)
 {
     int64_t application = store_number(s, "PRAGMA application_id", "");
     int64_t version = store_number(s, "PRAGMA user_version", "");
-    int64_t things = store_number(s, "SELECT count(*) FROM sqlite_schema", "");
+    int64_t things = store_number(s, "SELECT count(*) FROM main.sqlite_master", "");
     if (s->failed)
         return -1;
     if (!application && !version && !things)
@@ -282,12 +338,12 @@ static bool migrate(struct store *s)
     if (!store_run(s, "BEGIN IMMEDIATE"))
         return false;
     int version = find_version(s);
-    bool ok = version >= 0;
+    bool ok = version >= 0 && (version == 0 || guard_schema(s, version));
     for (int v = version + 1; ok && v <= SCHEMA_VERSION; v++)
         ok = store_run(s, schema_step(v)) && set_version(s, v);
     for (size_t i = 0; ok && schema_views[i]; i++)
         ok = store_run(s, schema_views[i]);
-    ok = ok && store_run(s, "COMMIT");
+    ok = ok && guard_schema(s, SCHEMA_VERSION) && store_run(s, "COMMIT");
     if (!ok)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     return ok;
@@ -307,9 +363,9 @@ static bool set_journal(struct store *s)
 static bool prepare_to_write(struct store *s, enum state_mode mode)
 {
     int version = find_version(s);
-    if (version < 0)
+    if (version < 0 || (version == SCHEMA_VERSION && !guard_schema(s, version)))
         return false;
-    if (mode == STATE_WRITE && !set_journal(s))
+    if (mode == STATE_WRITE && !(close_to_others(s) && set_journal(s) && close_to_others(s)))
         return false;
     return store_run(s, "PRAGMA foreign_keys = ON") && (version == SCHEMA_VERSION || migrate(s)) &&
            store_run(s, schema_staging);
@@ -324,9 +380,10 @@ bool store_open(struct store *s, const char *path, enum state_mode mode)
     int version = find_version(s);
     if (version == 0)
         return store_fail(s, "empty: not a state yet");
-    return version == SCHEMA_VERSION ||
-           (version > 0 && store_fail(s, "of an older release: the next run that writes to it "
-                                         "brings it up to date"));
+    if (version == SCHEMA_VERSION)
+        return guard_schema(s, version);
+    return version > 0 && store_fail(s, "of an older release: the next run that writes to it "
+                                        "brings it up to date");
 }
 
 void store_close(struct store *s)

@@ -24,6 +24,7 @@ struct store {
         sqlite3_stmt *statement;
     } statements[STORE_STATEMENTS_MAX];
     size_t count;
+    uint64_t steps, steps_allowed; /* of the database's machine: guard.h */
 };
 
 bool store_open(struct store *, const char *path, enum state_mode);
@@ -48,8 +49,15 @@ void store_enough(sqlite3_stmt *);
 /* The first value of the first row, or 0. */
 int64_t store_number(struct store *, const char *sql, const char *types, ...);
 
-/* A column's text; NULL where there is no value. It is valid until the next row. */
-const char *store_text(sqlite3_stmt *, int column);
+/* A column's text, which is clean; NULL where there is no value, and where the store fails because it
+   is none of this program's. It is valid until the next row. */
+const char *store_text(struct store *, sqlite3_stmt *, int column);
+
+/* Of a column that always has one; "" where the store fails because there is none. */
+const char *store_word(struct store *, sqlite3_stmt *, int column);
+
+/* The same, of one line. */
+const char *store_line(struct store *, sqlite3_stmt *, int column);
 
 /* Statements without values, from a constant. */
 bool store_run(struct store *, const char *sql);

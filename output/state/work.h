@@ -87,6 +87,10 @@ struct work {
 
 struct store *work_store(const struct work *);
 
+/* A column of a row, kept in the arena, as store_text() and store_word() give it. */
+const char *work_text(struct work *, sqlite3_stmt *, int column);
+const char *work_word(struct work *, sqlite3_stmt *, int column); /* never NULL */
+
 /* place.c */
 void place_work(struct work *);
 /* finding.c */

@@ -18,6 +18,7 @@
 
 #include "output/state/inside.h"
 #include "output/state/schema.h"
+#include "scanner/text.h"
 
 #define ENDPOINTS 40
 
@@ -514,6 +515,392 @@ static void test_of_a_newer_release(void **unused)
     scene_end(&scene);
 }
 
+/* --- files of strangers ----------------------------------------------------------------------------- */
+
+/* A state of two nights, and what somebody did to it. */
+static void tamper(const struct scene *scene, const char *sql)
+{
+    sqlite3 *db;
+    char *problem = NULL;
+    unlink(scene->path);
+    struct state *s = reopen(scene, STATE_WRITE);
+    add_night(s, 1, true);
+    add_night(s, 2, false);
+    state_close(s);
+    assert_int_equal(sqlite3_open(scene->path, &db), SQLITE_OK);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+    sqlite3_exec(db, sql, NULL, NULL, &problem);
+    if (problem)
+        fail_msg("%s: %s", sql, problem);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_the_schema_is_ours(void **unused)
+{
+    static const char *const others[] = {
+        "CREATE TRIGGER t BEFORE INSERT ON change BEGIN SELECT raise(IGNORE); END",
+        "CREATE VIEW mine AS SELECT 1",
+        "DROP VIEW v_runs",
+        "DROP VIEW v_runs; CREATE VIEW v_runs AS SELECT 1",
+        "CREATE TABLE mine (a)",
+        "CREATE INDEX mine ON run (scanner)",
+        "DROP INDEX run_started",
+        "CREATE VIRTUAL TABLE mine USING fts5 (a)",
+        "ALTER TABLE run ADD COLUMN mine TEXT DEFAULT 'x'",
+        "ALTER TABLE rule RENAME TO rule2;"
+        "CREATE VIEW rule AS SELECT id, NULL AS rule FROM rule2",
+        "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'json TEXT NOT"
+        " NULL', 'json TEXT CHECK (seq < 9)') WHERE name = 'change'",
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_master VALUES ('table', 'sqlite_schema',"
+        " 'sqlite_schema', 2, 'CREATE TABLE sqlite_schema (type, name, tbl_name, sql)')",
+        "PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM"
+        " sqlite_master WHERE name = 'rule') WHERE name = 'verdicts'",
+    };
+    static const enum state_mode modes[] = {STATE_READ, STATE_WRITE};
+    struct scene scene;
+    (void)unused;
+    scene_begin(&scene);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char problem[STATE_PROBLEM_SIZE];
+        tamper(&scene, others[i]);
+        for (size_t m = 0; m < 2; m++) {
+            struct state *s = state_open(scene.path, modes[m], problem);
+            if (s)
+                fail_msg("taken: %s", others[i]);
+            if (!strstr(problem, "not a state of this program") && !strstr(problem, "damaged"))
+                fail_msg("%s: %s", others[i], problem);
+        }
+    }
+    tamper(&scene, "ANALYZE");
+    assert_sound(&scene, 2);
+    scene_end(&scene);
+}
+
+static void test_white_space_is_no_part_of_a_schema(void **unused)
+{
+    struct scene scene;
+    (void)unused;
+    scene_begin(&scene);
+    tamper(&scene,
+           "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' ', char(10)"
+           " || '  ') WHERE name = 'rule'; UPDATE sqlite_master SET sql = replace(sql, '(', '/* a"
+           " */ ( -- b' || char(10)) WHERE name = 'verdicts'");
+    assert_sound(&scene, 2);
+    tamper(&scene, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql,"
+                   " '{}', '{ }') WHERE name = 'endpoint'");
+    refuse(scene.path, STATE_READ, "'endpoint'");
+    scene_end(&scene);
+}
+
+/* Nothing of ours runs what is a stranger's, even if it came between the look and the use. */
+static void test_no_triggers_and_no_views(void **unused)
+{
+    static const int settings[] = {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
+                                   SQLITE_DBCONFIG_TRUSTED_SCHEMA};
+    struct scene scene;
+    int on;
+    (void)unused;
+    scene_begin(&scene);
+    struct state *s = reopen(&scene, STATE_WRITE);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        assert_int_equal(sqlite3_db_config(s->store.db, settings[i], -1, &on), SQLITE_OK);
+        assert_int_equal(on, 0);
+    }
+    assert_int_equal(store_number(&s->store, "PRAGMA cell_size_check", ""), 1);
+    assert_int_equal(sqlite3_limit(s->store.db, SQLITE_LIMIT_ATTACHED, -1), 0);
+    state_close(s);
+    scene_end(&scene);
+}
+
+static bool on_entry(void *context, const struct state_entry *e)
+{
+    (void)e;
+    ++*(int *)context;
+    return true;
+}
+
+/* What it has to say is asked for, and a night is added. */
+static bool use(struct state *s)
+{
+    struct heard heard = {0};
+    int count = 0;
+    return state_runs(s, NULL, on_entry, &count) && state_changes(s, NULL, on_change, &heard) &&
+           state_begin(s) && take(s, run_start(3)) == STATE_TAKEN &&
+           take(s, endpoint(3, 7, true)) == STATE_TAKEN && state_commit(s);
+}
+
+static void assert_damaged(const struct scene *scene, const char *what)
+{
+    struct state *s = reopen(scene, STATE_WRITE);
+    if (use(s) || !strstr(state_problem(s), "damaged"))
+        fail_msg("%s: %s", what, state_problem(s));
+    assert_true(text_is_clean(span_of(state_problem(s))));
+    state_close(s);
+}
+
+static void test_what_the_tables_say(void **unused)
+{
+    static const char *const texts[] = {
+        "x'ff00fe'",
+        "CAST(x'ff41' AS TEXT)",
+        "'a' || char(27) || '[31m'",
+        "CAST(x'610062' AS TEXT)",
+        "hex(zeroblob(30 << 20))",
+        "'a' || char(155)",
+    };
+    static const char *const places[] = {
+        "UPDATE endpoint SET key = %s WHERE id = 7",
+        "UPDATE endpoint SET host = %s WHERE id = 7",
+        "UPDATE place SET facts = %s WHERE id = 7",
+        "UPDATE place SET ip = %s WHERE id = 7",
+        "UPDATE finding SET title = %s, state = 'open' WHERE id = 7",
+        "UPDATE rule SET rule = %s",
+        "UPDATE run SET run_id = %s WHERE id = 2",
+    };
+    struct scene scene;
+    (void)unused;
+    scene_begin(&scene);
+    for (size_t p = 0; p < sizeof places / sizeof *places; p++)
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+            const char *at = strstr(places[p], "%s");
+            char *sql = format("%.*s%s%s", (int)(at - places[p]), places[p], texts[t], at + 2);
+            tamper(&scene, sql);
+            assert_damaged(&scene, sql);
+            free(sql);
+        }
+    scene_end(&scene);
+}
+
+static void test_texts_for_people(void **unused)
+{
+    struct scene scene;
+    struct heard heard = {0};
+    int count = 0;
+    (void)unused;
+    scene_begin(&scene);
+    tamper(&scene, "UPDATE run SET started = 'a' || char(8238) WHERE id = 1");
+    struct state *s = reopen(&scene, STATE_READ);
+    assert_false(state_runs(s, NULL, on_entry, &count));
+    assert_non_null(strstr(state_problem(s), "damaged"));
+    state_close(s);
+    tamper(&scene, "UPDATE change SET json = '{}' || char(10) || '{}'");
+    s = reopen(&scene, STATE_READ);
+    assert_false(state_changes(s, NULL, on_change, &heard));
+    assert_int_equal(heard.count, 0);
+    state_close(s);
+    tamper(&scene, "UPDATE change SET json = '{\"a\":\"b' || char(8238, 917504) || 'c\"}'");
+    s = reopen(&scene, STATE_READ);
+    assert_true(state_changes(s, NULL, on_change, &heard));
+    assert_string_equal(heard.last, "{\"a\":\"b\\u202e\\udb40\\udc00c\"}");
+    state_close(s);
+    scene_end(&scene);
+}
+
+/* The schema as this program makes it, whatever the tables are like. */
+static void restore_schema(sqlite3 *db)
+{
+    struct scene scene;
+    scene_begin(&scene);
+    state_close(reopen(&scene, STATE_WRITE));
+    char *sql = format("ATTACH '%s' AS own; PRAGMA writable_schema = ON;"
+                       "UPDATE main.sqlite_master SET sql = (SELECT sql FROM own.sqlite_master"
+                       " AS o WHERE o.name = sqlite_master.name); DETACH own",
+                       scene.path);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    free(sql);
+    scene_end(&scene);
+}
+
+/* Values that cannot be missing, and are. */
+static void test_values_that_are_missing(void **unused)
+{
+    static const char *const values[] = {
+        "UPDATE rule SET rule = NULL",
+        "UPDATE endpoint SET host = NULL",
+        "UPDATE endpoint SET labels = NULL",
+        "UPDATE place SET ip = NULL",
+        "UPDATE finding SET severity = NULL, state = 'open'",
+        "UPDATE finding SET rule = NULL, state = 'open'",
+        "UPDATE run SET started = NULL",
+        "UPDATE change SET json = NULL",
+    };
+    struct scene scene;
+    (void)unused;
+    scene_begin(&scene);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        sqlite3 *db;
+        tamper(&scene, "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql,"
+                       " 'NOT NULL', '') WHERE name IN ('rule', 'endpoint', 'place', 'finding',"
+                       " 'run', 'change')");
+        assert_int_equal(sqlite3_open(scene.path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, values[i], NULL, NULL, NULL), SQLITE_OK);
+        restore_schema(db);
+        sqlite3_close(db);
+        assert_damaged(&scene, values[i]);
+    }
+    scene_end(&scene);
+}
+
+static void put_number(FILE *f, unsigned long number)
+{
+    for (int shift = 24; shift >= 0; shift -= 8)
+        fputc((int)(number >> shift & 0xff), f);
+}
+
+/* A hot journal of no pages that names a list of journals at its end (SQLite's file format, 3). */
+static void write_journal(const struct scene *scene, const char *journal, const char *list)
+{
+    static const unsigned char magic[8] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
+    unsigned long sum = 0;
+    struct stat status;
+    FILE *f = fopen(journal, "w");
+    assert_int_equal(stat(scene->path, &status), 0);
+    fwrite(magic, 1, sizeof magic, f);
+    put_number(f, 0); /* pages */
+    put_number(f, 1);
+    put_number(f, (unsigned long)(status.st_size / 4096));
+    put_number(f, 512);
+    put_number(f, 4096);
+    while (ftell(f) < 512)
+        fputc(0, f);
+    put_number(f, 0x40000000 / 4096 + 1); /* the page that never is one */
+    fputs(list, f);
+    put_number(f, strlen(list));
+    for (const char *c = list; *c; c++)
+        sum += (unsigned long)*c;
+    put_number(f, sum);
+    fwrite(magic, 1, sizeof magic, f);
+    fclose(f);
+}
+
+/* SQLite removes the list when it plays the journal back. */
+static void test_a_journal_names_no_other_file(void **unused)
+{
+    struct scene scene;
+    char problem[STATE_PROBLEM_SIZE];
+    (void)unused;
+    scene_begin(&scene);
+    tamper(&scene, "PRAGMA journal_mode = DELETE");
+    char *victim = format("%s/victim", scene.folder), *journal = format("%s-journal", scene.path);
+    FILE *f = fopen(victim, "w");
+    fputs("precious\n", f);
+    fclose(f);
+    write_journal(&scene, journal, victim);
+    assert_null(state_open(scene.path, STATE_WRITE, problem));
+    assert_int_equal(access(victim, F_OK), 0);
+    free(victim);
+    free(journal);
+    scene_end(&scene);
+}
+
+static void forget_problem(void *context, const char *problem)
+{
+    (void)context;
+    (void)problem;
+}
+
+static long root_of(const struct scene *scene, const char *part)
+{
+    sqlite3 *db;
+    sqlite3_stmt *row;
+    char *sql = format("SELECT rootpage FROM sqlite_master WHERE name = '%s'", part);
+    assert_int_equal(sqlite3_open(scene->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    long root = sqlite3_column_int(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    free(sql);
+    return root;
+}
+
+/* A page of an index's tree, whose cells are all the same; child 0: a leaf. */
+static void put_page(FILE *f, long page, const unsigned char *row, size_t size, long child)
+{
+    size_t cell = (child ? 4U : 0U) + 1 + size, count = (4096 - 12) / (cell + 2);
+    assert_int_equal(fseek(f, (page - 1) * 4096, SEEK_SET), 0);
+    fputc(child ? 2 : 10, f);
+    fwrite("\0", 1, 2, f);
+    fputc((int)(count >> 8), f);
+    fputc((int)(count & 0xff), f);
+    fputc((int)((4096 - count * cell) >> 8), f);
+    fputc((int)((4096 - count * cell) & 0xff), f);
+    fputc(0, f);
+    if (child)
+        put_number(f, (unsigned long)child);
+    for (size_t i = 0; i < count; i++) {
+        fputc((int)((4096 - (i + 1) * cell) >> 8), f);
+        fputc((int)((4096 - (i + 1) * cell) & 0xff), f);
+    }
+    while (ftell(f) < (long)(page * 4096 - (long)(count * cell)))
+        fputc(0, f);
+    for (size_t i = 0; i < count; i++) {
+        if (child)
+            put_number(f, (unsigned long)child);
+        fputc((int)size, f);
+        fwrite(row, 1, size, f);
+    }
+}
+
+/* Seven pages, each the child of the one before, more than a hundred times over: rows without an
+   end. */
+static void make_endless(const struct scene *scene, const char *part, const unsigned char *row,
+                         size_t size)
+{
+    long root = root_of(scene, part);
+    FILE *f = fopen(scene->path, "r+");
+    fseek(f, 0, SEEK_END);
+    long pages = ftell(f) / 4096;
+    put_page(f, root, row, size, pages + 1);
+    for (long i = 1; i <= 6; i++)
+        put_page(f, pages + i, row, size, i < 6 ? pages + i + 1 : 0);
+    fseek(f, 28, SEEK_SET);
+    put_number(f, (unsigned long)pages + 6);
+    fclose(f);
+}
+
+static void test_pages_that_lead_to_themselves(void **unused)
+{
+    static const unsigned char change[] = {12, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1};
+    static const unsigned char key[] = {3, 15, 1, 'k', 7};
+    struct scene scene;
+    struct state_counts counts;
+    uint64_t problems = 0;
+    (void)unused;
+    scene_begin(&scene);
+    tamper(&scene, "PRAGMA journal_mode = DELETE");
+    make_endless(&scene, "change", change, sizeof change);
+    struct state *s = reopen(&scene, STATE_READ);
+    assert_false(state_check(s, &counts, &problems, forget_problem, NULL));
+    assert_true(problems > 0);
+    assert_non_null(strstr(state_problem(s), "more is read of it"));
+    state_close(s);
+    tamper(&scene, "PRAGMA journal_mode = DELETE");
+    make_endless(&scene, "sqlite_autoindex_endpoint_1", key, sizeof key);
+    s = reopen(&scene, STATE_WRITE);
+    assert_true(state_begin(s));
+    assert_int_equal(take(s, run_start(3)), STATE_TAKEN);
+    assert_false(state_commit(s));
+    assert_non_null(strstr(state_problem(s), "damaged"));
+    state_close(s);
+    scene_end(&scene);
+}
+
+static void test_what_is_no_state_is_left_alone(void **unused)
+{
+    struct scene scene;
+    (void)unused;
+    scene_begin(&scene);
+    FILE *f = fopen(scene.path, "w");
+    for (int i = 0; i < 100; i++)
+        fputs("A page that all the world may read.\n", f);
+    fclose(f);
+    chmod(scene.path, 0644);
+    refuse(scene.path, STATE_WRITE, "no database");
+    assert_int_equal(mode_of(scene.path), 0644);
+    scene_end(&scene);
+}
+
 static void test_a_private_one(void **unused)
 {
     struct heard heard = {0};
@@ -542,6 +929,15 @@ int main(void)
         cmocka_unit_test(test_nobody_else_reads_it),
         cmocka_unit_test(test_what_is_no_state),
         cmocka_unit_test(test_of_a_newer_release),
+        cmocka_unit_test(test_the_schema_is_ours),
+        cmocka_unit_test(test_white_space_is_no_part_of_a_schema),
+        cmocka_unit_test(test_no_triggers_and_no_views),
+        cmocka_unit_test(test_what_the_tables_say),
+        cmocka_unit_test(test_texts_for_people),
+        cmocka_unit_test(test_values_that_are_missing),
+        cmocka_unit_test(test_a_journal_names_no_other_file),
+        cmocka_unit_test(test_pages_that_lead_to_themselves),
+        cmocka_unit_test(test_what_is_no_state_is_left_alone),
         cmocka_unit_test(test_a_private_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
