@@ -66,11 +66,25 @@ def loaded(path):
     return done.stdout.decode()
 
 
-class Browser:
-    """Use it as a context; windows are as large as the size says."""
+FONTS = Path("/usr/share/fonts")
+FONTS_ONLY = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>{0}/fonts</dir><cachedir>{0}/fontcache</cachedir></fontconfig>
+"""
 
-    def __init__(self, size=(1440, 900), scheme="light"):
-        self.size, self.scheme = size, scheme
+
+def fonts_named(stems):
+    """The installed files of fonts that are called so, as DejaVuSans and DejaVuSans-Bold."""
+    files = {path.stem: path for path in FONTS.rglob("*.[to]tf")}
+    return [files[stem] for stem in stems if stem in files]
+
+
+class Browser:
+    """Use it as a context; windows are as large as the size says. Where files of fonts are given,
+    there are no others."""
+
+    def __init__(self, size=(1440, 900), scheme="light", fonts=()):
+        self.size, self.scheme, self.fonts = size, scheme, fonts
         self.directory = tempfile.mkdtemp(prefix="browser-")
         self.driver = None
 
@@ -92,6 +106,8 @@ class Browser:
             "XDG_CONFIG_HOME": self.directory,
             "XDG_CACHE_HOME": self.directory,
         }
+        if self.fonts:
+            environment["FONTCONFIG_FILE"] = self._only_fonts()
         self.driver = subprocess.Popen(
             ["chromedriver", "--port=0"],
             env=environment,
@@ -134,12 +150,23 @@ class Browser:
         )
         self.set_scheme(self.scheme)
 
+    def _only_fonts(self):
+        folder = Path(self.directory) / "fonts"
+        folder.mkdir()
+        for path in self.fonts:
+            (folder / path.name).symlink_to(path)
+        configuration = Path(self.directory) / "fonts.conf"
+        configuration.write_text(FONTS_ONLY.format(self.directory))
+        return str(configuration)
+
     def close(self):
         try:
             if self.driver and getattr(self, "session", None):
                 self._call("DELETE", self.session)
         finally:
             if self.driver:
+                if hasattr(self, "http"):
+                    self.http.close()
                 self.driver.terminate()
                 self.driver.wait()
                 self.driver.stdout.close()
@@ -162,6 +189,12 @@ class Browser:
         return self._call(
             "POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters}
         )
+
+    def resize(self, width, height=900):
+        """The window, to so many pixels."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                 deviceScaleFactor=1, mobile=False)
+        self.settle()
 
     def set_scheme(self, scheme):
         self.cdp(

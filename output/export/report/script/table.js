@@ -391,7 +391,7 @@ const table = {
         if (place.view !== "endpoints") return;
         const box = this.grid.getBoundingClientRect(),
             headHeight = this.head.parentNode.offsetHeight;
-        this.height = matchMedia("(max-width: 760px)").matches ? 92 : 42;
+        this.height = matchMedia("(max-width: 860px)").matches ? 92 : 42;
         const from = Math.max(0, Math.floor((-box.top - headHeight) / this.height) - 8);
         const to = Math.min(this.items.length, Math.ceil((innerHeight - box.top - headHeight) / this.height) + 8);
         for (const [i, element] of this.drawn)
