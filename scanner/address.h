@@ -4,7 +4,9 @@
  *
  * An IPv4-mapped IPv6 address (::ffff:192.0.2.1) is the IPv4 address that it stands for, wherever
  * it comes from: the kernel would speak IPv4 to it, and an exclusion of 192.0.2.1 has to hold.
- * There are no zones.
+ * Other spellings of an IPv4 address stay IPv6, as the kernel has them, but some gateway may take
+ * them for IPv4: what is said of the IPv4 address holds for them too (address_reaches()).
+ * There are no zones: an address that needs one cannot be connected to.
  */
 #ifndef SCANNER_ADDRESS_H
 #define SCANNER_ADDRESS_H
@@ -87,5 +89,38 @@ static inline uint64_t wide_count(struct wide first, struct wide last)
 
 /* The last `bits` bits set; bits is 0 to 128. */
 struct wide wide_mask(unsigned bits);
+
+struct wide_range {
+    struct wide first, last;
+};
+
+/* --- where addresses lead --------------------------------------------------------------------- */
+
+/* Where a connection to this address ends up: at the IPv4 address that an IPv6 address spells
+   (compatible ::a.b.c.d, translated ::ffff:0:a.b.c.d, NAT64 64:ff9b::a.b.c.d, 6to4 2002:AABB:CCDD::),
+   at loopback for the unspecified address, else at itself. */
+struct address address_reaches(const struct address *);
+
+#define SPELLINGS ((size_t)4)
+
+/* The IPv6 addresses that spell first..last of IPv4; returns how many ranges they are. */
+size_t address_spellings(struct wide first, struct wide last, struct wide_range out[SPELLINGS]);
+
+/* Addresses that no host has, so that nothing is ever connected to there. */
+struct hostless {
+    int family;
+    struct wide_range range;
+    const char *word; /* for records: "unspecified", "multicast", "broadcast", "link_local" */
+    const char *text; /* for people, behind the address                                     */
+};
+
+extern const struct hostless hostless_ranges[];
+extern const size_t hostless_count;
+
+/* The one in which all of first..last is; NULL: there is none. */
+const struct hostless *hostless_find(int family, struct wide first, struct wide last);
+
+/* The one that this address is in, or the IPv4 address that it spells; NULL: it may be a host's. */
+const struct hostless *address_without_host(const struct address *);
 
 #endif

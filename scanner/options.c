@@ -133,10 +133,26 @@ static unsigned count_cores(void)
     return count > 0 ? (unsigned)count : 1;
 }
 
+static void check_zone(struct argp_state *state, const char *option, const char *text)
+{
+    if (strchr(text, ':') && strchr(text, '%'))
+        refuse(state, option, "'%s' has a zone (%%): zones are not supported", text);
+}
+
+static void check_host(struct argp_state *state, const char *option, const char *text,
+                       const struct address *address)
+{
+    const struct hostless *hostless = address_without_host(address);
+    if (hostless)
+        refuse(state, option, "'%s' %s", text, hostless->text);
+}
+
 static void parse_source(struct argp_state *state, struct scan_options *o, const char *text)
 {
+    check_zone(state, "source-address", text);
     if (!address_parse(span_of(text), &o->source))
         refuse(state, "source-address", "'%s' is no address", text);
+    check_host(state, "source-address", text, &o->source);
     o->crew.engine.source = &o->source;
 }
 
@@ -144,8 +160,10 @@ static void check_resolver(struct argp_state *state, const char *text)
 {
     struct address address;
     uint16_t port;
+    check_zone(state, "resolver", text);
     if (!resolver_server_parse(span_of(text), &address, &port))
         refuse(state, "resolver", "'%s' is not ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text);
+    check_host(state, "resolver", text, &address);
 }
 
 /* RFC 5321 section 4.1.2: what may stand behind EHLO. */

@@ -93,11 +93,10 @@ static bool is_same_expectation(const struct targets *t, uint32_t first, uint32_
     return !says || (said && strcmp(said, says) == 0);
 }
 
-static enum target_kind keep_name(struct targets *t, struct names *names,
-                                  const struct target *target, uint32_t errand, uint32_t line,
-                                  struct complaint *c)
+static enum target_kind keep_name(struct targets *t, const struct target *target, uint32_t errand,
+                                  uint32_t line, struct complaint *c)
 {
-    struct name *name = names_keep(names, target->name);
+    struct name *name = names_keep(&t->names, target->name);
     if (!name)
         return refuse(c, "", no_memory);
     if (name->services && !is_same_expectation(t, name->errand, errand))
@@ -115,13 +114,13 @@ static enum target_kind keep_name(struct targets *t, struct names *names,
     return TARGET_HOSTS;
 }
 
-static enum target_kind keep_target(struct targets *t, struct entries *entries, struct names *names,
-                                    const struct target *target, uint32_t line, struct complaint *c)
+static enum target_kind keep_target(struct targets *t, const struct target *target, uint32_t line,
+                                    struct complaint *c)
 {
     const struct errand *errand = errands_keep(&t->errands, target);
     if (errand && target->family == AF_UNSPEC)
-        return keep_name(t, names, target, errand->id, line, c);
-    if (!errand || !entries_add(&entries[target->family == AF_INET ? V4 : V6],
+        return keep_name(t, target, errand->id, line, c);
+    if (!errand || !entries_add(&t->given[target->family == AF_INET ? V4 : V6],
                                 (struct entry){target->first, target->last, errand->id, line}))
         return refuse(c, "", no_memory);
     return TARGET_HOSTS;
@@ -139,15 +138,45 @@ static enum target_kind add_line(struct targets *t, struct span line, struct com
     t->line_count++;
     enum target_kind kind = target_parse(line, t->choice, &target, c);
     targets_note(t, &target, kind);
-    return kind == TARGET_HOSTS ? keep_target(t, t->given, &t->names, &target, number, c) : kind;
+    return kind == TARGET_HOSTS ? keep_target(t, &target, number, c) : kind;
+}
+
+/* What is excluded is excluded in every spelling. False: out of memory. */
+static bool exclude_range(struct targets *t, int family, struct wide_range range)
+{
+    struct wide_range spelt[SPELLINGS];
+    struct target nothing = {.services = choice_set(t->choice, 0)};
+    const struct errand *errand = errands_keep(&t->errands, &nothing);
+    size_t count = family == AF_INET ? address_spellings(range.first, range.last, spelt) : 0;
+    bool ok = errand && entries_add(&t->unwanted[family == AF_INET ? V4 : V6],
+                                    (struct entry){range.first, range.last, errand->id, 0});
+    for (size_t i = 0; ok && i < count; i++)
+        ok = entries_add(&t->unwanted[V6],
+                         (struct entry){spelt[i].first, spelt[i].last, errand->id, 0});
+    return ok;
+}
+
+/* Of networks and ranges, too, only hosts are asked. */
+static bool exclude_hostless(struct targets *t)
+{
+    for (size_t i = 0; i < hostless_count; i++)
+        if (!exclude_range(t, hostless_ranges[i].family, hostless_ranges[i].range))
+            return false;
+    return true;
+}
+
+static bool exclude(struct targets *t, const struct target *target)
+{
+    if (target->family == AF_UNSPEC)
+        return names_keep(&t->unwanted_names, target->name);
+    return exclude_range(t, target->family, (struct wide_range){target->first, target->last});
 }
 
 static enum target_kind exclude_line(struct targets *t, struct span line, struct complaint *c)
 {
-    struct target target = {.services = choice_set(t->choice, 0)};
+    struct target target;
     enum target_kind kind = target_parse_exclusion(line, &target, c);
-    return kind == TARGET_HOSTS ? keep_target(t, t->unwanted, &t->unwanted_names, &target, 0, c)
-                                : kind;
+    return kind == TARGET_HOSTS && !exclude(t, &target) ? refuse(c, "", no_memory) : kind;
 }
 
 /* A text that is to be a target. False: it is bad, or there is none in it. */
@@ -343,6 +372,8 @@ static size_t check_all_heard(struct targets *t)
 size_t targets_build(struct targets *t)
 {
     struct complaint complaint;
+    if (!exclude_hostless(t))
+        return tell(t, no_memory);
     for (size_t i = 0; i < FAMILIES; i++)
         if (!build_family(t, i, &complaint))
             return tell(t, complaint.text);

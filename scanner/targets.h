@@ -10,6 +10,10 @@
  * with, and the labels and the source of the target that gave it first. A name and its address are
  * two hosts: nothing is resolved here.
  *
+ * Addresses that no host has (unspecified, multicast, broadcast, link-local: address.h) are none: a
+ * line that gives nothing else is a bad one, and networks are taken without them. What is excluded
+ * is excluded in every spelling, so that a line of an exclude list with IPv4 costs 176 octets.
+ *
  * Networks and ranges are never spelled out. Memory: 16 octets for a line with IPv4, 40 with IPv6,
  * and after targets_build() 20 and 48 for each stretch of addresses that lines, services and
  * exclusions tell apart; a name costs its length and some 70 octets. A million single IPv4
@@ -76,7 +80,8 @@ uint64_t targets_endpoints(const struct targets *);
 /* False if there is no such host. Costs the logarithm of the number of targets. */
 bool targets_host(const struct targets *, uint64_t index, struct target_host *);
 
-/* Must this address be left alone? Ask it for every address that a name resolves to. */
+/* Must this address be left alone, for it is excluded or no host's? Ask it for every address that a
+   name resolves to. */
 bool targets_excluded(const struct targets *, const struct address *);
 
 /* Do some of them come from the list of a port scanner? Then what is not among them may still be

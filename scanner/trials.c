@@ -19,7 +19,9 @@ static bool is_open_in_clear(const struct endpoint *e)
 
 static bool is_same_address(const struct endpoint *e)
 {
-    return address_compare(&e->observation->source, &e->address) == 0;
+    struct address there = address_reaches(&e->address);
+    struct address here = address_reaches(&e->observation->source);
+    return address_compare(&here, &there) == 0;
 }
 
 /* An answer that is neither yes nor no is not known, for a reason. */

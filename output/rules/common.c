@@ -98,9 +98,10 @@ const char *mangled_keyword(const struct observation *o)
 
 bool is_same_address(const struct subject *s)
 {
-    const struct address *source = &s->o->source;
+    struct address here = address_reaches(&s->o->source);
+    struct address there = address_reaches(&s->host->address);
     return s->o->login.reason == CAUSE_SAME_ADDRESS ||
-           (source->family && address_compare(source, &s->host->address) == 0);
+           (here.family && address_compare(&here, &there) == 0);
 }
 
 bool is_too_near(const struct subject *s, struct evidence *e, enum verdict *verdict)

@@ -100,8 +100,18 @@ static bool split_word(struct span word, struct parts *p, struct complaint *c)
     return true;
 }
 
+static const char with_zone[] =
+    "has a zone (%): link-local addresses with a zone are not supported";
+
+static bool has_zone(struct span text)
+{
+    return text.len && memchr(text.at, ':', text.len) && memchr(text.at, '%', text.len);
+}
+
 static const char *not_an_address(struct span text)
 {
+    if (has_zone(text))
+        return with_zone;
     if (text.len && memchr(text.at, ':', text.len))
         return "is not an IPv6 address (with a port: [ADDRESS]:PORT/PROTOCOL)";
     return "is not an IPv4 address (four numbers from 0 to 255, without leading zeros)";
@@ -129,6 +139,21 @@ static bool holds_mapped(const struct target *t)
            wide_compare(t->last, first) >= 0;
 }
 
+/* An address that no host has, or addresses of one such kind. Networks that have others, too, are
+   taken without them (targets_build()). */
+static const struct hostless *hostless_of(const struct target *t)
+{
+    struct address one = address_of_number(t->family, t->first);
+    return wide_compare(t->first, t->last) == 0 ? address_without_host(&one)
+                                                : hostless_find(t->family, t->first, t->last);
+}
+
+static bool check_hosts(struct span text, const struct target *t, struct complaint *c)
+{
+    const struct hostless *hostless = t->family == AF_UNSPEC ? NULL : hostless_of(t);
+    return !hostless || complain(c, text, hostless->text);
+}
+
 static bool parse_addresses(const struct parts *p, struct target *t, struct complaint *c)
 {
     struct address first, end;
@@ -137,19 +162,22 @@ static bool parse_addresses(const struct parts *p, struct target *t, struct comp
     t->family = first.family;
     t->first = t->last = address_number(&first);
     if (p->prefix.at) {
-        unsigned bits, width = t->family == AF_INET ? 32 : 128;
-        if (!parse_number(p->prefix, width, &bits))
+        bool mapped = t->family == AF_INET && memchr(p->first.at, ':', p->first.len);
+        unsigned bits, width = t->family == AF_INET ? 32 : 128, before = mapped ? 96 : 0;
+        if (!parse_number(p->prefix, before + width, &bits) || bits < before)
             return complain(c, p->prefix,
-                            width == 32 ? "is not a prefix length from 0 to 32"
-                                        : "is not a prefix length from 0 to 128 "
-                                          "(with a port: [ADDRESS]:PORT/PROTOCOL)");
+                            mapped        ? "is not a prefix length from 96 to 128 (IPv4-mapped)"
+                            : width == 32 ? "is not a prefix length from 0 to 32"
+                                          : "is not a prefix length from 0 to 128 "
+                                            "(with a port: [ADDRESS]:PORT/PROTOCOL)");
+        bits -= before;
         struct wide mask = wide_mask(width - bits);
         t->first = (struct wide){t->first.high & ~mask.high, t->first.low & ~mask.low};
         t->last = (struct wide){t->last.high | mask.high, t->last.low | mask.low};
     }
     if (p->end.at) {
         if (!parse_end(p->end, &first, &end))
-            return complain(c, p->end, "is not the end of a range");
+            return complain(c, p->end, has_zone(p->end) ? with_zone : "is not the end of a range");
         t->last = address_number(&end);
         if (end.family != first.family || wide_compare(t->last, t->first) < 0)
             return complain(c, p->end, "ends the range before it begins");
@@ -382,7 +410,7 @@ static enum target_kind parse_masscan(struct span line, struct choice *choice, s
         complain(c, port, "is not a port from 1 to 65535");
         return TARGET_BAD;
     }
-    if (!parse_addresses(&parts, t, c))
+    if (!parse_addresses(&parts, t, c) || !check_hosts(address, t, c))
         return TARGET_BAD;
     if (!among(when, digits) || span_trim(rest).len) {
         complain(c, line, "is not a line of masscan's list (open tcp PORT ADDRESS TIME)");
@@ -404,6 +432,8 @@ static bool parse_target(struct span rest, struct choice *choice, struct target 
         return complain(c, word, "is more than 2^48 hosts");
     if (holds_mapped(t))
         return complain(c, word, "has IPv4-mapped addresses in it: write them as IPv4");
+    if (!check_hosts(word, t, c))
+        return false;
     t->services = choice_chosen(choice);
     if (p.service.at && !parse_service(p.service, choice, t, c))
         return false;

@@ -391,6 +391,20 @@ class Exits(RunCase, unittest.TestCase):
             with self.subTest(arguments):
                 self.assertTrue(scan.refused(*arguments).strip())
 
+    def test_addresses_that_no_host_has(self):
+        """Refused wherever an address is given, and it is said why."""
+        for address, why in (("0.0.0.0", "unspecified"), ("::", "unspecified"),
+                             ("::ffff:0.0.0.0", "unspecified"), ("224.0.0.1", "multicast"),
+                             ("ff02::1", "multicast"), ("255.255.255.255", "broadcast"),
+                             ("fe80::1", "link-local"), ("fe80::1%lo", "zone")):
+            for arguments in ([address], ["--dry-run", address],
+                              ["--source-address", address, "127.0.0.1"],
+                              ["--resolver", address, "mail.demo.test"]):
+                with self.subTest(arguments):
+                    self.assertRegex(scan.refused(*arguments), f"'{address}' .*{why}")
+        self.assertRegex(scan.refused("[fe80::1%lo]:143/imap"), "'fe80::1%lo' has a zone")
+        self.assertRegex(scan.refused("--resolver", "[fe80::1%lo]:53", "a.test"), "has a zone")
+
     def test_the_commands(self):
         program = scan.named_file("STARTTLS_AUDIT")
 

@@ -147,6 +147,101 @@ static void test_sockaddr(void **state)
     assert_false(address_from_sockaddr(&(struct sockaddr){.sa_family = AF_UNIX}, &a));
 }
 
+static void test_where_addresses_lead(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *reaches, *word; /* "": it may be a host's */
+    } cases[] = {
+        {"192.0.2.1", "192.0.2.1", ""},
+        {"2001:db8::1", "2001:db8::1", ""},
+        {"0.0.0.0", "127.0.0.1", "unspecified"},
+        {"0.0.0.1", "0.0.0.1", ""},
+        {"127.0.0.1", "127.0.0.1", ""},
+        {"::", "::1", "unspecified"},
+        {"::1", "::1", ""},
+        {"::2", "::2", ""},
+        {"::ff:ffff", "::ff:ffff", ""},
+        {"::127.0.0.1", "127.0.0.1", ""},
+        {"::ffff:127.0.0.1", "127.0.0.1", ""},
+        {"::ffff:0.0.0.0", "127.0.0.1", "unspecified"},
+        {"::ffff:0:127.0.0.1", "127.0.0.1", ""},
+        {"::ffff:0:0.0.0.0", "127.0.0.1", "unspecified"},
+        {"::ffff:1:127.0.0.1", "::ffff:1:127.0.0.1", ""},
+        {"::fffe:0:127.0.0.1", "::fffe:0:127.0.0.1", ""},
+        {"64:ff9b::10.0.0.1", "10.0.0.1", ""},
+        {"64:ff9b::0.0.0.0", "127.0.0.1", "unspecified"},
+        {"64:ff9b::224.0.0.1", "224.0.0.1", "multicast"},
+        {"64:ff9b:1::10.0.0.1", "64:ff9b:1::10.0.0.1", ""},
+        {"64:ff9b::1:10.0.0.1", "64:ff9b::1:10.0.0.1", ""},
+        {"2002:a00:1::", "10.0.0.1", ""},
+        {"2002:a00:1:2:3:4:5:6", "10.0.0.1", ""},
+        {"2002:0:0:1::1", "127.0.0.1", "unspecified"},
+        {"2003:a00:1::", "2003:a00:1::", ""},
+        {"223.255.255.255", "223.255.255.255", ""},
+        {"224.0.0.0", "224.0.0.0", "multicast"},
+        {"239.255.255.255", "239.255.255.255", "multicast"},
+        {"240.0.0.0", "240.0.0.0", ""},
+        {"255.255.255.254", "255.255.255.254", ""},
+        {"255.255.255.255", "255.255.255.255", "broadcast"},
+        {"fe7f::", "fe7f::", ""},
+        {"fe80::1", "fe80::1", "link_local"},
+        {"febf::1", "febf::1", "link_local"},
+        {"fec0::1", "fec0::1", ""},
+        {"ff02::1", "ff02::1", "multicast"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address a = parsed(cases[i].address), there = parsed(cases[i].reaches);
+        struct address reaches = address_reaches(&a);
+        const struct hostless *hostless = address_without_host(&a);
+        if (address_compare(&reaches, &there) != 0)
+            fail_msg("%s leads elsewhere", cases[i].address);
+        assert_string_equal(hostless ? hostless->word : "", cases[i].word);
+    }
+    struct address none = {.family = 0};
+    assert_int_equal(address_reaches(&none).family, 0);
+}
+
+/* All that spells an address of a range of IPv4 is in the spellings of the range, and nothing else. */
+static void test_spellings(void **state)
+{
+    (void)state;
+    static const char *const samples[] = {
+        "::1",
+        "::9.255.255.255",
+        "::10.0.0.0",
+        "::10.255.255.255",
+        "::11.0.0.0",
+        "::ffff:0:10.9.9.9",
+        "::ffff:0:11.9.9.9",
+        "64:ff9b::10.0.0.0",
+        "64:ff9b::11.0.0.0",
+        "2002:a00::",
+        "2002:aff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "2002:b00::",
+        "2001:db8::10.0.0.1",
+        "::",
+    };
+    struct wide first = {0, 0x0a000000}, last = {0, 0x0affffff};
+    struct wide_range spelt[SPELLINGS];
+    size_t count = address_spellings(first, last, spelt);
+    assert_int_equal(count, SPELLINGS);
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        struct address a = parsed(samples[i]), reaches = address_reaches(&a);
+        bool in = false;
+        for (size_t k = 0; k < count; k++)
+            in |= wide_compare(spelt[k].first, address_number(&a)) <= 0 &&
+                  wide_compare(address_number(&a), spelt[k].last) <= 0;
+        if (in != (reaches.family == AF_INET && reaches.bytes[0] == 10))
+            fail_msg("%s", samples[i]);
+    }
+    /* 0.0.0.0/8 has no compatible spelling: ::1 is another's. */
+    assert_int_equal(address_spellings((struct wide){0, 0}, (struct wide){0, 0xffffff}, spelt), 3);
+    assert_int_equal(address_spellings((struct wide){0, 0}, (struct wide){0, UINT32_MAX}, spelt),
+                     4);
+    assert_true(wide_compare(spelt[0].first, (struct wide){0, 0x1000000}) == 0);
+}
+
 static void test_numbers(void **state)
 {
     (void)state;
@@ -197,10 +292,16 @@ static void test_arithmetic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),           cmocka_unit_test(test_octets),
-        cmocka_unit_test(test_mapped_is_ipv4), cmocka_unit_test(test_bad_text),
-        cmocka_unit_test(test_order),          cmocka_unit_test(test_sockaddr),
-        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_octets),
+        cmocka_unit_test(test_mapped_is_ipv4),
+        cmocka_unit_test(test_bad_text),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_sockaddr),
+        cmocka_unit_test(test_where_addresses_lead),
+        cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_arithmetic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

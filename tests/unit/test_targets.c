@@ -16,6 +16,9 @@
 #include "protocols/dialogue.h"
 #include "scanner/targets.h"
 
+#define ZONES "link-local addresses with a zone are not supported"
+#define NO_ZONE "it leads nowhere without a zone, and zones are not supported"
+
 struct fixture {
     struct choice *choice;
     struct targets *targets;
@@ -261,7 +264,8 @@ static void test_bad_lines(void **state)
         {"192.0.2.0/24-30", "'24-30' is not a prefix length from 0 to 32"},
         {"2001:db8::/129",
          "'129' is not a prefix length from 0 to 128 (with a port: [ADDRESS]:PORT/PROTOCOL)"},
-        {"::ffff:192.0.2.0/120", "'120' is not a prefix length from 0 to 32"},
+        {"::ffff:192.0.2.0/95", "'95' is not a prefix length from 96 to 128 (IPv4-mapped)"},
+        {"::ffff:192.0.2.0/129", "'129' is not a prefix length from 96 to 128 (IPv4-mapped)"},
         {"192.0.2.10-9", "'9' ends the range before it begins"},
         {"192.0.2.10-192.0.2.9", "'192.0.2.9' ends the range before it begins"},
         {"192.0.2.10-256", "'256' is not the end of a range"},
@@ -278,8 +282,27 @@ static void test_bad_lines(void **state)
          "'imap' is not a prefix length from 0 to 128 (with a port: [ADDRESS]:PORT/PROTOCOL)"},
         {"1:2:3:4:5:6:7:8:143",
          "'1:2:3:4:5:6:7:8:143' is not an IPv6 address (with a port: [ADDRESS]:PORT/PROTOCOL)"},
-        {"fe80::1%lo",
-         "'fe80::1%lo' is not an IPv6 address (with a port: [ADDRESS]:PORT/PROTOCOL)"},
+        {"fe80::1%lo", "'fe80::1%lo' has a zone (%): " ZONES},
+        {"[fe80::1%lo]:143/imap", "'fe80::1%lo' has a zone (%): " ZONES},
+        {"fe80::%eth0/64", "'fe80::%eth0' has a zone (%): " ZONES},
+        {"2001:db8::1-2001:db8::2%1", "'2001:db8::2%1' has a zone (%): " ZONES},
+        {"fe80::1", "'fe80::1' is link-local: " NO_ZONE},
+        {"fe80::/64", "'fe80::/64' is more than 2^48 hosts"},
+        {"fe80::/96", "'fe80::/96' is link-local: " NO_ZONE},
+        {"0.0.0.0", "'0.0.0.0' is the unspecified address, which no host has"},
+        {"0.0.0.0:143/imap", "'0.0.0.0:143/imap' is the unspecified address, which no host has"},
+        {"::", "'::' is the unspecified address, which no host has"},
+        {"[::]:143/imap", "'[::]:143/imap' is the unspecified address, which no host has"},
+        {"::ffff:0.0.0.0", "'::ffff:0.0.0.0' is the unspecified address, which no host has"},
+        {"64:ff9b::0.0.0.0", "'64:ff9b::0.0.0.0' is the unspecified address, which no host has"},
+        {"224.0.0.1", "'224.0.0.1' is for multicast: no host has it"},
+        {"239.255.255.255", "'239.255.255.255' is for multicast: no host has it"},
+        {"::224.0.0.1", "'::224.0.0.1' is for multicast: no host has it"},
+        {"224.0.0.0/4", "'224.0.0.0/4' is for multicast: no host has it"},
+        {"230.0.0.0-9", "'230.0.0.0-9' is for multicast: no host has it"},
+        {"ff02::1", "'ff02::1' is for multicast: no host has it"},
+        {"open tcp 143 224.0.0.1 1", "'224.0.0.1' is for multicast: no host has it"},
+        {"255.255.255.255", "'255.255.255.255' is the broadcast address, which no host has"},
         {"[2001:db8::1", "'[2001:db8::1' has no closing bracket"},
         {"[2001:db8::1]-[2001:db8::2", "'[2001:db8::1]-[2001:db8::2' has no closing bracket"},
         {"[2001:db8::1]143", "'143' should not stand after the bracket"},
@@ -638,8 +661,16 @@ static void test_exclusions(void **state)
                  {"192.0.2.5", true},
                  {"192.0.2.6", false},
                  {"192.0.2.8", true},
-                 {"0.0.0.0", false},
+                 {"0.0.0.0", true}, /* no host's */
                  {"::", true},
+                 {"::1", true},
+                 {"224.0.0.1", true},
+                 {"ff02::1", true},
+                 {"fe80::1", true},
+                 {"64:ff9b::192.0.2.8", true}, /* what spells 192.0.2.8 */
+                 {"64:ff9b::192.0.2.9", false},
+                 {"2002:c000:208::1", true},
+                 {"2002:c000:209::1", false},
                  {"::ffff:192.0.2.8", true},
                  {"::1:0:0:0:0", false},
                  {"2001:db8::1", false},
@@ -668,6 +699,33 @@ static void test_bad_exclusions(void **state)
         "zeros)\n");
 }
 
+/* Networks that have others, too, are taken without the addresses that no host has, and without
+   what spells an address that is excluded. */
+static void test_networks_without_hosts(void **state)
+{
+    struct fixture *f = *state;
+    narrow(f, "imap/insecure");
+    assert_int_equal(exclude(f, "0.0.0.0\n224.0.0.0/4\n127.0.0.0/8\n::ffff:10.0.0.0/104\n"), 0);
+    assert_int_equal(add(f, "0.0.0.0/30\n223.255.255.254-224.0.0.1\n255.255.255.254/31\n"
+                            "::/127\nfebf:ffff:ffff:ffff:ffff:ffff:ffff:ffff-fec0::\n"
+                            "64:ff9b::7f00:0/120\n64:ff9b::126.255.255.255-64:ff9b::127.0.0.1\n"
+                            "9.255.255.255-10.0.0.1\n::ffff:9.0.0.0/127\n"
+                            "64:ff9b::223.255.255.255-64:ff9b::224.0.0.1\n"),
+                     0);
+    assert_int_equal(targets_build(f->targets), 0);
+    assert_said(f, "");
+    assert_described(f, "0.0.0.0/30 3 of 4 hosts imap:143\n"
+                        "223.255.255.254-224.0.0.1 2 of 4 hosts imap:143\n"
+                        "255.255.255.254/31 1 of 2 hosts imap:143\n"
+                        "::/127 1 of 2 hosts imap:143\n"
+                        "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff-fec0:: 1 of 2 hosts imap:143\n"
+                        "64:ff9b::7f00:0/120 0 of 256 hosts imap:143\n"
+                        "64:ff9b::7eff:ffff-64:ff9b::7f00:1 1 of 3 hosts imap:143\n"
+                        "9.255.255.255-10.0.0.1 1 of 3 hosts imap:143\n"
+                        "9.0.0.0/31 2 hosts imap:143\n"
+                        "64:ff9b::dfff:ffff-64:ff9b::e000:1 1 of 3 hosts imap:143\n");
+}
+
 static void test_numbers(void **state)
 {
     struct fixture *f = *state;
@@ -686,16 +744,15 @@ static void test_everything(void **state)
 {
     struct fixture *f = *state;
     narrow(f, "imap/insecure");
-    assert_int_equal(
-        add(f, "0.0.0.0/0\n[2001:db8::]/80:1/ftp\nffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n"), 0);
+    assert_int_equal(add(f, "0.0.0.0/0\n[2001:db8::]/80:1/ftp\n2001:db9::ffff\n"), 0);
     assert_int_equal(exclude(f, "0.0.0.0/1\n2001:db8::/81\n"), 0);
     assert_int_equal(targets_build(f->targets), 0);
-    assert_true(targets_count(f->targets) == ((uint64_t)1 << 31) + ((uint64_t)1 << 47) + 1);
+    uint64_t v4 = ((uint64_t)1 << 31) - ((uint64_t)1 << 28) - 1; /* no multicast, no broadcast */
+    assert_true(targets_count(f->targets) == v4 + ((uint64_t)1 << 47) + 1);
     assert_true(targets_endpoints(f->targets) == targets_count(f->targets));
-    assert_host(f, ((uint64_t)1 << 31) - 1, "255.255.255.255 imap/insecure:143 list:1");
-    assert_host(f, (uint64_t)1 << 31, "2001:db8::8000:0:0 ftp/insecure:1 list:2");
-    assert_host(f, targets_count(f->targets) - 1,
-                "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff imap/insecure:143 list:3");
+    assert_host(f, v4 - 1, "255.255.255.254 imap/insecure:143 list:1");
+    assert_host(f, v4, "2001:db8::8000:0:0 ftp/insecure:1 list:2");
+    assert_host(f, targets_count(f->targets) - 1, "2001:db9::ffff imap/insecure:143 list:3");
 }
 
 static void test_too_many_hosts(void **state)
@@ -734,7 +791,7 @@ static void test_empty(void **state)
     assert_described(f, "");
 }
 
-/* --- against brute force: small spaces, at both ends of both families --- */
+/* --- against brute force: small spaces, at both ends of what hosts of both families have --- */
 
 #define SPACE 96
 #define NAMES 6
@@ -749,7 +806,7 @@ static const struct space {
     {"255.255.255.%u", 256 - SPACE},
     {"::%x", 0},
     {"2001:db8::%x", 0x10},
-    {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:%x", 0x10000 - SPACE},
+    {"feff:ffff:ffff:ffff:ffff:ffff:ffff:%x", 0x10000 - SPACE},
 };
 
 static const char *const rows[ROWS] = {"143/imap", "993/imap/implicit", "25/smtp", "2525/smtp",
@@ -812,6 +869,13 @@ static void print_hosts(const struct space *s, FILE *out, unsigned *first, unsig
     fputs(bracket ? "]" : "", out);
 }
 
+/* The first and the last address of IPv4 are no host's, nor is the first of IPv6. */
+static bool is_hostless(const struct space *s, unsigned n)
+{
+    return (s->base == 0 && n == 0) || (s->base == 256 - SPACE && n == SPACE - 1);
+}
+
+/* A line that has none but such an address would be a bad one: it is a comment here. */
 static char *random_list(struct truth *t, unsigned lines, unsigned from)
 {
     char *text;
@@ -819,8 +883,12 @@ static char *random_list(struct truth *t, unsigned lines, unsigned from)
     FILE *out = open_memstream(&text, &length);
     for (unsigned i = 1; i <= lines; i++) {
         unsigned first, last, row = below(ROWS);
-        print_hosts(t->space, out, &first, &last);
-        fprintf(out, ":%s n=%u\n", rows[row], from + i);
+        char hosts[2 * ADDRESS_TEXT_MAX + 8] = "";
+        FILE *text_of_hosts = fmemopen(hosts, sizeof hosts, "w");
+        print_hosts(t->space, text_of_hosts, &first, &last);
+        fclose(text_of_hosts);
+        bool none = first == last && is_hostless(t->space, first);
+        fprintf(out, "%s%s:%s n=%u\n", none ? "#" : "", hosts, rows[row], from + i);
         for (unsigned n = first; n <= last; n++) {
             t->given[n] |= 1u << row;
             if (!t->line[n])
@@ -975,6 +1043,8 @@ static void test_random(void **state)
     for (unsigned round = 0; round < 600; round++) {
         random_state = round;
         struct truth held = {.space = &spaces[round % (sizeof spaces / sizeof spaces[0])]};
+        for (unsigned n = 0; n < SPACE; n++)
+            held.excluded[n] = is_hostless(held.space, n);
         struct fixture f;
         begin(&f);
         char *list = random_list(&held, below(round % 7 ? 20 : 120), 0);
@@ -1165,7 +1235,27 @@ static void test_stream_ascending_and_descending(void **state)
         assert_int_equal(count_hosts(stream, line), 1);
     }
     assert_int_equal(count_hosts(stream, "10.0.0.0/15\n"), 131072 - 10000);
-    assert_int_equal(count_hosts(stream, "0.0.0.0/5\n10.0.0.0/15\n"), (uint64_t)1 << 27);
+    assert_int_equal(count_hosts(stream, "0.0.0.0/5\n10.0.0.0/15\n"), ((uint64_t)1 << 27) - 1);
+    targets_stream_free(stream);
+}
+
+static void test_stream_without_hosts(void **state)
+{
+    struct fixture *f = *state;
+    narrow(f, "imap");
+    assert_int_equal(exclude(f, "127.0.0.0/8\n"), 0);
+    assert_int_equal(targets_build(f->targets), 0);
+    struct targets_stream *stream = targets_stream_open(f->targets, "stdin");
+    assert_int_equal(count_hosts(stream, "0.0.0.0/31\n"), 1);
+    assert_int_equal(count_hosts(stream, "223.255.255.255-224.0.0.9\n"), 1);
+    assert_int_equal(count_hosts(stream, "64:ff9b::7f00:0/120\n"), 0);
+    assert_int_equal(count_hosts(stream, "::/127\n"), 1);
+    assert_int_equal(targets_stream_errors(stream), 0);
+    assert_int_equal(count_hosts(stream, "0.0.0.0\n"), 0);
+    assert_int_equal(count_hosts(stream, "fe80::1%lo\n"), 0);
+    assert_int_equal(targets_stream_errors(stream), 2);
+    assert_said(f, "stdin:5: '0.0.0.0' is the unspecified address, which no host has\n"
+                   "stdin:6: 'fe80::1%lo' has a zone (%): " ZONES "\n");
     targets_stream_free(stream);
 }
 
@@ -1229,6 +1319,8 @@ int main(void)
         TEST(test_overlaps),
         TEST(test_exclusions),
         TEST(test_bad_exclusions),
+        TEST(test_networks_without_hosts),
+        TEST(test_stream_without_hosts),
         TEST(test_numbers),
         TEST(test_everything),
         TEST(test_too_many_hosts),
