@@ -11,6 +11,7 @@
 #include "output/members.h"
 #include "output/reader.h"
 #include "scanner/grow.h"
+#include "scanner/say.h"
 
 /* How a line of this program begins. */
 #define HEAD(type) "{\"schema\":\"" RUN_SCHEMA "\",\"type\":\"" type "\","
@@ -43,7 +44,7 @@ struct reading_file {
 /* Always false. */
 static bool refuse_line(const struct reading_file *f, uint64_t line, const char *problem)
 {
-    fprintf(f->errors, "%s:%" PRIu64 ": %s\n", f->in.name, line, problem);
+    say(f->errors, "%s:%" PRIu64 ": %s", f->in.name, line, problem);
     return false;
 }
 
@@ -54,7 +55,7 @@ static bool refuse(const struct reading_file *f, const char *problem)
 
 static bool refuse_file(const struct reading_file *f, const char *problem)
 {
-    fprintf(f->errors, "%s: %s\n", f->in.name, problem);
+    say(f->errors, "%s: %s", f->in.name, problem);
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include "output/revision.h"
 #include "scanner/grow.h"
 #include "scanner/quote.h"
+#include "scanner/say.h"
 
 #define PIECE ((size_t)1 << 16) /* octets of lines that are written at once */
 
@@ -27,9 +28,9 @@ void merge_free(struct merge *m)
 static void tell_difference(const struct merge *m, const struct shard *s, const char *what,
                             const char *theirs, const char *ours)
 {
-    fprintf(m->messages, "%s: of another run than %s: another %s: %s and %s\n", s->name,
-            m->shards[0].name, what, quote(span_of(theirs ? theirs : "none")).text,
-            quote(span_of(ours ? ours : "none")).text);
+    say(m->messages, "%s: of another run than %s: another %s: %s and %s", s->name,
+        m->shards[0].name, what, quote(span_of(theirs ? theirs : "none")).text,
+        quote(span_of(ours ? ours : "none")).text);
 }
 
 static bool is_same(const char *a, const char *b)
@@ -70,7 +71,7 @@ static void take_as_model(struct merge *m, struct shard *s)
 static enum shard_state take(struct merge *m, struct shard *s)
 {
     if (!grow(&m->shards, m->count, &m->capacity, sizeof *m->shards)) {
-        fprintf(m->messages, "%s: out of memory\n", s->name);
+        say(m->messages, "%s: out of memory", s->name);
         return SHARD_NONE;
     }
     if (!m->count)
@@ -114,8 +115,8 @@ void merge_settle(struct merge *m)
     for (size_t i = 0; i < m->count; i++) {
         struct shard *s = &m->shards[i];
         if (kept && m->shards[kept - 1].index == s->index) {
-            fprintf(m->messages, "%s: shard %" PRIu64 " is taken from %s\n", s->name, s->index,
-                    m->shards[kept - 1].name);
+            say(m->messages, "%s: shard %" PRIu64 " is taken from %s", s->name, s->index,
+                m->shards[kept - 1].name);
             shard_free(s);
         } else {
             m->shards[kept++] = *s;
@@ -160,14 +161,14 @@ static const char has_changed[] = "the file has changed while it was read";
 
 static bool stop_at(struct merging *g, const char *problem)
 {
-    fprintf(g->merge->messages, "%s:%" PRIu64 ": %s\n", g->in.name, g->in.number, problem);
+    say(g->merge->messages, "%s:%" PRIu64 ": %s", g->in.name, g->in.number, problem);
     return false;
 }
 
 static bool cannot_write(struct merging *g)
 {
-    fprintf(g->merge->messages, "%s: %s\n", g->file->name,
-            g->file->error ? strerror(g->file->error) : "out of memory");
+    say(g->merge->messages, "%s: %s", g->file->name,
+        g->file->error ? strerror(g->file->error) : "out of memory");
     return false;
 }
 
@@ -216,8 +217,8 @@ static bool put_start(struct merging *g, cJSON *record)
 /* No two shards share a host, and no shard has one twice: so somebody has mixed them up. */
 static bool leave_out(struct merging *g, const struct shard_endpoint *e)
 {
-    fprintf(g->merge->messages, "%s:%" PRIu64 ": %s is there already, and left out\n", g->in.name,
-            g->in.number, quote(span_of(e->key)).text);
+    say(g->merge->messages, "%s:%" PRIu64 ": %s is there already, and left out", g->in.name,
+        g->in.number, quote(span_of(e->key)).text);
     g->end->totals.statuses[e->status]--;
     g->twice = true;
     return true;

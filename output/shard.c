@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "output/shard.h"
+#include "scanner/say.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -255,14 +256,14 @@ static bool read_end(struct members *m, struct survey *v)
 
 static enum shard_state complain(struct survey *v, enum shard_state state, const char *problem)
 {
-    fprintf(v->messages, "%s:%" PRIu64 ": %s\n", v->in.name, v->in.number, problem);
+    say(v->messages, "%s:%" PRIu64 ": %s", v->in.name, v->in.number, problem);
     return state;
 }
 
 /* What the file lacks as a whole. */
 static enum shard_state reject(struct survey *v, enum shard_state state, const char *why)
 {
-    fprintf(v->messages, "%s: %s\n", v->in.name, why);
+    say(v->messages, "%s: %s", v->in.name, why);
     return state;
 }
 

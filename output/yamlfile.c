@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "scanner/text.h"
+#include "scanner/say.h"
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -95,16 +95,13 @@ static unsigned line_of(struct span bytes, const char *value)
 void yamlfile_complain_at(const struct yamlfile *f, FILE *errors, unsigned line, const char *member,
                           const char *message)
 {
-    char clean[600]; /* parts of the file may be in there */
-    bool lossy = false;
+    char number[16] = "";
+    bool named = member && *member;
 
-    text_clean(span_of(message), clean, sizeof clean, &lossy);
-    fprintf(errors, "%s:", f->path);
     if (line)
-        fprintf(errors, "%u:", line);
-    if (member && *member)
-        fprintf(errors, " %s:", member);
-    fprintf(errors, " %s\n", clean);
+        snprintf(number, sizeof number, "%u:", line);
+    say(errors, "%s:%s%s%s%s %s", f->path, number, named ? " " : "", named ? member : "",
+        named ? ":" : "", message);
 }
 
 void yamlfile_complain(const struct yamlfile *f, FILE *errors, const char *member,

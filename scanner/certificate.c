@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "scanner/certificate.h"
+#include "scanner/say.h"
 
 #include <arpa/inet.h>
 #include <gnutls/crypto.h>
@@ -29,8 +30,8 @@ struct trust *trust_new(const char *ca_file, FILE *errors)
         t->own = ca_file != NULL;
         return t;
     }
-    fprintf(errors, "%s: no certificates could be read: %s\n", ca_file ? ca_file : "system trust",
-            count < 0 ? gnutls_strerror(count) : "there are none in it");
+    say(errors, "%s: no certificates could be read: %s", ca_file ? ca_file : "system trust",
+        count < 0 ? gnutls_strerror(count) : "there are none in it");
     trust_free(t);
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include "protocols/dialogue.h"
 #include "scanner/grow.h"
 #include "scanner/quote.h"
+#include "scanner/say.h"
 
 struct choice {
     void *row_tree; /* of struct service     */
@@ -276,11 +277,11 @@ static bool apply(struct choice *c, const char *list, FILE *errors, const char *
     while (next_item(&list, &item)) {
         const char *wrong = item_fn(c, item);
         if (wrong)
-            fprintf(errors, "%s: %s %s\n", option, quote(item).text, wrong);
+            say(errors, "%s: %s %s", option, quote(item).text, wrong);
         ok &= !wrong;
     }
     if (!choose(c)) {
-        fprintf(errors, "%s: %s\n", option, c->error);
+        say(errors, "%s: %s", option, c->error);
         return false;
     }
     return ok;

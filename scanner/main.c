@@ -18,6 +18,7 @@
 #include "output/run.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/notice.h"
+#include "scanner/say.h"
 
 /* The host's crypto policy must not decide what can be seen: the library is not to read it before
  * main() says so. */
@@ -62,7 +63,7 @@ int finish_stdout(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return EXIT_DONE;
-    fprintf(stderr, PROGRAM ": standard output: %s\n", strerror(errno));
+    say(stderr, PROGRAM ": standard output: %s", strerror(errno));
     return EXIT_TROUBLE;
 }
 
@@ -107,8 +108,29 @@ static bool check_descriptors(void)
             open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0)
             return false;
     if (!output)
-        fprintf(stderr, PROGRAM ": standard output is closed\n");
+        say(stderr, PROGRAM ": standard output is closed");
     return output;
+}
+
+/* Libraries obey variables that were meant for other programs: they would write the keys of every
+   session to a file, or other octets to standard error, and change which names are asked for. */
+static void forget_variables(void)
+{
+    static const char *const names[] = {"SSLKEYLOGFILE",
+                                        "GNUTLS_DEBUG_LEVEL",
+                                        "GNUTLS_CPUID_OVERRIDE",
+                                        "GNUTLS_FORCE_FIPS_MODE",
+                                        "GNUTLS_SYSTEM_PRIORITY_FAIL_ON_INVALID",
+                                        "NETTLE_FAT_VERBOSE",
+                                        "NETTLE_FAT_OVERRIDE",
+                                        "P11_KIT_DEBUG",
+                                        "RES_OPTIONS",
+                                        "LOCALDOMAIN",
+                                        "HOSTALIASES",
+                                        "CARES_HOSTS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unsetenv(names[i]);
+    setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
 }
 
 int main(int argc, char **argv)
@@ -120,9 +142,9 @@ int main(int argc, char **argv)
     notice_begin();
     if (!check_descriptors())
         return EXIT_TROUBLE;
-    setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
+    forget_variables();
     if (gnutls_global_init() < 0) {
-        fprintf(stderr, PROGRAM ": GnuTLS cannot be initialised\n");
+        say(stderr, PROGRAM ": GnuTLS cannot be initialised");
         return EXIT_TROUBLE;
     }
     if (argc < 2)
@@ -140,6 +162,6 @@ int main(int argc, char **argv)
             gnutls_global_deinit();
             return code;
         }
-    fprintf(stderr, PROGRAM ": there is no command '%s'\n", argv[1]);
+    say(stderr, PROGRAM ": there is no command '%s'", argv[1]);
     return print_usage(stderr);
 }

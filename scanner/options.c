@@ -12,6 +12,7 @@
 #include "scanner/options/arguments.h"
 #include "scanner/options/rows.h"
 #include "scanner/resolver.h"
+#include "scanner/usage.h"
 
 #define DEFAULT_CONCURRENCY 500
 #define DEFAULT_PER_HOST 3
@@ -54,7 +55,7 @@ static void refuse(struct argp_state *state, const char *option, const char *for
     if (state->hook)
         memcpy(state->hook, text, sizeof text);
     else
-        argp_error(state, "--%s: %s", option, text);
+        usage_error(state, "--%s: %s", option, text);
 }
 
 static unsigned parse_facts(struct argp_state *state, const char *list)
@@ -602,7 +603,7 @@ void options_parse(struct scan_options *o, int argc, char **argv,
         .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT};
     struct parsing parsing = {o, configure};
     argp_err_exit_status = 2;
-    argp_parse(&argp, argc, argv, 0, NULL, &parsing);
+    parse_arguments(&argp, argc, argv, &parsing);
 }
 
 void options_free(struct scan_options *o)

@@ -11,6 +11,7 @@
 #include "protocols/dialogue.h"
 #include "scanner/expectation.h"
 #include "scanner/grow.h"
+#include "scanner/say.h"
 #include "scanner/targets/held.h"
 #include "scanner/targets/lines.h"
 
@@ -53,7 +54,7 @@ void targets_free(struct targets *t)
 
 static size_t tell(struct targets *t, const char *what)
 {
-    fprintf(t->errors, "targets: %s\n", what);
+    say(t->errors, "targets: %s", what);
     return 1;
 }
 
@@ -197,7 +198,7 @@ size_t targets_add_argument(struct targets *t, const char *text)
         return tell(t, no_memory);
     if (add_text(t, text, &complaint))
         return 0;
-    fprintf(t->errors, "argument %" PRIu64 ": %s\n", t->argument_count, complaint.text);
+    say(t->errors, "argument %" PRIu64 ": %s", t->argument_count, complaint.text);
     return 1;
 }
 
@@ -216,7 +217,7 @@ size_t targets_add_line(struct targets *t, const char *path, uint64_t line, cons
         return tell(t, no_memory);
     if (add_text(t, text, &complaint))
         return 0;
-    fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, line, complaint.text);
+    say(t->errors, "%s:%" PRIu64 ": %s", path, line, complaint.text);
     return 1;
 }
 
@@ -229,7 +230,7 @@ static size_t read_lines(struct targets *t, struct lines *lines, const char *pat
     while (lines_next(lines, &line)) {
         if (line_of(t, line, &complaint) != TARGET_BAD)
             continue;
-        fprintf(t->errors, "%s:%" PRIu64 ": %s\n", path, lines->number, complaint.text);
+        say(t->errors, "%s:%" PRIu64 ": %s", path, lines->number, complaint.text);
         errors++;
     }
     return errors;
@@ -253,7 +254,7 @@ static size_t read_file(struct targets *t, const char *path, line_fn line_of)
             errors += read_lines(t, &lines, path, line_of);
     }
     if (n < 0) {
-        fprintf(t->errors, "%s: %s\n", path, strerror(errno));
+        say(t->errors, "%s: %s", path, strerror(errno));
         errors++;
     }
     if (fd >= 0)
@@ -349,8 +350,8 @@ static size_t check_heard(struct targets *t, size_t family, struct entry e)
         is_same_expectation(t, entries_get(&t->given[family], found.owner).errand, e.errand))
         return 0;
     set_source(t, e.line, &place);
-    fprintf(t->errors, "%s%s%" PRIu64 ": %s\n", place.file ? place.file : "argument ",
-            place.file ? ":" : "", place.line, unheard);
+    say(t->errors, "%s%s%" PRIu64 ": %s", place.file ? place.file : "argument ",
+        place.file ? ":" : "", place.line, unheard);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "scanner/memory.h"
+#include "scanner/say.h"
 
 #define OUTPUT_MAX ((size_t)64 * 1024)
 #define TICKET_MAX ((size_t)8 * 1024) /* the certificates are in it, too */
@@ -91,8 +92,8 @@ struct tls_context *tls_context_new(FILE *errors)
     }
     if (result >= 0)
         return c;
-    fprintf(errors, "TLS cannot be set up: %s%s%s\n", gnutls_strerror(result), at ? " at " : "",
-            at ? at : "");
+    say(errors, "TLS cannot be set up: %s%s%s", gnutls_strerror(result), at ? " at " : "",
+        at ? at : "");
     tls_context_free(c);
     return NULL;
 }

@@ -12,6 +12,7 @@
 #include "output/config/config.h"
 #include "scanner/grow.h"
 #include "scanner/quote.h"
+#include "scanner/say.h"
 
 #define DEPTH_MAX 64 /* of what is passed over */
 
@@ -33,16 +34,16 @@ static void complain(struct reader *, uint64_t line, const char *member, const c
 static void complain(struct reader *r, uint64_t line, const char *member, const char *format, ...)
 {
     va_list arguments;
+    char text[SAY_MAX / 2], number[24] = "";
     if (r->over) /* what follows from that is of no interest */
         return;
-    fprintf(r->errors, "%s:", r->file->path);
     if (line)
-        fprintf(r->errors, "%" PRIu64 ":", line);
-    fprintf(r->errors, "%s%s%s ", member ? " " : "", member ? member : "", member ? ":" : "");
+        snprintf(number, sizeof number, "%" PRIu64 ":", line);
     va_start(arguments, format);
-    vfprintf(r->errors, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputc('\n', r->errors);
+    say(r->errors, "%s:%s%s%s%s %s", r->file->path, number, member ? " " : "", member ? member : "",
+        member ? ":" : "", text);
     r->wrong = true;
 }
 

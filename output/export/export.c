@@ -13,6 +13,7 @@
 #include "output/export/json.h"
 #include "output/infile.h"
 #include "output/members.h"
+#include "scanner/say.h"
 #include "scanner/text.h"
 
 #define PAGE_FULL ((size_t)1 << 16)
@@ -90,11 +91,11 @@ bool put_json(struct exporting *e, const char *text)
 void export_note(const struct exporting *e, const char *format, ...)
 {
     va_list arguments;
+    char text[SAY_MAX / 2];
     va_start(arguments, format);
-    fprintf(e->errors, "%s: ", e->exporter->name);
-    vfprintf(e->errors, format, arguments);
-    fputc('\n', e->errors);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    say(e->errors, "%s: %s", e->exporter->name, text);
 }
 
 const cJSON *export_member(const cJSON *record, const char *path)
@@ -174,8 +175,8 @@ static bool clean_texts(struct exporting *e, cJSON *item)
 /* The run that was read last has no end, and nothing more of it comes. */
 static void abandon_run(struct exporting *e, const struct infile *in)
 {
-    fprintf(e->errors, "%s:%" PRIu64 ": the run above has no end: it was interrupted\n", in->name,
-            in->number);
+    say(e->errors, "%s:%" PRIu64 ": the run above has no end: it was interrupted", in->name,
+        in->number);
     e->incomplete = true;
     e->open = false;
 }
@@ -185,8 +186,8 @@ static void end_run(struct exporting *e, const struct infile *in, const cJSON *r
 {
     bool complete = cJSON_IsTrue(export_member(record, "complete"));
     if (!complete || export_number(record, "exit_code") == EXIT_CODE_INCOMPLETE) {
-        fprintf(e->errors, "%s:%" PRIu64 ": %s\n", in->name, in->number,
-                complete ? "nothing answered in this run" : "this run is not complete");
+        say(e->errors, "%s:%" PRIu64 ": %s", in->name, in->number,
+            complete ? "nothing answered in this run" : "this run is not complete");
         e->incomplete = true;
     }
     e->open = false;
@@ -228,10 +229,10 @@ static bool take_line(struct exporting *e, const struct infile *in, struct span 
     if (!fault) {
         ok = take_record(e, in, line, record);
     } else if (torn && !record) {
-        fprintf(e->errors, "%s:%" PRIu64 ": the last line is torn, and passed over\n", in->name,
-                in->number);
+        say(e->errors, "%s:%" PRIu64 ": the last line is torn, and passed over", in->name,
+            in->number);
     } else {
-        fprintf(e->errors, "%s:%" PRIu64 ": %s\n", in->name, in->number, fault);
+        say(e->errors, "%s:%" PRIu64 ": %s", in->name, in->number, fault);
         e->broken = true;
     }
     cJSON_Delete(record);
@@ -245,12 +246,11 @@ static bool read_lines(struct exporting *e, struct infile *in)
 
     while ((step = infile_next(in, &line)) != INFILE_END) {
         if (step == INFILE_FAILED) {
-            fprintf(e->errors, "%s: %s\n", in->name, strerror(in->error));
+            say(e->errors, "%s: %s", in->name, strerror(in->error));
             return false;
         }
         if (step == INFILE_LONG) {
-            fprintf(e->errors, "%s:%" PRIu64 ": longer than a record can be\n", in->name,
-                    in->number);
+            say(e->errors, "%s:%" PRIu64 ": longer than a record can be", in->name, in->number);
             e->broken = true;
         } else if (!take_line(e, in, line, step == INFILE_TORN)) {
             return false;
@@ -266,7 +266,7 @@ static bool read_file(struct exporting *e, const char *path)
     struct infile in;
     bool ok = infile_open(&in, path);
     if (!ok)
-        fprintf(e->errors, "%s: %s\n", in.name, strerror(in.error));
+        say(e->errors, "%s: %s", in.name, strerror(in.error));
     else
         ok = read_lines(e, &in);
     e->told |= in.error != 0;
@@ -290,7 +290,7 @@ static void tell(const struct exporting *e)
     if (e->problem)
         export_note(e, "%s", e->problem);
     else if (!e->told)
-        fprintf(e->errors, "%s: %s\n", e->file.name, outfile_problem(&e->file));
+        say(e->errors, "%s: %s", e->file.name, outfile_problem(&e->file));
 }
 
 static bool is_repeated(const struct export_options *o, size_t label)

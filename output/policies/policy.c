@@ -13,6 +13,7 @@
 
 #include "output/hex.h"
 #include "output/policies/entry.h"
+#include "scanner/say.h"
 
 #define ALL_ROLES ((1U << (ROLE_FILES + 1)) - 1)
 #define ALL_PROTOCOLS (DOCUMENT_FTP | DOCUMENT_IMAP | DOCUMENT_POP3 | DOCUMENT_SMTP)
@@ -513,7 +514,7 @@ struct policy *policy_load(const char *name_or_path, FILE *errors)
     struct opened *first = &files[0].opened;
 
     if (!find(name_or_path, NULL, first)) {
-        fprintf(errors, "%s: %s\n", first->path, first->problem);
+        say(errors, "%s: %s", first->path, first->problem);
         close_file(first);
         return NULL;
     }

@@ -9,10 +9,11 @@
 #include "output/infile.h"
 #include "output/members.h"
 #include "scanner/grow.h"
+#include "scanner/say.h"
 
 static bool tell(const struct archive *a, const struct infile *in, const char *problem)
 {
-    fprintf(a->messages, "%s:%" PRIu64 ": %s\n", in->name, in->number, problem);
+    say(a->messages, "%s:%" PRIu64 ": %s", in->name, in->number, problem);
     return false;
 }
 
@@ -20,12 +21,12 @@ static bool open_file(const struct archive *a, struct infile *in, const char *pa
 {
     if (strcmp(path, "-") == 0) {
         *in = (struct infile){.fd = -1};
-        fprintf(a->messages, "-: standard input cannot be read twice; give a file\n");
+        say(a->messages, "-: standard input cannot be read twice; give a file");
         return false;
     }
     if (infile_open(in, path))
         return true;
-    fprintf(a->messages, "%s: %s\n", path, strerror(in->error));
+    say(a->messages, "%s: %s", path, strerror(in->error));
     return false;
 }
 
@@ -85,7 +86,7 @@ static bool survey(struct archive *a, struct infile *in)
             a->runs[a->count - 1].octets = place - a->runs[a->count - 1].place;
     }
     if (ok && a->count == before)
-        fprintf(a->messages, "%s: there is no run in it\n", in->name);
+        say(a->messages, "%s: there is no run in it", in->name);
     return ok && a->count > before;
 }
 

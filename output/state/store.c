@@ -13,28 +13,11 @@
 
 #include "output/state/guard.h"
 #include "output/state/schema.h"
-#include "scanner/quote.h"
+#include "scanner/say.h"
 #include "scanner/text.h"
 
 #define FILE_MODE ((mode_t)0640)
 #define OPEN_PATIENCE 5000 /* ms: another one is just opening or closing it */
-
-/* The words of a library may be those of a stranger's file. */
-static void make_plain(char *text)
-{
-    char *out = text;
-    for (struct span rest = span_of(text); rest.len;) {
-        bool shown;
-        size_t n = quote_step(rest, &shown);
-        if (shown)
-            memmove(out, rest.at, n);
-        else
-            *out = '?';
-        out += shown ? n : 1;
-        rest = span_from(rest, n);
-    }
-    *out = '\0';
-}
 
 bool store_fail(struct store *s, const char *format, ...)
 {
@@ -44,7 +27,7 @@ bool store_fail(struct store *s, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(s->problem, sizeof s->problem, format, arguments);
     va_end(arguments);
-    make_plain(s->problem);
+    say_clean(s->problem); /* the words of a library may be those of a file */
     s->failed = true;
     return false;
 }

@@ -11,6 +11,7 @@
 #include "output/members.h"
 #include "output/run.h"
 #include "scanner/grow.h"
+#include "scanner/say.h"
 
 #define FINGERPRINT_OCTETS ((size_t)16)
 
@@ -41,20 +42,20 @@ struct loading {
 /* Always false. */
 static bool refuse(const struct loading *l, const char *problem)
 {
-    fprintf(l->errors, "%s:%" PRIu64 ": %s\n", l->in.name, l->in.number, problem);
+    say(l->errors, "%s:%" PRIu64 ": %s", l->in.name, l->in.number, problem);
     return false;
 }
 
 static bool refuse_file(const struct loading *l, const char *problem)
 {
-    fprintf(l->errors, "%s: %s\n", l->in.name, problem);
+    say(l->errors, "%s: %s", l->in.name, problem);
     return false;
 }
 
 static void note(const struct loading *l, bool *told, const char *text)
 {
     if (l->notes && !*told)
-        fprintf(l->notes, "%s: %s\n", l->in.name, text);
+        say(l->notes, "%s: %s", l->in.name, text);
     *told = true;
 }
 
@@ -256,7 +257,7 @@ struct baseline *baseline_load(const char *path, FILE *errors, FILE *notes)
     bool ok = b && infile_open(&l.in, path);
 
     if (!ok)
-        fprintf(errors, "%s: %s\n", path, b ? strerror(l.in.error) : "out of memory");
+        say(errors, "%s: %s", path, b ? strerror(l.in.error) : "out of memory");
     ok = ok && read_lines(&l) && (settle(b) || refuse_file(&l, "out of memory"));
     if (b && l.in.name)
         infile_close(&l.in);

@@ -17,6 +17,8 @@
 #include "scanner/commands/command.h"
 #include "scanner/commands/standard.h"
 #include "scanner/grow.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 #define HELD_MAX ((size_t)64 << 20) /* octets of the lines of one host */
 
@@ -66,7 +68,7 @@ static void add_code(struct audit *a, int code)
 /* Of the line that was read last. */
 static void complain(struct audit *a, const char *problem)
 {
-    fprintf(stderr, "%s:%" PRIu64 ": %s\n", a->in.name, a->in.number, problem);
+    say(stderr, "%s:%" PRIu64 ": %s", a->in.name, a->in.number, problem);
     add_code(a, EXIT_TROUBLE);
 }
 
@@ -74,12 +76,12 @@ static void complain(struct audit *a, const char *problem)
 static void note(const struct audit *a, const char *text)
 {
     if (!a->options.quiet)
-        fprintf(stderr, "%s:%" PRIu64 ": %s\n", a->in.name, a->in.number, text);
+        say(stderr, "%s:%" PRIu64 ": %s", a->in.name, a->in.number, text);
 }
 
 static bool fail(struct audit *a, const struct outfile *file)
 {
-    fprintf(stderr, PROGRAM " audit: %s: %s\n", file->name, outfile_problem(file));
+    say(stderr, PROGRAM " audit: %s: %s", file->name, outfile_problem(file));
     add_code(a, EXIT_TROUBLE);
     a->broken = true;
     return false;
@@ -438,7 +440,7 @@ static bool read_lines(struct audit *a)
             complain(a, "longer than a record can be");
             break;
         case INFILE_FAILED:
-            fprintf(stderr, PROGRAM " audit: %s: %s\n", a->in.name, strerror(a->in.error));
+            say(stderr, PROGRAM " audit: %s: %s", a->in.name, strerror(a->in.error));
             add_code(a, EXIT_TROUBLE);
             return true;
         case INFILE_END:
@@ -451,7 +453,7 @@ static bool audit_file(struct audit *a, const char *path)
 {
     a->any = false;
     if (!infile_open(&a->in, path)) {
-        fprintf(stderr, PROGRAM " audit: %s: %s\n", a->in.name, strerror(a->in.error));
+        say(stderr, PROGRAM " audit: %s: %s", a->in.name, strerror(a->in.error));
         add_code(a, EXIT_TROUBLE);
         return true;
     }
@@ -478,7 +480,7 @@ static bool open_outputs(struct audit *a)
     const struct audit_options *o = &a->options;
     a->outlets = outlets_of(o->output, o->json, o->table);
     if (is_input(o) || standard_reads(&o->standard, o->output)) {
-        fprintf(stderr, PROGRAM " audit: %s is read, and cannot be written\n", o->output);
+        say(stderr, PROGRAM " audit: %s is read, and cannot be written", o->output);
         return false;
     }
     a->records = a->rows = (struct outfile){.fd = -1, .name = "standard output"};
@@ -575,7 +577,7 @@ int command_audit(int argc, char **argv)
     struct audit a = {.code = EXIT_DONE};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &a.options);
+    parse_arguments(&argp, argc, argv, &a.options);
     if (!standard_load(&a.standard, &a.options.standard) || !open_outputs(&a)) {
         a.code = EXIT_TROUBLE;
     } else {

@@ -25,6 +25,7 @@
 #include "scanner/commands/command.h"
 #include "scanner/commands/health.h"
 #include "scanner/options/arguments.h"
+#include "scanner/usage.h"
 
 #define TIMEOUT_DEFAULT 60.0
 #define MAX_AGE_DEFAULT (2.0 * 86400)
@@ -280,7 +281,7 @@ static double parse_number(struct argp_state *state, const char *name, const cha
 {
     double value = 0;
     if (!argument_real(text, smallest, 1e6, &value))
-        argp_error(state, "--%s: '%s' is not a number from %g to 1000000", name, text, smallest);
+        usage_error(state, "--%s: '%s' is not a number from %g to 1000000", name, text, smallest);
     return value;
 }
 
@@ -292,7 +293,7 @@ static double parse_age(struct argp_state *state, const char *text)
     double value = ascii_digit(*text) ? strtod(text, &end) : -1;
     const char *unit = end && *end ? strchr(units, *end) : units;
     if (value <= 0 || value > 1e9 || !unit || (*end && end[1]))
-        argp_error(state, "--max-age: '%s' is no length of time", text);
+        usage_error(state, "--max-age: '%s' is no length of time", text);
     return unit ? value * seconds[unit - units] : value;
 }
 
@@ -300,7 +301,7 @@ static enum severity parse_severity(struct argp_state *state, const char *name, 
 {
     enum severity severity = SEVERITY_NONE;
     if (!severity_parse(text, &severity))
-        argp_error(state, "--%s: '%s' is none of info, low, medium, high, critical", name, text);
+        usage_error(state, "--%s: '%s' is none of info, low, medium, high, critical", name, text);
     return severity;
 }
 
@@ -310,18 +311,18 @@ static void parse_wishes(struct argp_state *state, struct health_options *o, con
     const char *wrong;
     while (list.at) {
         if (o->wish_count == HEALTH_WISHES_MAX)
-            argp_error(state, "--expect: there can be %zu at the most", HEALTH_WISHES_MAX);
+            usage_error(state, "--expect: there can be %zu at the most", HEALTH_WISHES_MAX);
         struct expectation *x = &o->wishes[o->wish_count++].what;
         expectation_next(&list, x, &wrong);
         if (wrong)
-            argp_error(state, "--expect: '%.*s' %s", (int)x->text.len, x->text.at, wrong);
+            usage_error(state, "--expect: '%.*s' %s", (int)x->text.len, x->text.at, wrong);
     }
 }
 
 static void add_policy(struct argp_state *state, struct health_options *o, const char *name)
 {
     if (o->policy_count == HEALTH_POLICIES_MAX)
-        argp_error(state, "--policy: there can be %zu at the most", HEALTH_POLICIES_MAX);
+        usage_error(state, "--policy: there can be %zu at the most", HEALTH_POLICIES_MAX);
     o->policies[o->policy_count++] = name;
 }
 
@@ -446,7 +447,7 @@ int command_check(int argc, char **argv)
                                  .now = begun}};
 
     argp_err_exit_status = HEALTH_UNKNOWN;
-    argp_parse(&argp, argc, argv, 0, NULL, &c);
+    parse_arguments(&argp, argc, argv, &c);
     health_init(&c.health);
     if (c.from)
         read_file(&c);

@@ -12,6 +12,7 @@
 #include "output/config/config.h"
 #include "output/rules/rule.h"
 #include "scanner/commands/command.h"
+#include "scanner/say.h"
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -35,13 +36,13 @@ static bool check_without(const struct scan_options *o)
 {
     bool ok = true;
     if (o->without_count && !o->config) {
-        fprintf(stderr, PROGRAM " scan: --without goes with --config\n");
+        say(stderr, PROGRAM " scan: --without goes with --config");
         return false;
     }
     for (size_t i = 0; i < o->without_count; i++)
         if (!is_member(o->without[i])) {
-            fprintf(stderr, PROGRAM " scan: --without: there is no member or section '%s'\n",
-                    o->without[i]);
+            say(stderr, PROGRAM " scan: --without: there is no member or section '%s'",
+                o->without[i]);
             ok = false;
         }
     return ok;
@@ -65,8 +66,8 @@ static bool take(struct scan_options *o, const struct config_setting *s)
         return true;
     if (options_take(o, s->member->option, s->text, s->line, problem) && check_severity(s, problem))
         return true;
-    fprintf(stderr, "%s:%" PRIu64 ": %s: %s\n", o->config, s->line, config_path(s->member, path),
-            problem);
+    say(stderr, "%s:%" PRIu64 ": %s: %s", o->config, s->line, config_path(s->member, path),
+        problem);
     return false;
 }
 
@@ -91,7 +92,7 @@ bool configure(struct scan_options *o)
         return true;
     const char *problem = yamlfile_open(&file, o->config, &status);
     if (problem)
-        fprintf(stderr, "%s: %s\n", o->config, problem);
+        say(stderr, "%s: %s", o->config, problem);
     bool ok = !problem && read_file(o, &file);
     yamlfile_close(&file);
     return ok;
@@ -108,9 +109,9 @@ int print_configuration(const struct scan_options *o)
     for (size_t i = 0; words && i < o->word_count; i++)
         words[i] = (struct config_word){o->words[i].option, o->words[i].text};
     if (!words || !from)
-        fprintf(stderr, PROGRAM " scan: %s\n", strerror(errno));
+        say(stderr, PROGRAM " scan: %s", strerror(errno));
     else if ((unfit = config_print(stdout, words, o->word_count, from)))
-        fprintf(stderr, PROGRAM " scan: there is a text that cannot stand in a configuration\n");
+        say(stderr, PROGRAM " scan: there is a text that cannot stand in a configuration");
     bool ok = words && from && !unfit;
     free(words);
     free(from);

@@ -12,6 +12,8 @@
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
 #include "scanner/quote.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 #define TEXT_SHOWN ((size_t)160)      /* octets of a text of somebody else's  */
 #define ITEMS_COMPARED ((size_t)1000) /* of each of two lists: no server has so many */
@@ -34,7 +36,7 @@ struct diff {
 
 static bool fail(struct diff *d, const char *name, const char *problem)
 {
-    fprintf(stderr, PROGRAM " diff: %s: %s\n", name, problem);
+    say(stderr, PROGRAM " diff: %s: %s", name, problem);
     d->code = EXIT_TROUBLE;
     return false;
 }
@@ -417,7 +419,7 @@ static bool take_run(struct diff *d, const struct archive *a, const struct archi
         bool older = step == ARCHIVE_REFUSED && strstr(state_problem(d->state), "older than");
         state_rollback(d->state);
         if (older && run->file == d->files[1])
-            fprintf(stderr, PROGRAM " diff: OLD comes first, and NEW second\n");
+            say(stderr, PROGRAM " diff: OLD comes first, and NEW second");
         if (step > ARCHIVE_KNOWN)
             d->code = EXIT_TROUBLE;
         return step == ARCHIVE_KNOWN;
@@ -515,7 +517,7 @@ int command_diff(int argc, char **argv)
     struct diff d = {.code = EXIT_DONE, .color = use_color()};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &d);
+    parse_arguments(&argp, argc, argv, &d);
     compare(&d);
     return d.code;
 }

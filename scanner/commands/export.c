@@ -10,6 +10,8 @@
 #include "output/infile.h"
 #include "scanner/commands/command.h"
 #include "scanner/options/arguments.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 #define PER_ENDPOINT_DEFAULT 1000
 #define PER_ENDPOINT_MAX 1000000000
@@ -28,11 +30,11 @@ static void take_format(struct argp_state *state, struct export_command *c, cons
 {
     if ((c->format = export_find(name)))
         return;
-    fprintf(stderr, PROGRAM " export: there is no format '%s'. There are:\n", name);
+    say(stderr, PROGRAM " export: there is no format '%s'. There are:", name);
     const struct exporter *format;
     for (size_t i = 0; (format = export_at(i)); i++)
-        fprintf(stderr, "  %-16s%s\n", format->name, format->summary);
-    argp_error(state, "--format: '%s' is none of them", name);
+        say(stderr, "  %-16s%s", format->name, format->summary);
+    usage_error(state, "--format: '%s' is none of them", name);
 }
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
@@ -55,14 +57,14 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_LABEL:
         if (c->options.label_count == EXPORT_LABELS_MAX)
-            argp_error(state, "--label: there can be %zu at the most", EXPORT_LABELS_MAX);
+            usage_error(state, "--label: there can be %zu at the most", EXPORT_LABELS_MAX);
         c->options.labels[c->options.label_count++] = argument;
         break;
     case KEY_PER_ENDPOINT:
         c->options.per_endpoint = PER_ENDPOINT_DEFAULT;
         if (argument && !argument_number(argument, 1, PER_ENDPOINT_MAX, &c->options.per_endpoint))
-            argp_error(state, "--metrics-per-endpoint: '%s' is not a number from 1 to %d", argument,
-                       PER_ENDPOINT_MAX);
+            usage_error(state, "--metrics-per-endpoint: '%s' is not a number from 1 to %d",
+                        argument, PER_ENDPOINT_MAX);
         break;
     case ARGP_KEY_ARGS:
         c->files = state->argv + state->next;
@@ -127,10 +129,10 @@ int command_export(int argc, char **argv)
     struct export_command c = {.options = {.scan = "default"}};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &c);
+    parse_arguments(&argp, argc, argv, &c);
     for (size_t i = 0; c.output && i < c.file_count; i++)
         if (infile_is(c.files[i], c.output)) {
-            fprintf(stderr, PROGRAM " export: %s is read, and cannot be written\n", c.output);
+            say(stderr, PROGRAM " export: %s is read, and cannot be written", c.output);
             return EXIT_TROUBLE;
         }
     switch (export_files(c.format, &c.options, c.files, c.file_count, c.output, stderr)) {

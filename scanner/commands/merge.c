@@ -9,6 +9,8 @@
 #include "output/record.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/standard.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 struct merge_options {
     struct standard_options standard;
@@ -35,7 +37,7 @@ static void add_code(struct merge_command *c, int code)
 
 static bool fail(struct merge_command *c, const char *name, int error)
 {
-    fprintf(stderr, PROGRAM " merge: %s: %s\n", name, error ? strerror(error) : "out of memory");
+    say(stderr, PROGRAM " merge: %s: %s", name, error ? strerror(error) : "out of memory");
     add_code(c, EXIT_TROUBLE);
     return false;
 }
@@ -48,7 +50,7 @@ static bool check_output(struct merge_command *c)
     const struct merge_options *o = &c->options;
     for (size_t i = 0; o->output && i < o->file_count; i++)
         if (infile_is(o->files[i], o->output)) {
-            fprintf(stderr, PROGRAM " merge: %s is read, and cannot be written\n", o->output);
+            say(stderr, PROGRAM " merge: %s is read, and cannot be written", o->output);
             add_code(c, EXIT_TROUBLE);
             return false;
         }
@@ -61,13 +63,13 @@ static bool read_shards(struct merge_command *c)
         if (merge_add(&c->merge, c->options.files[i]) == SHARD_NONE)
             add_code(c, EXIT_TROUBLE);
     if (c->merge.mixed) {
-        fprintf(stderr, PROGRAM " merge: these are shards of different runs\n");
+        say(stderr, PROGRAM " merge: these are shards of different runs");
         add_code(c, EXIT_TROUBLE);
         return false;
     }
     merge_settle(&c->merge);
     if (c->merge.count == 0) {
-        fprintf(stderr, PROGRAM " merge: there is no whole shard\n");
+        say(stderr, PROGRAM " merge: there is no whole shard");
         add_code(c, EXIT_INCOMPLETE);
     }
     return c->merge.count > 0;
@@ -85,8 +87,8 @@ static bool tell_missing(struct merge_command *c)
         merge_missing(&c->merge, ",", g);
     bool ok = f && g && fclose(f) == 0 && fclose(g) == 0;
     if (ok && missing) {
-        fprintf(stderr, PROGRAM " merge: missing: %s of %" PRIu64 " (--array=%s)\n", list,
-                c->merge.expected, array);
+        say(stderr, PROGRAM " merge: missing: %s of %" PRIu64 " (--array=%s)", list,
+            c->merge.expected, array);
         c->end.stopped_by = "shards_missing";
         add_code(c, EXIT_INCOMPLETE);
     }
@@ -202,7 +204,7 @@ int command_merge(int argc, char **argv)
     struct merge_command c = {.code = EXIT_DONE, .merge = {.messages = stderr}};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &c.options);
+    parse_arguments(&argp, argc, argv, &c.options);
     if (standard_threshold(&c.standard, &c.options.standard))
         merge_files(&c);
     else

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "scanner/commands/command.h"
-#include "scanner/quote.h"
+#include "scanner/say.h"
 
 #define NOTICE_MAX 2048 /* octets of a line */
 
@@ -80,24 +80,6 @@ void notice_lines(enum priority priority, const char *text)
     write_marked(priority, text, strlen(text));
 }
 
-/* What cannot be shown is a question mark: names of files are anybody's. */
-static void make_plain(char *text)
-{
-    struct span s = span_of(text);
-    char *out = text;
-    while (s.len) {
-        bool shown;
-        size_t n = quote_step(s, &shown);
-        if (shown)
-            memmove(out, s.at, n);
-        else
-            *out = '?';
-        out += shown ? n : 1;
-        s = span_from(s, n);
-    }
-    *out = 0;
-}
-
 void notice(enum priority priority, const char *format, ...)
 {
     char text[NOTICE_MAX], line[NOTICE_MAX + sizeof PROGRAM ": \n"];
@@ -106,7 +88,7 @@ void notice(enum priority priority, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    make_plain(text);
+    say_clean(text);
     snprintf(line, sizeof line, PROGRAM ": %s\n", text);
     notice_lines(priority, line);
 }

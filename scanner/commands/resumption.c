@@ -11,11 +11,12 @@
 #include "output/infile.h"
 #include "output/record.h"
 #include "scanner/commands/command.h"
+#include "scanner/say.h"
 
 /* Always false. */
 static bool refuse(const struct outfile *f, const char *problem)
 {
-    fprintf(stderr, PROGRAM ": %s: %s\n", f->name, problem);
+    say(stderr, PROGRAM ": %s: %s", f->name, problem);
     return false;
 }
 

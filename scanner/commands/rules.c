@@ -8,6 +8,9 @@
 
 #include "output/policies/policy.h"
 #include "scanner/commands/command.h"
+#include "scanner/quote.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 #define LINE_WIDTH 96
 #define INDENT "    "
@@ -241,14 +244,8 @@ static int tell_unknown(const char *wanted, const struct shelf *shelf)
         consider(&n, policy_name(shelf->policies[i]));
     for (int k = POLICY_VERSION; k < POLICY_KIND_COUNT; k++)
         consider(&n, policy_check_of((enum policy_kind)k)->id);
-    bool lossy;
-    char clean[128];
-
-    text_clean(span_of(wanted), clean, sizeof clean, &lossy);
-    fprintf(stderr, PROGRAM " rules: there is no rule or policy '%s'", clean);
-    if (n.name)
-        fprintf(stderr, "; the nearest is %s", n.name);
-    fprintf(stderr, "\n");
+    say(stderr, PROGRAM " rules: there is no rule or policy %s%s%s", quote(span_of(wanted)).text,
+        n.name ? "; the nearest is " : "", n.name ? n.name : "");
     return EXIT_TROUBLE;
 }
 
@@ -310,7 +307,7 @@ int command_rules(int argc, char **argv)
     int code;
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &name);
+    parse_arguments(&argp, argc, argv, &name);
     shelf_fill(&shelf);
     if (name && !explain(name, &shelf)) {
         code = tell_unknown(name, &shelf);

@@ -6,6 +6,7 @@
 #include "protocols/dialogue.h"
 #include "protocols/services.h"
 #include "scanner/commands/command.h"
+#include "scanner/usage.h"
 
 int command_services(int argc, char **argv)
 {
@@ -14,7 +15,7 @@ int command_services(int argc, char **argv)
         NULL, NULL, NULL};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, NULL);
+    parse_arguments(&argp, argc, argv, NULL);
     printf("%-10s%-10s%s\n", "PROTOCOL", "MODE", "PORT");
     for (size_t i = 0; i < services_table_count; i++)
         printf("%-10s%-10s%u\n", services_table[i].protocol->name,

@@ -4,6 +4,7 @@
 
 #include "output/infile.h"
 #include "scanner/commands/command.h"
+#include "scanner/say.h"
 
 static const struct policy *find(const struct policies *policies, const char *name)
 {
@@ -20,9 +21,9 @@ static bool add_policy(struct policies *policies, const char *name_or_path)
     if (!policy)
         return false;
     if (find(policies, policy_name(policy)))
-        fprintf(stderr, PROGRAM ": --policy: there are two policies '%s'\n", policy_name(policy));
+        say(stderr, PROGRAM ": --policy: there are two policies '%s'", policy_name(policy));
     else if (policies->count == POLICIES_MAX)
-        fprintf(stderr, PROGRAM ": --policy: there can be %zu at the most\n", POLICIES_MAX);
+        say(stderr, PROGRAM ": --policy: there can be %zu at the most", POLICIES_MAX);
     else {
         policies->items[policies->count++] = policy;
         return true;
@@ -35,8 +36,8 @@ bool standard_threshold(struct standard *s, const struct standard_options *o)
 {
     *s = (struct standard){.fail_on = SEVERITY_NONE};
     if (o->fail_on && !severity_parse(o->fail_on, &s->fail_on)) {
-        fprintf(stderr, PROGRAM ": --fail-on: '%s' is none of info, low, medium, high, critical\n",
-                o->fail_on);
+        say(stderr, PROGRAM ": --fail-on: '%s' is none of info, low, medium, high, critical",
+            o->fail_on);
         return false;
     }
     return true;

@@ -14,6 +14,8 @@
 #include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
+#include "scanner/say.h"
+#include "scanner/usage.h"
 
 struct state_command {
     const char *verb, *path;
@@ -26,7 +28,7 @@ struct state_command {
 
 static void fail(struct state_command *c, const char *problem)
 {
-    fprintf(stderr, PROGRAM " state: %s: %s\n", c->path, problem);
+    say(stderr, PROGRAM " state: %s: %s", c->path, problem);
     c->code = EXIT_TROUBLE;
 }
 
@@ -64,9 +66,8 @@ static void note_known(const struct state_command *c, const struct archive_run *
     state_rollback(s);
     if (c->quiet || !state_runs(s, run->run_id, note_end, &complete))
         return;
-    fprintf(stderr, PROGRAM " state: %s: the run of %s is there already%s\n", run->file,
-            run->started,
-            complete ? "" : ", as far as it had come: `state rebuild` takes what it is now");
+    say(stderr, PROGRAM " state: %s: the run of %s is there already%s", run->file, run->started,
+        complete ? "" : ", as far as it had come: `state rebuild` takes what it is now");
 }
 
 /* False: nothing more can be done. */
@@ -137,7 +138,7 @@ static void rebuild(struct state_command *c)
         fail(c, state_problem(s));
     state_close(s);
     if (!ok && c->code != EXIT_DONE && a.count)
-        fprintf(stderr, PROGRAM " state: %s is as it was\n", c->path);
+        say(stderr, PROGRAM " state: %s is as it was", c->path);
     if (!ok && s && created)
         remove_state(c->path);
     archive_free(&a);
@@ -251,13 +252,13 @@ static void check_usage(struct argp_state *state, const struct state_command *c)
     if (!c->verb)
         argp_error(state, "what is to be done? add, rebuild, runs or check");
     else if (!verb)
-        argp_error(state, "'%s' is none of add, rebuild, runs and check", c->verb);
+        usage_error(state, "'%s' is none of add, rebuild, runs and check", c->verb);
     else if (!c->path)
         argp_error(state, "no state is named");
     else if (verb->files && !c->file_count)
         argp_error(state, "no file of records is given");
     else if (!verb->files && c->file_count)
-        argp_error(state, "%s takes no records", c->verb);
+        usage_error(state, "%s takes no records", c->verb);
 }
 
 static error_t on_option(int key, char *argument, struct argp_state *state)
@@ -317,7 +318,7 @@ int command_state(int argc, char **argv)
     struct state_command c = {.code = EXIT_DONE};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    argp_parse(&argp, argc, argv, 0, NULL, &c);
+    parse_arguments(&argp, argc, argv, &c);
     find_verb(c.verb)->run(&c);
     return c.code;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "scanner/say.h"
 #include "scanner/targets/coverage.h"
 #include "scanner/targets/held.h"
 #include "scanner/targets/lines.h"
@@ -73,7 +74,7 @@ uint64_t targets_stream_errors(const struct targets_stream *s)
 
 static void tell(struct targets_stream *s, const char *what)
 {
-    fprintf(s->targets->errors, "%s:%" PRIu64 ": %s\n", s->label, s->lines.number, what);
+    say(s->targets->errors, "%s:%" PRIu64 ": %s", s->label, s->lines.number, what);
     s->errors++;
 }
 
