@@ -593,6 +593,8 @@ static void read_tls(struct reader *r)
     learn_truth(r, FACT_ALPN, &t->alpn);
     learn_truth(r, FACT_UNKNOWN_NAME, &t->unknown_name);
     learn_truth(r, FACT_RENEGOTIATES, &t->renegotiates);
+    learn_truth(r, FACT_NEW_HELLO, &t->new_hello);
+    learn_truth(r, FACT_INCONSISTENT, &t->inconsistent);
     read_chain(r);
     read_verify(r);
 }

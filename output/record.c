@@ -512,6 +512,8 @@ static void put_tls(struct builder *b)
     put_optional(b, tls, "foreign_alpn_accepted", FACT_ALPN, t->alpn);
     put_optional(b, tls, "unknown_name_accepted", FACT_UNKNOWN_NAME, t->unknown_name);
     put_optional(b, tls, "client_renegotiation", FACT_RENEGOTIATES, t->renegotiates);
+    put_optional(b, tls, "new_hello_intolerant", FACT_NEW_HELLO, t->new_hello);
+    put_optional(b, tls, "inconsistent_answers", FACT_INCONSISTENT, t->inconsistent);
     put_certificate(b, tls);
     put_chain(b, tls);
     put_verify(b, tls);

@@ -50,12 +50,25 @@ bool suite_parse(const char *name, uint32_t *code);
 
 #define HELLO_MAX ((size_t)1024)
 #define HELLO_RANDOM ((size_t)32)
+#define HELLO_LARGE ((size_t)256)      /* octets from which on some servers choke */
+#define HELLO_SUITES_MAX ((size_t)128) /* with the signal of RFC 5746: some servers take no more */
+
+/* How modern a ClientHello is made. Some servers refuse what they do not know instead of passing it
+   over. SSL 2.0 has a form of its own. */
+enum hello_form {
+    HELLO_NEW,  /* supported_versions (RFC 8446) and all extensions that ask for something       */
+    HELLO_OLD,  /* of TLS 1.2 at most: server_name and what RFC 5246 and RFC 8422 ask for         */
+    HELLO_BARE, /* without extensions, under 256 octets; SSL 3.0 has no other                     */
+};
 
 struct hello {
     enum version highest; /* the highest version offered */
-    bool alone;           /* this version alone, and nothing below it; only servers that read
+    enum hello_form form;
+    unsigned part;     /* 0: the usual suites; 1 and up: the other suites that there are for this
+                      version, see hello_parts()                                               */
+    bool alone;        /* this version alone, and nothing below it; only servers that read
                              supported_versions can tell the difference                        */
-    bool by_list;         /* below TLS 1.2: supported_versions alone says so, the older field says
+    bool by_list;      /* below TLS 1.2: supported_versions alone says so, the older field says
                              TLS 1.2                                                           */
     bool with_share;   /* TLS 1.3: with one key share (any 32 octets are one on X25519)          */
     bool foreign_alpn; /* ALPN names HTTP/1.1 alone (RFC 7301)                                  */
@@ -63,8 +76,16 @@ struct hello {
     const uint8_t *random; /* HELLO_RANDOM octets */
 };
 
-/* Writes the hello with its record header and gives its length: under 256 octets, or 512. */
+/* Writes the hello with its record header and gives its length: under 256 octets, or 512 and
+ * more. */
 size_t hello_build(const struct hello *, uint8_t out[HELLO_MAX]);
+
+/* In how many ClientHellos (part 0 and up) all suites of this version and form are offered. The
+   first of the further parts has all that may be left below TLS 1.2, the usual ones among them. */
+unsigned hello_parts(enum version highest, enum hello_form);
+
+/* Was this suite offered in it? Not for SSL 2.0. */
+bool hello_has_suite(const struct hello *, uint32_t suite);
 
 /* What a ServerHello says. */
 struct server_hello {
@@ -73,11 +94,16 @@ struct server_hello {
     uint32_t suite;        /* SSLv2: the first common cipher kind, 0 if there is none      */
     bool retry;            /* it was a HelloRetryRequest                                   */
     bool compressed;       /* a compression method other than null was chosen              */
+    uint8_t compression;   /* that method (RFC 3749: DEFLATE is 1)                         */
     bool master_secret;    /* extended_master_secret (RFC 7627)                            */
     bool renegotiation;    /* renegotiation_info (RFC 5746)                                */
     bool encrypt_then_mac; /* RFC 7366                                                     */
     bool sentinel;         /* the random ends in the downgrade mark of TLS 1.3 servers     */
 };
+
+/* Are the suite and the compression method among those offered, and is the suite one of that version?
+ * What is listed in SSL 2.0 is not compared. */
+bool hello_offers(const struct hello *, const struct server_hello *);
 
 /* Reads the body of a ServerHello message; false if it is malformed. */
 bool server_hello_parse(struct span body, struct server_hello *);

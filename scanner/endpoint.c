@@ -72,20 +72,41 @@ static void ask_hello(struct endpoint *e)
     e->request.agenda = (struct agenda){.upgrade = !e->implicit};
 }
 
-/* The handshake died on its hello, yet a smaller hello was answered: once more with a small one. */
-static bool worth_a_small_hello(const struct endpoint *e)
+/* The handshake died on its hello, yet another hello was answered: the next one to begin with is of
+   the form that was, and of the highest version. False if there is none, or nothing left. */
+static bool choose_offer(struct endpoint *e)
 {
-    return endpoint_wants(e, FACTS_HANDSHAKE) && e->handshake_died &&
-           ladder_has_accepted(&e->ladder);
+    const struct version_fact *versions = e->observation->tls.versions;
+    enum hello_form form = e->ladder.form;
+    int v = VERSION_TLS13;
+    while (v > VERSION_SSL3 && versions[v].status != VERSION_ACCEPTED)
+        v--;
+    if (!endpoint_wants(e, FACTS_HANDSHAKE) || !e->handshake_died || v == VERSION_SSL3)
+        return false;
+    enum tls_offer old = v == VERSION_TLS10   ? TLS_OFFER_OLD_10
+                         : v == VERSION_TLS11 ? TLS_OFFER_OLD_11
+                                              : TLS_OFFER_OLD;
+    enum tls_offer bare = TLS_OFFER_BARE + (old - TLS_OFFER_OLD);
+    if (e->offer == TLS_OFFER_DEFAULT)
+        e->offer = form == HELLO_NEW      ? TLS_OFFER_SMALL
+                   : form == HELLO_BARE   ? bare
+                   : e->ladder.known.part ? TLS_OFFER_OLDER
+                                          : old;
+    else if (e->offer == TLS_OFFER_SMALL && v < VERSION_TLS13)
+        e->offer = old;
+    else if (e->offer == TLS_OFFER_OLDER)
+        e->offer = old;
+    else if (e->offer == old && form != HELLO_NEW)
+        e->offer = bare;
+    else
+        return false;
+    return true;
 }
 
 /* A hello that was accepted before. */
 static void ask_known_hello(struct endpoint *e)
 {
-    int v = VERSION_TLS13;
-    while (v > VERSION_SSL2 && e->observation->tls.versions[v].status != VERSION_ACCEPTED)
-        v--;
-    e->request.hello = (struct hello){.highest = (enum version)v, .with_share = v == VERSION_TLS13};
+    e->request.hello = e->ladder.known;
     ask_hello(e);
 }
 
@@ -109,7 +130,7 @@ static bool choose(struct endpoint *e)
             ask_known_hello(e);
             return true;
         }
-        if (!worth_a_small_hello(e))
+        if (!choose_offer(e))
             return false;
         e->stage = ENDPOINT_SMALL;
         break;
@@ -118,7 +139,7 @@ static bool choose(struct endpoint *e)
     case ENDPOINT_DONE:
         return false;
     }
-    ask_dialogue(e, OFFER_HANDSHAKE, TLS_OFFER_SMALL, HEARING_INSIDE);
+    ask_dialogue(e, OFFER_HANDSHAKE, e->offer, HEARING_INSIDE);
     return true;
 }
 
@@ -439,15 +460,19 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
 
 /* --- what TLS says ---------------------------------------------------------------------------- */
 
+/* asked: NULL for the library's hello, which has all extensions, but no compression. */
 static void learn_below(struct endpoint *e, const struct server_hello *hello,
-                        bool offered_compression)
+                        const struct hello *asked)
 {
-    if (hello->version < VERSION_TLS10 || hello->version > VERSION_TLS12)
+    bool whole = !asked || asked->form == HELLO_NEW;
+    if (hello->version < VERSION_TLS10 || hello->version > VERSION_TLS12 ||
+        (asked && !hello_offers(asked, hello)))
         return;
-    if (!e->below_seen)
+    if (!e->below_seen || (whole && !e->below_whole))
         e->below = *hello;
     e->below_seen = true;
-    if (offered_compression && e->compression == TRI_UNKNOWN)
+    e->below_whole |= whole;
+    if (asked && asked->highest < VERSION_TLS13 && e->compression == TRI_UNKNOWN)
         e->compression = tri_of(hello->compressed);
 }
 
@@ -526,6 +551,7 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     struct tls_session_facts s = tls_facts(f->tls);
     struct span ders[CHAIN_MAX];
     enum cause cause = cause_of_handshake(f, &s);
+    bool first = e->request.handshake == TLS_OFFER_DEFAULT;
     bool small = e->request.handshake == TLS_OFFER_SMALL;
 
     o->tls.established = s.completed && cause == CAUSE_NONE;
@@ -534,9 +560,10 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     if (o->tls.established) {
         o->tls.failure = (struct outcome){PHASE_TLS, CAUSE_NONE, -1};
         text_free(&o->tls.failure_text);
-        observation_learn(o, FACT_LARGE_HELLO);
+        if (first || small)
+            observation_learn(o, FACT_LARGE_HELLO);
         o->tls.large_hello = small;
-    } else if (!small) {
+    } else if (first) {
         learn_failure(o, f);
     }
     if (s.hello_seen) {
@@ -546,8 +573,8 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
         observation_learn(o, FACT_CIPHER);
         ladder_add_handshake(&e->ladder, &s.hello,
                              tls_context_versions(e->network->tls, e->request.handshake));
-        if (!small)
-            learn_below(e, &s.hello, false);
+        if (first)
+            learn_below(e, &s.hello, NULL);
     }
     if (s.completed || s.client_certificate_requested) {
         observation_learn(o, FACT_CLIENT_CERTIFICATE);
@@ -555,30 +582,40 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     }
     if (s.completed)
         learn_session(o, &s);
-    if (s.hello_seen && !small)
+    if (s.hello_seen && first)
         observation_learn(o, FACT_LARGE_HELLO);
     absorb_certificates(e, ders, tls_certificates(f->tls, ders, CHAIN_MAX));
     if (o->tls.established && e->request.ticket)
         tls_ticket(f->tls, &e->ticket);
-    e->handshake_died = !s.hello_seen && cause != CAUSE_LOCAL && cause != CAUSE_PLAINTEXT &&
-                        !(cause == CAUSE_ALERT && f->outcome.detail == ALERT_PROTOCOL_VERSION);
+    e->handshake_died = !s.hello_seen && cause != CAUSE_LOCAL && cause != CAUSE_PLAINTEXT;
 }
 
 /* Whoever says anything lets us in: then what hung up on us before refused the hello, and not us. */
-static void doubt(struct endpoint *e, const struct hello_result *r, bool answered)
+static void doubt(struct endpoint *e, unsigned rejected_now, bool answered)
 {
-    enum version asked = e->request.hello.highest;
-    const struct version_fact *fact = &e->observation->tls.versions[asked];
-    bool cut = r->cause == CAUSE_CLOSED || r->cause == CAUSE_RESET;
-
     if (answered)
         e->doubtful = 0;
-    else if (e->implicit && cut && fact->status == VERSION_REJECTED)
-        e->doubtful |= 1U << asked;
+    else if (e->implicit)
+        e->doubtful |= rejected_now;
+}
+
+/* The versions that are rejected because the server hung up: 1 << VERSION_x. */
+static unsigned rejected_by_cut(const struct endpoint *e)
+{
+    unsigned versions = 0;
+    for (int v = 0; v < VERSION_COUNT; v++) {
+        const struct version_fact *fact = &e->observation->tls.versions[v];
+        if (fact->status == VERSION_REJECTED &&
+            (fact->proof == PROOF_CLOSE || fact->proof == PROOF_RESET))
+            versions |= 1U << v;
+    }
+    return versions;
 }
 
 static void absorb_assurance(struct endpoint *e, const struct probe_facts *f)
 {
+    if (f->response && f->response->alert == ALERT_PROTOCOL_VERSION)
+        ladder_contradict(&e->ladder);
     if (!f->received)
         ladder_leave_open(&e->ladder, e->doubtful, CAUSE_RATE_LIMITED);
     e->doubtful = 0;
@@ -596,7 +633,7 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
     if (r && r->greeted) {
         result.cause = CAUSE_NONE;
         result.hello = r->hello;
-        learn_below(e, &r->hello, e->request.hello.highest < VERSION_TLS13);
+        learn_below(e, &r->hello, &e->request.hello);
         while (count < CHAIN_MAX && response_certificate(r, &at, &ders[count]))
             count++;
         absorb_certificates(e, ders, count);
@@ -607,8 +644,9 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
     } else if (result.cause == CAUSE_NONE) { /* the conversation ended before a hello was due */
         result.cause = CAUSE_REFUSED;
     }
+    unsigned before = rejected_by_cut(e);
     ladder_absorb(&e->ladder, &e->request.hello, &result);
-    doubt(e, &result, f->received > 0);
+    doubt(e, rejected_by_cut(e) & ~before, f->received > 0);
 }
 
 static void absorb_tls(struct endpoint *e, const struct probe_facts *f)
@@ -760,6 +798,17 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
     e->stage = worth_asking_versions(e, f) ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
 }
 
+/* Whatever else a handshake was for, its version has to fit. */
+static void compare_handshake(struct endpoint *e, const struct probe_facts *f)
+{
+    struct tls_session_facts s = {0};
+    if (f->tls)
+        s = tls_facts(f->tls);
+    if (s.hello_seen && e->request.offer == OFFER_HANDSHAKE)
+        ladder_add_handshake(&e->ladder, &s.hello,
+                             tls_context_versions(e->network->tls, e->request.handshake));
+}
+
 static void absorb(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
@@ -770,6 +819,7 @@ static void absorb(struct endpoint *e, const struct probe_facts *f)
                                                         f->dialogue->greeting == GREETING_REFUSED));
     if (e->trial) {
         e->trial->absorb(e, f);
+        compare_handshake(e, f);
         e->trial = NULL;
         e->next_trial++;
         return;
@@ -787,7 +837,7 @@ static void absorb(struct endpoint *e, const struct probe_facts *f)
                 set_status(e, f);
             }
         }
-        e->stage = ENDPOINT_DONE;
+        e->stage = f->tls_begun && e->handshake_died ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
     } else {
         absorb_tls(e, f);
     }
@@ -839,6 +889,10 @@ static void conclude_below(struct endpoint *e)
         o->tls.compression = e->compression;
         if (e->compression == TRI_UNKNOWN) /* the library does not offer it */
             o->why[FACT_COMPRESSION] = CAUSE_NOT_ASKED;
+        if (!e->below_whole) { /* nor does a hello of an older form, this */
+            o->why[FACT_MASTER_SECRET] = CAUSE_NOT_ASKED;
+            o->tls.master_secret = TRI_UNKNOWN;
+        }
     }
     /* RFC 8446 section 4.1.3: the mark is due where a server that can do TLS 1.3 was offered less.
      */
@@ -850,6 +904,20 @@ static void conclude_below(struct endpoint *e)
         observation_learn(o, FACT_SENTINEL);
     } else {
         o->why[FACT_SENTINEL] = why;
+    }
+}
+
+/* What only the answers together show. */
+static void conclude_answers(struct endpoint *e)
+{
+    struct observation *o = e->observation;
+    if (e->ladder.intolerant) {
+        observation_learn(o, FACT_NEW_HELLO);
+        o->tls.new_hello = TRI_YES;
+    }
+    if (e->ladder.inconsistent) {
+        observation_learn(o, FACT_INCONSISTENT);
+        o->tls.inconsistent = TRI_YES;
     }
 }
 
@@ -889,8 +957,10 @@ void endpoint_conclude(struct endpoint *e)
         observation_excuse(o, FACT_ESTABLISHED, FACT_VERIFY,
                            reason_of_failure(o->tls.failure.cause));
     }
-    if (o->tls.asked)
+    if (o->tls.asked) {
+        conclude_answers(e);
         conclude_below(e);
+    }
     if (o->error.cause != CAUSE_NONE) {
         enum cause cause = o->status == STATUS_TLS_ERROR ? CAUSE_TLS : o->error.cause;
         if (!observation_knows(o, FACT_TLS))

@@ -37,7 +37,7 @@ enum endpoint_stage {
     ENDPOINT_FIRST,      /* the dialogue, and the handshake or the first hello           */
     ENDPOINT_OTHER_MODE, /* it did not behave as the table says: the other way round     */
     ENDPOINT_VERSIONS,   /* hello by hello                                               */
-    ENDPOINT_SMALL,      /* the handshake died on its hello: once more with a small one  */
+    ENDPOINT_SMALL,      /* the handshake died on its hello: once more with another one  */
     ENDPOINT_DONE
 };
 
@@ -54,7 +54,8 @@ struct endpoint {
     enum endpoint_stage stage;
     bool implicit;          /* how it is spoken to now */
     bool connected;         /* some probe got through */
-    bool handshake_died;    /* before a ServerHello, and not by a plain "no"          */
+    bool handshake_died;    /* before a ServerHello                                   */
+    enum tls_offer offer;   /* of the last full handshake                             */
     struct text first_text; /* what came where TLS should begin, before the other mode was tried */
     enum hearing hearing;
     struct probe_request request; /* of the probe under way                              */
@@ -63,15 +64,15 @@ struct endpoint {
        are not let in any more. Any word of it after that tells; if there is none, a hello that it
        took before is asked once more. */
     unsigned doubtful;
-    bool assures;              /* that hello is under way */
-    struct server_hello below; /* the first ServerHello of TLS 1.2 or less               */
-    bool below_seen;
-    enum tri compression;      /* as chosen by the first of them that was offered it         */
-    bool put_off;              /* the last probe was, though the first was let in            */
-    bool turned_away;          /* the last probe was not let in: no harder questions then */
-    struct tls_ticket ticket;  /* of the full handshake, for the injection                */
-    bool broke_resuming;       /* the injection broke a handshake that offered to resume  */
-    const struct trial *trial; /* under way, or NULL                                        */
+    bool assures;                 /* that hello is under way */
+    struct server_hello below;    /* the first ServerHello of TLS 1.2 or less               */
+    bool below_seen, below_whole; /* whole: the hello had all extensions            */
+    enum tri compression;         /* as chosen by the first of them that was offered it         */
+    bool put_off;                 /* the last probe was, though the first was let in            */
+    bool turned_away;             /* the last probe was not let in: no harder questions then */
+    struct tls_ticket ticket;     /* of the full handshake, for the injection                */
+    bool broke_resuming;          /* the injection broke a handshake that offered to resume  */
+    const struct trial *trial;    /* under way, or NULL                                        */
     size_t next_trial;
     uint64_t begun; /* when this probe was, in the loop's time */
     uint64_t left;  /* ms that its probes may still take      */

@@ -44,6 +44,8 @@ const char *fact_path(enum fact fact)
         [FACT_ALPN] = "/tls/foreign_alpn_accepted",
         [FACT_UNKNOWN_NAME] = "/tls/unknown_name_accepted",
         [FACT_RENEGOTIATES] = "/tls/client_renegotiation",
+        [FACT_NEW_HELLO] = "/tls/new_hello_intolerant",
+        [FACT_INCONSISTENT] = "/tls/inconsistent_answers",
     };
     return paths[fact];
 }

@@ -63,6 +63,8 @@ enum fact {
     FACT_ALPN,
     FACT_UNKNOWN_NAME,
     FACT_RENEGOTIATES,
+    FACT_NEW_HELLO,
+    FACT_INCONSISTENT,
     FACT_COUNT,
     FACT_OPTIONAL = FACT_REQUIRED /* the first of them */
 };
@@ -203,6 +205,8 @@ struct tls_facts {
     enum tri alpn;            /* a hello that speaks of HTTP alone (ALPN) was accepted     */
     enum tri unknown_name;    /* a hello to a name that cannot be was accepted             */
     enum tri renegotiates;    /* the client may begin another handshake                    */
+    enum tri new_hello;       /* YES: what offers TLS 1.3 is refused, or not answered, as a whole */
+    enum tri inconsistent;    /* YES: two answers were not those of one server             */
     struct chain chain;
     struct verification verification;
 };

@@ -43,6 +43,8 @@ static const struct {
     [CAUSE_SAME_ADDRESS] = {"same_address", "we connect from the server's own address"},
     [CAUSE_PREAUTH] = {"preauth", "the greeting has logged us in"},
     [CAUSE_NOT_LOGGED_IN] = {"not_logged_in", "the server wants a login first"},
+    [CAUSE_NOT_OFFERED] = {"suite_not_offered", "a suite was chosen that was not offered"},
+    [CAUSE_INCONSISTENT] = {"inconsistent_answers", "the server answers now so, now otherwise"},
     [CAUSE_IMPLICIT] = {"implicit", "everything is inside TLS"},
 };
 

@@ -49,6 +49,8 @@ enum cause {
     CAUSE_SAME_ADDRESS,  /* we connect from the server's own address, which it may trust     */
     CAUSE_PREAUTH,       /* the greeting has logged us in                                    */
     CAUSE_NOT_LOGGED_IN, /* the server wants a login first                                   */
+    CAUSE_NOT_OFFERED,   /* a suite or compression was chosen that was not offered           */
+    CAUSE_INCONSISTENT,  /* the same question was answered in two ways                       */
     CAUSE_IMPLICIT,      /* all is inside TLS: there is no such stage                        */
     CAUSE_COUNT
 };

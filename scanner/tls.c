@@ -24,6 +24,18 @@
     "+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:"          \
     "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1"
 
+/* What nearly every old server has one of. The extensions that came after RFC 5246 are left out. */
+#define OLD_CHOICE                                                                                 \
+    "+AES-256-GCM:+AES-128-GCM:+AES-256-CBC:+AES-128-CBC:+3DES-CBC:+ARCFOUR-128:+AEAD:+SHA1:"      \
+    "+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA:+RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"       \
+    "+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-RSA-SHA1:"             \
+    "+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:+CTYPE-X509:%NO_ETM:%NO_SESSION_HASH:"                        \
+    "%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1"
+#define NO_EXTENSIONS ":%NO_EXTENSIONS"
+#define FROM_12 "NONE:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:"
+#define FROM_11 "NONE:+VERS-TLS1.1:+VERS-TLS1.0:"
+#define FROM_10 "NONE:+VERS-TLS1.0:"
+
 static const char *const priorities[TLS_OFFER_COUNT] = {
     [TLS_OFFER_DEFAULT] =
         "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:+VERS-TLS1.1:+VERS-TLS1.0:" ALL_THERE_IS,
@@ -35,6 +47,12 @@ static const char *const priorities[TLS_OFFER_COUNT] = {
                         "+SIGN-ECDSA-SHA256:+SIGN-RSA-SHA1:+CTYPE-X509:"
                         "%DISABLE_TLS13_COMPAT_MODE:%UNSAFE_RENEGOTIATION:"
                         "%VERIFY_ALLOW_SIGN_WITH_SHA1",
+    [TLS_OFFER_OLD] = FROM_12 OLD_CHOICE,
+    [TLS_OFFER_OLD_11] = FROM_11 OLD_CHOICE,
+    [TLS_OFFER_OLD_10] = FROM_10 OLD_CHOICE,
+    [TLS_OFFER_BARE] = FROM_12 OLD_CHOICE NO_EXTENSIONS,
+    [TLS_OFFER_BARE_11] = FROM_11 OLD_CHOICE NO_EXTENSIONS,
+    [TLS_OFFER_BARE_10] = FROM_10 OLD_CHOICE NO_EXTENSIONS,
 };
 
 struct tls_context {
@@ -182,9 +200,10 @@ struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *nam
     struct tls *t = calloc(1, sizeof *t);
     unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP;
 
-    if (!tickets || offer == TLS_OFFER_SMALL)
+    bool whole = offer == TLS_OFFER_DEFAULT || offer == TLS_OFFER_OLDER;
+    if (!tickets || !whole)
         flags |= GNUTLS_NO_TICKETS;
-    if (offer == TLS_OFFER_SMALL)
+    if (!whole)
         flags |= GNUTLS_NO_EXTENSIONS;
     if (!t)
         return NULL;

@@ -29,11 +29,17 @@ enum tls_step {
 };
 
 /* The hellos that a full handshake can begin with. Of 256 to 511 octets some servers choke (RFC
-   7685), of any more than 255 some others. */
+   7685), of any more than 255 some others, and some of what they do not know. */
 enum tls_offer {
     TLS_OFFER_DEFAULT, /* TLS 1.0 to 1.3, all the library has, padded to 512 octets     */
     TLS_OFFER_SMALL,   /* TLS 1.0 to 1.3, little choice; under 256 octets for names up to 60 */
     TLS_OFFER_OLDER,   /* as the default, without TLS 1.3: only that knows renegotiation    */
+    TLS_OFFER_OLD,     /* HELLO_OLD: TLS 1.2 to 1.0, little choice; the size of a small one  */
+    TLS_OFFER_OLD_11,  /* the same without TLS 1.2 */
+    TLS_OFFER_OLD_10,  /* TLS 1.0 alone            */
+    TLS_OFFER_BARE,    /* HELLO_BARE: the same again, without extensions (so without a name) */
+    TLS_OFFER_BARE_11,
+    TLS_OFFER_BARE_10,
     TLS_OFFER_COUNT
 };
 
@@ -45,8 +51,8 @@ void tls_context_free(struct tls_context *);
 /* The versions that an offer really contains, read back from the library: bit 1 << VERSION_x. */
 unsigned tls_context_versions(const struct tls_context *, enum tls_offer);
 
-/* name: for server_name, NULL for none. tickets: ask the server for one (not with
-   TLS_OFFER_SMALL). NULL if there is no memory. */
+/* name: for server_name, NULL for none. tickets: ask the server for one (with
+   TLS_OFFER_DEFAULT and TLS_OFFER_OLDER). NULL if there is no memory. */
 struct tls *tls_new(struct tls_context *, enum tls_offer, const char *name, bool tickets);
 void tls_free(struct tls *);
 

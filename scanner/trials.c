@@ -172,7 +172,7 @@ static bool injection_is_worth(const struct endpoint *e)
 static void ask_injection(struct endpoint *e, struct probe_request *r)
 {
     r->offer = OFFER_HANDSHAKE;
-    r->handshake = e->observation->tls.large_hello ? TLS_OFFER_SMALL : TLS_OFFER_DEFAULT;
+    r->handshake = e->offer;
     r->agenda = (struct agenda){.upgrade = true, .injection = true, .nonce = e->network->nonce};
     if (e->ticket.len) {
         r->resume = &e->ticket;
@@ -297,6 +297,7 @@ static bool hello_is_worth(const struct endpoint *e)
 {
     const struct observation *o = e->observation;
     return e->options->exhaustive && endpoint_wants(e, FACTS_VERSIONS) &&
+           e->ladder.form != HELLO_BARE &&
            (o->tls.versions[VERSION_TLS12].status == VERSION_ACCEPTED ||
             o->tls.versions[VERSION_TLS13].status == VERSION_ACCEPTED);
 }
@@ -308,6 +309,8 @@ static void ask_odd_hello(struct endpoint *e, struct probe_request *r)
     r->offer = OFFER_HELLO;
     r->hello = (struct hello){
         .highest = older ? VERSION_TLS12 : VERSION_TLS13, .alone = !older, .with_share = !older};
+    if (e->ladder.form != HELLO_NEW || e->ladder.known.part)
+        r->hello = e->ladder.known;
     r->agenda = (struct agenda){.upgrade = !e->implicit};
 }
 
@@ -374,7 +377,9 @@ static bool renegotiation_is_worth(const struct endpoint *e)
 static void ask_renegotiation(struct endpoint *e, struct probe_request *r)
 {
     r->offer = OFFER_HANDSHAKE;
-    r->handshake = TLS_OFFER_OLDER;
+    r->handshake = e->offer == TLS_OFFER_DEFAULT ? TLS_OFFER_OLDER
+                   : e->offer == TLS_OFFER_SMALL ? TLS_OFFER_OLD
+                                                 : e->offer;
     r->renegotiate = true;
     r->agenda = (struct agenda){.upgrade = !e->implicit};
 }

@@ -7,9 +7,16 @@
  * server that has TLS 1.3 all that is older than TLS 1.2 is asked at once, by the list of versions
  * (RFC 8446 section 4.2.1): alert 70 then excludes all of them. A server that goes by the older
  * field is asked for each version: at a version that it has not GnuTLS says 70 too, whatever lies
- * below. Any other refusal proves nothing about other versions, and nothing at all unless some
- * hello was accepted on the endpoint: it may have been about the name, a suite, a limit. Silence
- * never proves anything.
+ * below.
+ *
+ * Any other refusal may be about the form of the ClientHello, its size, the suites, the name. So
+ * while nothing is accepted, older forms are tried (hello.h), down to TLS 1.0 without an extension;
+ * what is accepted first shows the form that the server takes, and all is asked in that. A version
+ * is rejected by such a refusal only if all suites that there are for it were offered in a form that
+ * the server takes, and some hello was accepted on the endpoint. Silence never proves anything.
+ *
+ * Where two answers cannot both be of one server (a version chosen that was refused before, a lower
+ * one chosen than is accepted) no refusal counts any more.
  */
 #ifndef SCANNER_VERSIONS_H
 #define SCANNER_VERSIONS_H
@@ -26,10 +33,19 @@ struct hello_result {
 };
 
 struct ladder {
-    struct version_fact *facts;  /* [VERSION_COUNT], the observation's                        */
-    bool exhaustive;             /* ask each version by itself, infer nothing                 */
-    bool settled[VERSION_COUNT]; /* no more hello is needed for it                           */
-    bool share_tried;
+    struct version_fact *facts;    /* [VERSION_COUNT], the observation's                        */
+    bool exhaustive;               /* ask each version by itself, infer nothing                 */
+    bool settled[VERSION_COUNT];   /* no more hello is needed for it                           */
+    unsigned tried[VERSION_COUNT]; /* what it was asked with: see attempt_bit()         */
+    unsigned silent_forms[VERSION_COUNT]; /* (1 << HELLO_x) what of that was not answered      */
+    enum hello_form refused_form[VERSION_COUNT]; /* of what is rejected */
+    struct hello known;   /* accepted: what is asked in order to see whether we are let in    */
+    bool accepted;        /* known is one                                                     */
+    enum hello_form form; /* once accepted: the form that the server takes                    */
+    bool large;           /* it takes more than 255 octets, too                               */
+    bool intolerant;      /* what offers TLS 1.3 is refused as a whole, whatever its suites    */
+    bool inconsistent;    /* two answers contradict each other                               */
+    bool finished;
     bool list_ignored;  /* the server goes by the older field, though it has TLS 1.3              */
     unsigned unreached; /* hellos that could not even be sent, in a row                      */
     unsigned silent;    /* hellos that were not answered, in a row                           */
@@ -39,10 +55,10 @@ struct ladder {
 void ladder_init(struct ladder *, struct version_fact facts[VERSION_COUNT], bool exhaustive);
 
 /* A full handshake got a ServerHello; offered has a bit 1 << VERSION_x for each version that it
- * offered. */
+ * offered. After ladder_finish() it only shows whether that fits all else. */
 void ladder_add_handshake(struct ladder *, const struct server_hello *, unsigned offered);
 
-/* The next hello to be asked: fills in highest, alone and with_share. False when all is settled. */
+/* The next hello to be asked: fills in all but name and random. False when all is settled. */
 bool ladder_next(struct ladder *, struct hello *);
 
 /* What came of it. */
@@ -55,6 +71,9 @@ void ladder_finish(struct ladder *, enum cause);
 /* These versions (1 << VERSION_x) are to be asked again, or are not known for this reason. */
 void ladder_reopen(struct ladder *, unsigned versions);
 void ladder_leave_open(struct ladder *, unsigned versions, enum cause);
+
+/* This hello, accepted before, was refused now by "no such version". */
+void ladder_contradict(struct ladder *);
 
 /* Has any hello been accepted? */
 bool ladder_has_accepted(const struct ladder *);

@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
+#define ALERT_HANDSHAKE_FAILURE 40
 #define ALERT_PROTOCOL_VERSION 70
+#define ALERT_INSUFFICIENT_SECURITY 71
 
 /* --- versions --------------------------------------------------------------------------------- */
 
@@ -165,9 +167,24 @@ static bool has_older(const struct subject *s)
     return false;
 }
 
-/* A hello that names TLS 1.3 besides older versions is refused as a whole. A handshake that came
-   about began with such a hello. Where no handshake was asked, an alert 70 may have been the right
-   answer to a hello with TLS 1.3 alone. */
+static enum verdict fail_intolerance(const struct subject *s, struct evidence *e)
+{
+    const struct version_fact *modern = version_of(s, VERSION_TLS13);
+    e->confidence = CONFIDENCE_PROBABLE;
+    evidence_text(e, "highest", highest_accepted(s));
+    if (modern->status == VERSION_REJECTED)
+        evidence_text(e, "rejected_by", proof_name(modern->proof));
+    else
+        evidence_text(e, "reason", cause_name(modern->reason));
+    if (modern->alert >= 0)
+        evidence_number(e, "alert", modern->alert);
+    return VERDICT_FAIL;
+}
+
+/* A hello that names TLS 1.3 beside older versions is refused as a whole, or is not answered. A
+   handshake that came about began with such a hello, unless it is known that only older forms work.
+   Where no handshake was asked, an alert 70 may have been the right answer to a hello with TLS 1.3
+   alone. That no suite or group is shared says nothing of versions. */
 static enum verdict judge_intolerance(const struct subject *s, struct evidence *e)
 {
     const struct version_fact *modern = version_of(s, VERSION_TLS13);
@@ -176,6 +193,8 @@ static enum verdict judge_intolerance(const struct subject *s, struct evidence *
 
     if (!subject_has_tls(s, e, &verdict))
         return verdict;
+    if (observation_knows(s->o, FACT_NEW_HELLO) && s->o->tls.new_hello == TRI_YES)
+        return fail_intolerance(s, e);
     if (modern->status == VERSION_ACCEPTED || modern->proof == PROOF_CHOSE_LOWER ||
         (asked && s->o->tls.established))
         return VERDICT_PASS;
@@ -183,14 +202,29 @@ static enum verdict judge_intolerance(const struct subject *s, struct evidence *
         return verdict_open(modern, e);
     if (!has_older(s))
         return VERDICT_NOT_APPLICABLE;
-    if (!asked && modern->alert == ALERT_PROTOCOL_VERSION)
+    bool shares_nothing =
+        modern->alert == ALERT_HANDSHAKE_FAILURE || modern->alert == ALERT_INSUFFICIENT_SECURITY;
+    if (shares_nothing || (!asked && modern->alert == ALERT_PROTOCOL_VERSION))
         return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_ALERT), e);
-    e->confidence = CONFIDENCE_PROBABLE;
-    evidence_text(e, "highest", highest_accepted(s));
-    evidence_text(e, "rejected_by", proof_name(modern->proof));
-    if (modern->alert >= 0)
-        evidence_number(e, "alert", modern->alert);
-    return VERDICT_FAIL;
+    return fail_intolerance(s, e);
+}
+
+/* Answers of one server do not contradict each other. */
+static enum verdict judge_consistency(const struct subject *s, struct evidence *e)
+{
+    enum verdict verdict;
+    if (!subject_has_tls(s, e, &verdict))
+        return verdict;
+    if (observation_knows(s->o, FACT_INCONSISTENT) && s->o->tls.inconsistent == TRI_YES) {
+        e->confidence = CONFIDENCE_PROBABLE;
+        evidence_text(e, "highest", highest_accepted(s));
+        return VERDICT_FAIL;
+    }
+    for (int v = VERSION_SSL2; v <= VERSION_TLS13; v++)
+        if (is_accepted(s, (enum version)v))
+            return VERDICT_PASS;
+    const struct version_fact *modern = version_of(s, VERSION_TLS13);
+    return modern->status == VERSION_REJECTED ? VERDICT_NOT_APPLICABLE : verdict_open(modern, e);
 }
 
 /* We never send the signal: that could be mistaken for an attack, and count as one. */
@@ -466,15 +500,33 @@ const struct rule rules_tls[] = {
      judge_no_modern},
     {"TLS-VERSION-INTOLERANT",
      SEVERITY_MEDIUM,
-     "Hellos that offer TLS 1.3 are refused as a whole",
-     "A hello that offers TLS 1.3 and older versions was turned down, while one without TLS 1.3 is "
-     "accepted. A server has to choose the highest version that it knows instead. The cause can "
-     "also be a device on the way. A server that chose an older version, or with which a full "
-     "handshake came about, passes.",
+     "A ClientHello that offers TLS 1.3 is refused as a whole",
+     "Each ClientHello that offers TLS 1.3 and older versions was turned down or not answered, "
+     "while "
+     "one of an older form is accepted: without TLS 1.3 and its extensions, or without any "
+     "extension. A server has to choose the highest version that it knows instead, and to pass "
+     "over "
+     "extensions that it does not know. The cause can also be a device on the way. A server that "
+     "chose an older version, or with which a full handshake came about by such a ClientHello, "
+     "passes; one that says that it shares no suite or group is not judged.",
      "Update the TLS library, and what inspects TLS on the way.",
      {{"RFC 5246 appendix E.1", SOURCE_PRIMARY},
       {"RFC 8446 appendix D.1 (obsoleted by RFC 9846)", SOURCE_PRIMARY}},
      judge_intolerance},
+    {"TLS-INCONSISTENT-ANSWERS",
+     SEVERITY_LOW,
+     "The same question about TLS is answered in two ways",
+     "Two answers contradict each other: a version was chosen that had been refused, or a lower "
+     "one "
+     "than is accepted. Most likely several servers, or a device on the way, share the address, "
+     "and "
+     "are not set up alike: what a client gets depends on chance, and the weakest of them counts. "
+     "Versions that were refused are inconclusive here, since another of the servers may accept "
+     "them.",
+     "Find out which servers answer at the address (a load balancer, old instances of a service, a "
+     "proxy), and give them the same version of the TLS library and the same settings.",
+     {{"RFC 5246 appendix E.1", SOURCE_PRIMARY}, {"RFC 9325 section 3.1.1", SOURCE_PRIMARY}},
+     judge_consistency},
     {"TLS-DOWNGRADE-SENTINEL-MISSING",
      SEVERITY_LOW,
      "The mark against downgrades is missing",

@@ -160,8 +160,8 @@ def rows(accepted, refusal="by alert 70", exhaustive=False):
 
     By descent: what lies above an accepted version is seen to be refused by the choice of that one.
     An alert 70 is the last word on all below it where all of it was offered: by the list of what is
-    older than TLS 1.2 that a server of TLS 1.3 goes by, or if nothing is accepted at all. Any other
-    refusal, and that of an older server, has to be got for each version.
+    older than TLS 1.2 that a server of TLS 1.3 goes by. Any other refusal, and that of an older
+    server, has to be got for each version.
     Each asked by itself (exhaustive): a server of TLS 1.2 or 1.3 knows what alone is offered, an
     older one takes it for the highest, and chooses a lower one that it has."""
     choosing = not exhaustive or not {"1.2", "1.3"} & set(accepted)
@@ -178,8 +178,7 @@ def rows(accepted, refusal="by alert 70", exhaustive=False):
         else:
             text[name] = outcome(proven, refusal)
             listed = "1.3" in accepted and name != "1.2"
-            nothing = not any(other in accepted for other in VERSIONS[1:])
-            last_word = refusal == "by alert 70" and not exhaustive and (listed or nothing)
+            last_word = refusal == "by alert 70" and not exhaustive and listed
     if "ssl2.0" in accepted:
         text["ssl2.0"] = "accepted"
     else:  # SSLv2 has no alert: such a server closes

@@ -33,7 +33,8 @@ ADDITIONS = {"/starttls/command", "/tls/failure", "/tls/client_certificate_reque
 # What most runs do not ask for: left out without a word then, and a boolean or in unknown else.
 OPTIONAL = {"/starttls/required", "/starttls/continues_in_clear", "/auth/anonymous",
             "/data_channel/protection", "/data_channel/ccc", "/tls/foreign_alpn_accepted",
-            "/tls/unknown_name_accepted", "/tls/client_renegotiation"}
+            "/tls/unknown_name_accepted", "/tls/client_renegotiation",
+            "/tls/new_hello_intolerant", "/tls/inconsistent_answers"}
 FOLLOWERS = {"/data_channel/protection_reply": "/data_channel/protection"}  # there if that is
 
 VERDICTS = ["not_applicable", "pass", "not_tested", "inconclusive", "warn", "fail"]

@@ -55,6 +55,7 @@ static void answer(struct server *s, struct endpoint *e, const struct probe_requ
         f.outcome.cause = CAUSE_NONE;
         response.greeted = true;
         response.hello.version = version;
+        response.hello.suite = version == VERSION_TLS13 ? 0x1301 : 0x002f;
     }
     bool put_off = endpoint_put_off(e, &f);
     s->put_off += put_off;
@@ -101,7 +102,8 @@ static void a_refusal_by_hanging_up_is_one(void **state)
         assert_int_equal(o.tls.versions[v].proof, PROOF_CLOSE);
     }
     assert_int_equal(s.put_off, 0);
-    assert_int_equal(s.connections, VERSION_COUNT); /* the last of them was accepted: no doubt */
+    /* 1.3, two lists of what is older than 1.2, 2.0, 1.2: the last was accepted, so no doubt */
+    assert_int_equal(s.connections, 5);
     observation_free(&o);
 }
 
@@ -190,6 +192,7 @@ static void absorb_up_to_small(struct endpoint *e, struct tls *tls)
     f.outcome.cause = CAUSE_NONE;
     while (endpoint_next(e, COURSE_PASSIVE, &request) && request.offer == OFFER_HELLO) {
         response.hello.version = choose(&request.hello);
+        response.hello.suite = response.hello.version == VERSION_TLS13 ? 0x1301 : 0x002f;
         f.outcome.cause = response.hello.version == VERSION_NONE ? CAUSE_CLOSED : CAUSE_NONE;
         response.greeted = f.outcome.cause == CAUSE_NONE;
         endpoint_absorb(e, &f);
