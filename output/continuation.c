@@ -11,6 +11,7 @@
 #include "output/members.h"
 #include "output/reader.h"
 #include "scanner/grow.h"
+#include "scanner/memory.h"
 #include "scanner/say.h"
 
 /* How a line of this program begins. */
@@ -544,7 +545,12 @@ bool continuation_read(struct continuation *c, const struct outfile *file, FILE 
     bool ok = ledger_init(&f.ahead) && infile_adopt(&f.in, file->fd, file->name);
     if (!ok)
         fail(&f);
+    struct memory_watch watch = memory_watch();
     ok = ok && survey(&f) && (c->complete || gather(&f));
+    if (!memory_held(watch) && ok) { /* what could not be read is no fault of the file */
+        ok = false;
+        fail(&f);
+    }
     forget_host(&f);
     ledger_free(&f.ahead);
     infile_close(&f.in);

@@ -6,14 +6,20 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "scanner/memory.h"
+
 #define MEMBER_NAME_MAX ((size_t)64) /* no name of ours is longer */
 
 cJSON *members_parse(struct span line)
 {
     const char *end = NULL;
     line = span_trim(line);
+    struct memory_watch watch = memory_watch();
     cJSON *record =
         text_is_clean(line) ? cJSON_ParseWithLengthOpts(line.at, line.len, &end, false) : NULL;
+    if (record)
+        errno = 0; /* it had what it needs */
+    memory_held(watch);
     if (record && end != line.at + line.len) {
         cJSON_Delete(record);
         return NULL;
@@ -30,11 +36,20 @@ static const char *text_of(const cJSON *record, const char *name)
 const char *members_fault(const cJSON *record)
 {
     if (!record)
-        return "not JSON, or not clean text";
+        return errno == ENOMEM ? "out of memory" : "not JSON, or not clean text";
     if (!*text_of(record, "type"))
         return "no record: it has no type";
     return strncmp(text_of(record, "schema"), "1.", 2) == 0 ? NULL
                                                             : "not of version 1 of the schema";
+}
+
+bool member_put(cJSON *parent, const char *name, cJSON *item)
+{
+    bool put = item && (name ? cJSON_AddItemToObject(parent, name, item)
+                             : cJSON_AddItemToArray(parent, item));
+    if (!put)
+        cJSON_Delete(item);
+    return put;
 }
 
 bool members_fail(struct members *m, const char *path, const char *what)

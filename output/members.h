@@ -16,7 +16,7 @@
 #include "scanner/text.h"
 
 /* A line as a record: clean text, one value of JSON, and nothing behind it. NULL: it is none, or
-   there is no memory. */
+   there is no memory (ENOMEM is in errno then, and nothing is if there was memory). */
 cJSON *members_parse(struct span line);
 
 struct members {
@@ -35,6 +35,10 @@ bool members_fail(struct members *, const char *path, const char *what);
 
 /* The member that the path leads to, through objects alone; NULL: there is none. */
 const cJSON *members_find(const struct members *, const char *path);
+
+/* Puts the item into an object, or with no name behind what is in an array, which then owns it. False
+   when there is no memory, for the item (NULL) either. */
+MUST_CHECK bool member_put(cJSON *parent, const char *name, cJSON *item);
 
 /* The member of that name; NULL if there is none, or this is no object. */
 const cJSON *member_of(const cJSON *, const char *name);

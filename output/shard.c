@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scanner/memory.h"
+
 #define PROBLEM_SIZE ((size_t)160)
 #define COUNT_MAX ((uint64_t)1 << 53) /* what cJSON prints exactly */
 
@@ -355,7 +357,10 @@ enum shard_state shard_survey(struct shard *shard, const char *path, FILE *messa
     *shard = (struct shard){.name = path};
     if (!infile_open(&v.in, path))
         return reject(&v, SHARD_NONE, strerror(v.in.error));
+    struct memory_watch watch = memory_watch();
     state = read_file(&v);
+    if (!memory_held(watch)) /* what it lacks is then nothing of the file's */
+        state = reject(&v, SHARD_NONE, "out of memory");
     ledger_free(&v.lines);
     infile_close(&v.in);
     return state;

@@ -17,6 +17,7 @@
 
 #include "output/run.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/health.h"
 #include "scanner/commands/notice.h"
 #include "scanner/say.h"
 
@@ -133,6 +134,15 @@ static void forget_variables(void)
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
 }
 
+/* Of a plugin, what the other commands call trouble would be CRITICAL. */
+static int trouble_of(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "check") != 0)
+        return EXIT_TROUBLE;
+    printf("STARTTLS UNKNOWN - out of memory, or of open files\n");
+    return HEALTH_UNKNOWN;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -141,11 +151,11 @@ int main(int argc, char **argv)
     signal(SIGCHLD, SIG_DFL); /* who does not want to hear of children may have begun us */
     notice_begin();
     if (!check_descriptors())
-        return EXIT_TROUBLE;
+        return trouble_of(argc, argv);
     forget_variables();
     if (gnutls_global_init() < 0) {
         say(stderr, PROGRAM ": GnuTLS cannot be initialised");
-        return EXIT_TROUBLE;
+        return trouble_of(argc, argv);
     }
     if (argc < 2)
         return print_usage(stderr);
@@ -159,6 +169,8 @@ int main(int argc, char **argv)
             snprintf(name, sizeof name, PROGRAM " %s", commands[i].name);
             argv[1] = name;
             int code = commands[i].run(argc - 1, argv + 1);
+            if (code == EXIT_TROUBLE && commands[i].run != command_check && !notice_told())
+                notice(PRIORITY_ERROR, "out of memory, or of open files");
             gnutls_global_deinit();
             return code;
         }

@@ -9,6 +9,7 @@
 #include "output/infile.h"
 #include "output/members.h"
 #include "scanner/grow.h"
+#include "scanner/memory.h"
 #include "scanner/say.h"
 
 static bool tell(const struct archive *a, const struct infile *in, const char *problem)
@@ -49,8 +50,13 @@ static bool add_run(struct archive *a, const char *path, const cJSON *record, ui
                                 .file = path,
                                 .place = place,
                                 .number = number};
-    a->count++;
-    return run->run_id && run->started;
+    if (run->run_id && run->started) {
+        a->count++;
+        return true;
+    }
+    free(run->run_id);
+    free(run->started);
+    return false;
 }
 
 /* Few lines have to be parsed for that. */
@@ -93,7 +99,10 @@ static bool survey(struct archive *a, struct infile *in)
 bool archive_add(struct archive *a, const char *path)
 {
     struct infile in;
+    struct memory_watch watch = memory_watch();
     bool ok = open_file(a, &in, path) && survey(a, &in);
+    if (!memory_held(watch) && ok) /* a run may have been passed over */
+        ok = tell(a, &in, "out of memory");
     infile_close(&in);
     return ok;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* change.c: a change as a record, and what caused it. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/members.h"
 #include "output/run.h"
 #include "output/state/work.h"
 
@@ -15,10 +17,10 @@ static cJSON *text_item(const char *text)
     return text ? cJSON_CreateString(text) : cJSON_CreateNull();
 }
 
+/* NULL: there is no memory. */
 static cJSON *value_item(struct value v)
 {
-    cJSON *list = v.list ? cJSON_Parse(v.list) : NULL;
-    return list ? list : text_item(v.text);
+    return v.list ? cJSON_Parse(v.list) : text_item(v.text);
 }
 
 static const char *ip_of(const struct spot *spot)
@@ -26,42 +28,62 @@ static const char *ip_of(const struct spot *spot)
     return spot && *spot->ip ? spot->ip : NULL;
 }
 
+/* An object that is being made. */
+struct made {
+    cJSON *object;
+    bool failed; /* for want of memory */
+};
+
+static void put(struct made *m, const char *name, cJSON *item)
+{
+    m->failed |= !member_put(m->object, name, item);
+}
+
+static void put_text(struct made *m, const char *name, const char *text)
+{
+    put(m, name, text_item(text));
+}
+
+/* NULL: there is no memory, here and in what follows. */
 static cJSON *endpoint_item(const struct work *w, const struct spot *spot)
 {
-    cJSON *e = cJSON_CreateObject(), *labels = cJSON_Parse(w->labels);
-    cJSON_AddItemToObject(e, "key", text_item(w->key));
-    cJSON_AddItemToObject(e, "protocol", text_item(w->protocol));
-    cJSON_AddItemToObject(e, "mode", text_item(w->mode));
-    cJSON_AddItemToObject(e, "host", text_item(w->host));
-    cJSON_AddItemToObject(e, "port", cJSON_CreateNumber((double)w->port));
-    cJSON_AddItemToObject(e, "ip", text_item(ip_of(spot)));
-    cJSON_AddItemToObject(e, "labels", labels ? labels : cJSON_CreateObject());
-    return e;
+    struct made e = {.object = cJSON_CreateObject()};
+    put_text(&e, "key", w->key);
+    put_text(&e, "protocol", w->protocol);
+    put_text(&e, "mode", w->mode);
+    put_text(&e, "host", w->host);
+    put(&e, "port", cJSON_CreateNumber((double)w->port));
+    put_text(&e, "ip", ip_of(spot));
+    put(&e, "labels", *w->labels ? cJSON_Parse(w->labels) : cJSON_CreateObject());
+    if (!e.failed)
+        return e.object;
+    cJSON_Delete(e.object);
+    return NULL;
 }
 
 static char *print(const struct work *w, const struct change *c, const char *time)
 {
     const struct state_run *run = &w->state->run;
-    cJSON *record = cJSON_CreateObject();
-    cJSON_AddItemToObject(record, "schema", text_item(RUN_SCHEMA));
-    cJSON_AddItemToObject(record, "type", text_item("change"));
-    cJSON_AddItemToObject(record, "run_id", text_item(run->run_id));
-    cJSON_AddItemToObject(record, "baseline_run_id", text_item(run->baseline_id));
-    cJSON_AddItemToObject(record, "time", text_item(time));
-    cJSON_AddItemToObject(record, "change", text_item(c->type));
-    cJSON_AddItemToObject(record, "cause", text_item(c->cause));
-    cJSON_AddItemToObject(record, "endpoint", endpoint_item(w, c->spot));
-    cJSON_AddItemToObject(record, "rule", text_item(c->rule));
-    cJSON_AddItemToObject(record, "fingerprint", text_item(c->fingerprint));
-    cJSON_AddItemToObject(record, "severity", text_item(c->severity));
-    cJSON_AddItemToObject(record, "title", text_item(c->title));
-    cJSON_AddItemToObject(record, "before", value_item(c->before));
-    cJSON_AddItemToObject(record, "after", value_item(c->after));
-    cJSON_AddItemToObject(record, "reason", text_item(c->reason));
+    struct made m = {.object = cJSON_CreateObject()};
+    put_text(&m, "schema", RUN_SCHEMA);
+    put_text(&m, "type", "change");
+    put_text(&m, "run_id", run->run_id);
+    put_text(&m, "baseline_run_id", run->baseline_id);
+    put_text(&m, "time", time);
+    put_text(&m, "change", c->type);
+    put_text(&m, "cause", c->cause);
+    put(&m, "endpoint", endpoint_item(w, c->spot));
+    put_text(&m, "rule", c->rule);
+    put_text(&m, "fingerprint", c->fingerprint);
+    put_text(&m, "severity", c->severity);
+    put_text(&m, "title", c->title);
+    put(&m, "before", value_item(c->before));
+    put(&m, "after", value_item(c->after));
+    put_text(&m, "reason", c->reason);
     if (c->name)
-        cJSON_AddItemToObject(record, c->name, text_item(c->detail));
-    char *text = cJSON_PrintUnformatted(record);
-    cJSON_Delete(record);
+        put_text(&m, c->name, c->detail);
+    char *text = m.failed ? NULL : cJSON_PrintUnformatted(m.object);
+    cJSON_Delete(m.object);
     return text;
 }
 
@@ -73,9 +95,10 @@ void change_emit(struct work *w, const struct change *c)
 
     if (!s->run.baseline || s->store.failed)
         return;
+    errno = 0;
     char *json = print(w, c, time);
     if (!json) {
-        state_fail(s, "out of memory");
+        state_fail(s, errno == ENOMEM ? "out of memory" : "it is damaged: a value is no JSON");
         return;
     }
     store_do(&s->store, "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -438,10 +438,19 @@ static void know_certificate(const cJSON *tls, const char *known[KNOWN_COUNT])
     known[KNOWN_NOT_AFTER] = text_of(certificate, "not_after");
 }
 
-/* A list of texts as JSON; NULL if it is none. The caller frees it. */
-static char *list_text(const cJSON *list)
+/* What is there as JSON; NULL if it is not. The caller frees it. */
+static char *json_text(struct state *s, const cJSON *item)
 {
-    return cJSON_IsArray(list) ? cJSON_PrintUnformatted(list) : NULL;
+    char *text = item ? cJSON_PrintUnformatted(item) : NULL;
+    if (item && !text)
+        store_fail(&s->store, "out of memory");
+    return text;
+}
+
+/* Likewise of a list of texts. */
+static char *list_text(struct state *s, const cJSON *list)
+{
+    return json_text(s, cJSON_IsArray(list) ? list : NULL);
 }
 
 /* --- all of a record */
@@ -473,13 +482,14 @@ static bool take_findings(struct state *s, const struct identity *id, const cJSO
 }
 
 /* The clauses of one list behind those of another, as a JSON list. */
-static void add_clauses(cJSON *to, const cJSON *from)
+static void add_clauses(struct state *s, cJSON *to, const cJSON *from)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, from)
     {
-        if (cJSON_IsString(item))
-            cJSON_AddItemToArray(to, cJSON_CreateStringReference(item->valuestring));
+        if (cJSON_IsString(item) &&
+            !member_put(to, NULL, cJSON_CreateStringReference(item->valuestring)))
+            store_fail(&s->store, "out of memory");
     }
 }
 
@@ -488,10 +498,12 @@ static void insert_verdict(struct state *s, const struct identity *id, const cJS
 {
     const cJSON *clauses = member_of(policy, "clauses");
     cJSON *unknown = cJSON_CreateArray();
-    add_clauses(unknown, member_of(clauses, "not_tested"));
-    add_clauses(unknown, member_of(clauses, "inconclusive"));
-    char *failing = list_text(member_of(clauses, "fail"));
-    char *unknown_text = list_text(unknown);
+    if (!unknown)
+        store_fail(&s->store, "out of memory");
+    add_clauses(s, unknown, member_of(clauses, "not_tested"));
+    add_clauses(s, unknown, member_of(clauses, "inconclusive"));
+    char *failing = list_text(s, member_of(clauses, "fail"));
+    char *unknown_text = list_text(s, unknown);
     store_do(&s->store, "INSERT OR IGNORE INTO temp.seen_policy VALUES (?,?,?,?,?,?)", "tttttt",
              id->key, id->ip, name, verdict, failing, unknown_text);
     cJSON_free(failing);
@@ -537,9 +549,9 @@ static bool take_facts(struct state *s, const struct identity *id, const cJSON *
     const cJSON *auth = member_of(record, "auth"), *tls = member_of(record, "tls");
     const cJSON *capabilities = member_of(auth, "capabilities");
     char versions[7];
-    char *before = list_text(member_of(capabilities, "before_tls"));
-    char *after = list_text(member_of(capabilities, "after_tls"));
-    char *labels = cJSON_PrintUnformatted(member_of(member_of(record, "endpoint"), "labels"));
+    char *before = list_text(s, member_of(capabilities, "before_tls"));
+    char *after = list_text(s, member_of(capabilities, "after_tls"));
+    char *labels = json_text(s, member_of(member_of(record, "endpoint"), "labels"));
     const char *known[KNOWN_COUNT] = {
         [KNOWN_MODE] = text_of(member_of(record, "endpoint"), "observed_mode"),
         [KNOWN_STARTTLS] = starttls_word(member_of(record, "starttls")),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output/members.h"
 #include "output/state/work.h"
 
 enum kind { KIND_NONE, KIND_ANSWERS, KIND_CLOSED, KIND_UNREACHABLE, KIND_EXCLUDED, KIND_REMOVED };
@@ -27,20 +28,29 @@ static enum kind kind_of(const char *status)
 
 /* --- addresses ----------------------------------------------------------------------------------- */
 
+/* The list as JSON, kept; it is deleted. NULL: there is no memory, and the work has failed. */
+static const char *keep_list(struct work *w, cJSON *list, bool whole)
+{
+    char *text = whole ? cJSON_PrintUnformatted(list) : NULL;
+    const char *kept = arena_keep(&w->arena, text);
+    if (!kept)
+        state_fail(w->state, "out of memory");
+    cJSON_free(text);
+    cJSON_Delete(list);
+    return kept;
+}
+
 /* What it had: now, or before. */
 static const char *address_list(struct work *w, bool before)
 {
     cJSON *list = cJSON_CreateArray();
+    bool whole = list != NULL;
     for (size_t i = 0; i < w->count; i++) {
         const struct spot *spot = &w->spots[i];
         if (*spot->ip && (before ? spot->current : !spot->lost))
-            cJSON_AddItemToArray(list, cJSON_CreateString(spot->ip));
+            whole = whole && member_put(list, NULL, cJSON_CreateString(spot->ip));
     }
-    char *text = cJSON_PrintUnformatted(list);
-    const char *kept = arena_keep(&w->arena, text ? text : "[]");
-    cJSON_free(text);
-    cJSON_Delete(list);
-    return kept;
+    return keep_list(w, list, whole);
 }
 
 static void tell_addresses(struct work *w)
@@ -125,13 +135,10 @@ static struct value certificate_value(struct work *w, const char *const known[KN
     if (!*texts[0])
         return (struct value){.text = NULL};
     cJSON *list = cJSON_CreateArray();
+    bool whole = list != NULL;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(texts[i] ? texts[i] : ""));
-    char *text = cJSON_PrintUnformatted(list);
-    struct value v = {.list = arena_keep(&w->arena, text ? text : "[]")};
-    cJSON_free(text);
-    cJSON_Delete(list);
-    return v;
+        whole = whole && member_put(list, NULL, cJSON_CreateString(texts[i] ? texts[i] : ""));
+    return (struct value){.list = keep_list(w, list, whole)};
 }
 
 /* The versions that are accepted, as far as that is known. */

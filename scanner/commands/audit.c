@@ -413,7 +413,7 @@ static bool take_line(struct audit *a, struct span line)
 static bool take_torn(struct audit *a, struct span line)
 {
     cJSON *record = members_parse(line);
-    bool torn = !record;
+    bool torn = !record && errno != ENOMEM;
     cJSON_Delete(record);
     if (!torn)
         return take_line(a, line);

@@ -23,6 +23,7 @@ struct diff {
     char *files[2];
     bool json, all, color;
     int code;
+    bool failed; /* and said so */
     struct state *state;
 
     /* What is being printed. */
@@ -38,6 +39,7 @@ static bool fail(struct diff *d, const char *name, const char *problem)
 {
     say(stderr, PROGRAM " diff: %s: %s", name, problem);
     d->code = EXIT_TROUBLE;
+    d->failed = true;
     return false;
 }
 
@@ -315,6 +317,8 @@ static bool print_if_in_group(void *context, const char *json)
 {
     struct diff *d = context;
     cJSON *change = cJSON_Parse(json);
+    if (!change)
+        return fail(d, d->path ? d->path : d->files[1], "out of memory, or a change is no JSON");
     const struct kind *kind = kind_in(d->group, text_of(change, "change"));
     const char *severity = text_of(change, "severity");
 
@@ -330,8 +334,9 @@ static bool print_if_in_group(void *context, const char *json)
 
 static bool each(struct diff *d, const char *run_id, bool (*on_change)(void *, const char *))
 {
-    return state_changes(d->state, run_id, on_change, d) ||
-           fail(d, d->path ? d->path : d->files[1], state_problem(d->state));
+    if (state_changes(d->state, run_id, on_change, d))
+        return true;
+    return !d->failed && fail(d, d->path ? d->path : d->files[1], state_problem(d->state));
 }
 
 static bool print_group(struct diff *d, const char *run_id)
@@ -359,15 +364,17 @@ static bool find_run(void *context, const struct state_entry *e)
 }
 
 /* Which runs are compared. */
-static void print_runs(struct diff *d)
+static bool print_runs(struct diff *d)
 {
     d->started[0] = d->before[0] = '\0';
-    state_runs(d->state, NULL, find_run, d);
+    if (!state_runs(d->state, NULL, find_run, d) && *state_problem(d->state))
+        return fail(d, d->path ? d->path : d->files[1], state_problem(d->state));
     printf("%s%s%s%s", paint(d, DIM), d->started, d->complete ? "" : " (not complete)",
            *d->before ? ", after " : ": the first run, which others are compared with\n");
     if (*d->before)
         printf("%s\n", d->before);
     fputs(unpaint(d, DIM), stdout);
+    return true;
 }
 
 /* A run's changes; of the first run there are none. */
@@ -377,7 +384,7 @@ static bool print_run(struct diff *d, const char *run_id)
     bool ok = each(d, run_id, print_line);
     if (d->json || !ok)
         return ok;
-    print_runs(d);
+    ok = print_runs(d);
     for (size_t i = 0; ok && d->count > before && i < GROUP_COUNT; i++) {
         d->group = &groups[i];
         ok = print_group(d, run_id);

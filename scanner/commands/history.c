@@ -286,6 +286,8 @@ static bool on_change(void *context, const char *json)
 {
     struct census *c = context;
     cJSON *record = cJSON_Parse(json);
+    if (!record)
+        return false;
     const cJSON *kind = member_of(record, "change");
     count_kind(c, cJSON_IsString(kind) ? kind->valuestring : "");
     cJSON_Delete(record);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,32 +53,52 @@ static void write_marked(enum priority priority, const char *text, size_t size)
     }
 }
 
+/* Of the process, as standard error is. */
+static atomic_bool told;
+
+bool notice_told(void)
+{
+    return told;
+}
+
 /* The stream is buffered by lines: these come whole. */
 static ssize_t write_errors(void *none, const char *bytes, size_t size)
 {
     (void)none;
+    told = true;
     write_marked(PRIORITY_ERROR, bytes, size);
+    return (ssize_t)size;
+}
+
+static ssize_t write_plain(void *none, const char *bytes, size_t size)
+{
+    (void)none;
+    told = true;
+    write_out(bytes, size);
     return (ssize_t)size;
 }
 
 void notice_begin(void)
 {
-    static const cookie_io_functions_t functions = {.write = write_errors};
-    FILE *f = notice_is_journal() ? fopencookie(NULL, "w", functions) : NULL;
+    bool journal = notice_is_journal();
+    cookie_io_functions_t functions = {.write = journal ? write_errors : write_plain};
+    FILE *f = fopencookie(NULL, "w", functions);
     if (!f)
         return;
-    setvbuf(f, NULL, _IOLBF, BUFSIZ);
+    setvbuf(f, NULL, journal ? _IOLBF : _IONBF, BUFSIZ);
     stderr = f;
 }
 
 void notice_lines(enum priority priority, const char *text)
 {
+    bool error = told || priority <= PRIORITY_ERROR;
     if (!notice_is_journal()) {
         fputs(text, stderr);
-        return;
+    } else {
+        fflush(stderr);
+        write_marked(priority, text, strlen(text));
     }
-    fflush(stderr);
-    write_marked(priority, text, strlen(text));
+    told = error;
 }
 
 void notice(enum priority priority, const char *format, ...)

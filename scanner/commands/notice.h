@@ -16,6 +16,10 @@ enum priority { PRIORITY_ERROR = 3, PRIORITY_NOTE = 5, PRIORITY_INFO = 6 };
    priority of an error in the journal. */
 void notice_begin(void);
 
+/* Was there an error that was told? A command that fails without is out of what most failures of
+   that kind are about, memory and descriptors: main() says so. */
+bool notice_told(void);
+
 /* Does standard error go to the journal? */
 bool notice_is_journal(void);
 

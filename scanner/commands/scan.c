@@ -737,8 +737,11 @@ static int run_scan(struct scan *s)
     if (!open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
-    if (uv_loop_init(&s->loop) < 0)
+    int result = uv_loop_init(&s->loop);
+    if (result < 0) {
+        notice(PRIORITY_ERROR, "the scan cannot be begun: %s", uv_strerror(result));
         return EXIT_TROUBLE;
+    }
     bool started = start(s);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     int code = started ? end(s) : EXIT_TROUBLE;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output/members.h"
 #include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
@@ -146,43 +147,57 @@ static void rebuild(struct state_command *c)
 
 /* --- runs ------------------------------------------------------------------------------------------ */
 
+/* How far it is. */
+struct listing {
+    bool headed, failed;
+};
+
+static bool put_text(cJSON *object, const char *name, const char *text)
+{
+    return member_put(object, name, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+}
+
+static bool put_number(cJSON *object, const char *name, int64_t value)
+{
+    return member_put(object, name, cJSON_CreateNumber((double)value));
+}
+
 static bool print_json(void *context, const struct state_entry *e)
 {
-    (void)context;
-    cJSON *run = cJSON_CreateObject();
-    cJSON_AddStringToObject(run, "run_id", e->run_id);
-    cJSON_AddStringToObject(run, "started", e->started);
-    cJSON_AddItemToObject(run, "ended",
-                          *e->ended ? cJSON_CreateString(e->ended) : cJSON_CreateNull());
-    cJSON_AddBoolToObject(run, "complete", e->complete);
-    cJSON_AddItemToObject(run, "stopped_by",
-                          *e->stopped_by ? cJSON_CreateString(e->stopped_by) : cJSON_CreateNull());
-    cJSON_AddStringToObject(run, "scanner", e->scanner);
-    cJSON_AddNumberToObject(run, "recorded", (double)e->recorded);
-    cJSON_AddNumberToObject(run, "answered", (double)e->answered);
-    cJSON *open = cJSON_AddObjectToObject(run, "open");
-    for (int i = 0; i < SEVERITY_COUNT; i++)
-        cJSON_AddNumberToObject(open, severity_name((enum severity)(SEVERITY_CRITICAL - i)),
-                                (double)e->open[i]);
-    cJSON_AddNumberToObject(run, "waived", (double)e->waived);
-    cJSON_AddNumberToObject(run, "not_observed", (double)e->not_observed);
-    cJSON_AddNumberToObject(run, "changes", (double)e->changes);
-    char *text = cJSON_PrintUnformatted(run);
+    struct listing *l = context;
+    cJSON *run = cJSON_CreateObject(), *open = cJSON_CreateObject();
+    bool ok = open != NULL;
+    for (int i = 0; ok && i < SEVERITY_COUNT; i++)
+        ok = put_number(open, severity_name((enum severity)(SEVERITY_CRITICAL - i)), e->open[i]);
+    ok = put_text(run, "run_id", e->run_id) && ok;
+    ok = put_text(run, "started", e->started) && ok;
+    ok = put_text(run, "ended", *e->ended ? e->ended : NULL) && ok;
+    ok = member_put(run, "complete", cJSON_CreateBool(e->complete)) && ok;
+    ok = put_text(run, "stopped_by", *e->stopped_by ? e->stopped_by : NULL) && ok;
+    ok = put_text(run, "scanner", e->scanner) && ok;
+    ok = put_number(run, "recorded", e->recorded) && ok;
+    ok = put_number(run, "answered", e->answered) && ok;
+    ok = member_put(run, "open", open) && ok;
+    ok = put_number(run, "waived", e->waived) && ok;
+    ok = put_number(run, "not_observed", e->not_observed) && ok;
+    ok = put_number(run, "changes", e->changes) && ok;
+    char *text = ok ? cJSON_PrintUnformatted(run) : NULL;
     if (text)
         puts(text);
     cJSON_free(text);
     cJSON_Delete(run);
+    l->failed = !text;
     return text != NULL;
 }
 
 static bool print_row(void *context, const struct state_entry *e)
 {
-    bool *headed = context;
-    if (!*headed)
+    struct listing *l = context;
+    if (!l->headed)
         printf("%-20s %-36s %-10s %8s %8s %5s %5s %6s %5s %5s %6s %8s %7s\n", "STARTED", "RUN",
                "END", "RECORDED", "ANSWERED", "CRIT", "HIGH", "MEDIUM", "LOW", "INFO", "WAIVED",
                "NOT OBS.", "CHANGES");
-    *headed = true;
+    l->headed = true;
     printf("%.19sZ %-36.36s %-10s %8" PRId64 " %8" PRId64 " %5" PRId64 " %5" PRId64 " %6" PRId64
            " %5" PRId64 " %5" PRId64 " %6" PRId64 " %8" PRId64 " %7" PRId64 "\n",
            e->started, e->run_id,
@@ -196,10 +211,10 @@ static bool print_row(void *context, const struct state_entry *e)
 
 static void runs(struct state_command *c)
 {
-    bool headed = false;
+    struct listing l = {.headed = false};
     struct state *s = open_state(c, STATE_READ);
-    if (s && !state_runs(s, NULL, c->json ? print_json : print_row, &headed))
-        fail(c, state_problem(s));
+    if (s && !state_runs(s, NULL, c->json ? print_json : print_row, &l))
+        fail(c, l.failed ? "out of memory" : state_problem(s));
     state_close(s);
     c->code = worse_code(c->code, finish_stdout());
 }

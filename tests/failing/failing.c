@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * failing.c: the program, with something that fails when the test wants it to.
+ *
+ *   FAILING_AT=N        the Nth allocation finds no memory
+ *   FAILING_FROM=1      nor does any after it
+ *   FAILING_COUNT=FILE  how many there were is written there in the end
+ *   FAILING_HANDSHAKE=N the Nth call of gnutls_handshake() never returns
+ *
+ * Linked into the program (--wrap) it sees what we allocate ourselves, whatever sanitizer there is;
+ * as a library that is loaded before all others (FAILING_PRELOAD) it sees what the libraries do,
+ * too.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef FAILING_PRELOAD
+#define REAL(name) __libc_##name
+#define OURS(name) name
+#else
+#define REAL(name) __real_##name
+#define OURS(name) __wrap_##name
+#endif
+
+void *REAL(malloc)(size_t);
+void *REAL(calloc)(size_t, size_t);
+void *REAL(realloc)(void *, size_t);
+void *OURS(malloc)(size_t);
+void *OURS(calloc)(size_t, size_t);
+void *OURS(realloc)(void *, size_t);
+
+static atomic_ulong allocations;
+static unsigned long fails_at;
+static bool fails_from, armed;
+
+static unsigned long number_of(const char *variable)
+{
+    const char *text = getenv(variable);
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    fails_at = number_of("FAILING_AT");
+    fails_from = getenv("FAILING_FROM") != NULL;
+    armed = fails_at || getenv("FAILING_COUNT");
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    const char *path = getenv("FAILING_COUNT");
+    armed = false;
+    if (path) {
+        char text[32];
+        int len = snprintf(text, sizeof text, "%lu\n", atomic_load(&allocations));
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (fd < 0 || write(fd, text, (size_t)len) != len)
+            abort();
+        close(fd);
+    }
+}
+
+static bool fails(void)
+{
+    if (!armed)
+        return false;
+    unsigned long n = atomic_fetch_add(&allocations, 1) + 1;
+    if (!fails_at || (fails_from ? n < fails_at : n != fails_at))
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+void *OURS(malloc)(size_t size)
+{
+    return fails() ? NULL : REAL(malloc)(size);
+}
+
+void *OURS(calloc)(size_t count, size_t size)
+{
+    return fails() ? NULL : REAL(calloc)(count, size);
+}
+
+void *OURS(realloc)(void *old, size_t size)
+{
+    return fails() ? NULL : REAL(realloc)(old, size);
+}
+
+#ifndef FAILING_PRELOAD
+char *__real_strdup(const char *);
+char *__real_strndup(const char *, size_t);
+int __real_gnutls_handshake(gnutls_session_t);
+char *__wrap_strdup(const char *);
+char *__wrap_strndup(const char *, size_t);
+int __wrap_gnutls_handshake(gnutls_session_t);
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t max)
+{
+    return fails() ? NULL : __real_strndup(text, max);
+}
+
+int __wrap_gnutls_handshake(gnutls_session_t session)
+{
+    static atomic_ulong handshakes;
+    unsigned long stops_at = number_of("FAILING_HANDSHAKE");
+    if (stops_at && atomic_fetch_add(&handshakes, 1) + 1 == stops_at)
+        for (;;)
+            pause();
+    return __real_gnutls_handshake(session);
+}
+#endif
