@@ -20,6 +20,7 @@ static void reply_begin(struct dialogue *d)
     d->continued = false;
     d->listing = false;
     d->worded = false;
+    d->last_code = 0;
 }
 
 /* Passes over what is left of a literal. */
@@ -31,10 +32,18 @@ static void eat_literal(struct dialogue *d, struct span *bytes)
     *bytes = span_from(*bytes, n);
 }
 
+/* The end of the first line: LF, or where lines end so a CR alone. */
+static const char *end_of_line(const struct dialogue *d, struct span bytes)
+{
+    const char *lf = bytes.len ? memchr(bytes.at, '\n', bytes.len) : NULL;
+    const char *cr = bytes.len && d->bare_cr ? memchr(bytes.at, '\r', bytes.len) : NULL;
+    return cr && (!lf || cr + 1 < lf) ? cr : lf;
+}
+
 /* Takes one line, without its end, off the front; false if it is not complete yet. */
 static bool take_line(struct dialogue *d, struct span *bytes, struct span *line)
 {
-    const char *end = bytes->len ? memchr(bytes->at, '\n', bytes->len) : NULL;
+    const char *end = end_of_line(d, *bytes);
     if (!end)
         return false;
     size_t n = (size_t)(end - bytes->at);
@@ -44,8 +53,74 @@ static bool take_line(struct dialogue *d, struct span *bytes, struct span *line)
     if (line->len && line->at[line->len - 1] == '\r')
         line->len--;
     else
-        d->bare_lf = true;
+        d->bare_lf |= *end == '\n';
     return true;
+}
+
+/* NUL, blanks, a byte order mark, and commands of the Telnet layer (RFC 854). */
+static size_t padding_of(struct span s)
+{
+    const unsigned char iac = 255, will = 251;
+    size_t n = 0;
+    while (n < s.len) {
+        unsigned char c = (unsigned char)s.at[n];
+        unsigned char next = n + 1 < s.len ? (unsigned char)s.at[n + 1] : 0;
+        if (c == 0 || c == ' ' || c == '\t')
+            n++;
+        else if (s.len - n >= 3 && memcmp(s.at + n, "\xef\xbb\xbf", 3) == 0)
+            n += 3;
+        else if (c == iac && next != iac)
+            n += next >= will ? 3 : 2;
+        else
+            break;
+    }
+    return n < s.len ? n : s.len;
+}
+
+/* What some servers send in front of a reply, and in front of a greeting. */
+static struct span without_padding(const struct dialogue *d, struct span line)
+{
+    struct span bare = span_from(line, padding_of(line));
+    if (d->step == STEP_GREETING && !d->code && dialogue_greets(d->protocol, bare))
+        return bare;
+    while (line.len && !*line.at && !d->listing)
+        line = span_from(line, 1);
+    return line;
+}
+
+static bool begins_with_any(struct span line, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        if (span_starts(line, words[i]))
+            return true;
+    return false;
+}
+
+/* Is this line, which does not greet, how another protocol greets, or no text at all? */
+static bool is_foreign(const struct dialogue *d, struct span line)
+{
+    static const char *const others[] = {"SSH-", "HTTP/", "RFB ", "<",         "\"",    "{",
+                                         "+OK",  "-ERR",  "* OK", "* PREAUTH", "* BYE", NULL};
+    int code;
+    char separator;
+    if (begins_with_any(line, others) || reply_parse_code(line, &code, &separator) ||
+        (d->protocol == &protocol_imap && span_starts(line, "* ")))
+        return true;
+    for (size_t i = 0; i < line.len; i++) {
+        unsigned char c = (unsigned char)line.at[i];
+        if (c < ' ' && c != '\t' && c != '\r' && c != '\a' && c != 27) /* 27: colours */
+            return true;
+    }
+    return false;
+}
+
+/* A line that does not greet is passed over where a greeting may still follow. */
+static enum want pass_over(struct dialogue *d, struct span line)
+{
+    dialogue_note(d, NOTE_BANNER, line);
+    if (is_foreign(d, line) || ++d->odd_lines > DIALOGUE_ODD_LINES_MAX)
+        return dialogue_end(d, ENDING_ALIEN);
+    return WANT_MORE;
 }
 
 void dialogue_remember(struct dialogue *d, struct span line)
@@ -88,6 +163,13 @@ enum want dialogue_fall_back(struct dialogue *d)
     return WANT_MORE;
 }
 
+bool dialogue_hesitates(const struct dialogue *d, struct span rest)
+{
+    if (rest.len)
+        return rest.at[rest.len - 1] == '\r';
+    return d->last_code || (d->odd_lines && d->step == STEP_GREETING);
+}
+
 void dialogue_closed(struct dialogue *d)
 {
     if (d->fallen == ANSWER_MISSING)
@@ -117,9 +199,14 @@ static enum want turn(struct dialogue *d, const struct reply *reply)
 
 static enum want hear(struct dialogue *d, struct span line)
 {
-    struct reply reply = {.kind = REPLY_POSITIVE, .line = line};
     dialogue_note(d, NOTE_HEARD, line);
-    if (d->step == STEP_LOGIN || d->step == STEP_OTHER || d->step == STEP_PASSWORD)
+    line = without_padding(d, line);
+    struct reply reply = {.kind = REPLY_POSITIVE, .line = line};
+    /* An empty line is a slip, but where the answers are counted, and within a reply or a literal. */
+    if (!line.len && !d->code && !d->continued && !(d->agenda.injection && d->secure))
+        return WANT_MORE;
+    if (d->step == STEP_LOGIN || d->step == STEP_OTHER || d->step == STEP_PASSWORD ||
+        d->step == STEP_RESOLVE)
         d->worded |= speaks_of_tls(line);
     switch (d->protocol->line(d, line, &reply)) {
     case LINE_MORE:
@@ -127,10 +214,7 @@ static enum want hear(struct dialogue *d, struct span line)
     case LINE_ALIEN:
         if (d->fallen == ANSWER_MISSING)
             return WANT_MORE;
-        if (d->greeting != GREETING_NONE)
-            return dialogue_end(d, ENDING_GARBLED);
-        dialogue_note(d, NOTE_BANNER, line);
-        return dialogue_end(d, ENDING_ALIEN);
+        return d->greeting != GREETING_NONE ? dialogue_end(d, ENDING_GARBLED) : pass_over(d, line);
     case LINE_LAST:
         break;
     }
@@ -166,6 +250,26 @@ enum want dialogue_feed(struct dialogue *d, struct span *bytes)
     return want;
 }
 
+enum want dialogue_silence(struct dialogue *d, struct span *bytes)
+{
+    d->out_len = 0;
+    if (bytes->len && bytes->at[bytes->len - 1] == '\r') {
+        d->bare_cr = true;
+        return dialogue_feed(d, bytes);
+    }
+    if (d->last_code) {
+        struct reply reply = {.kind = reply_kind_of_code(d->last_code),
+                              .code = d->last_code,
+                              .line = {d->last, d->last_len}};
+        enum want want = turn(d, &reply);
+        reply_begin(d);
+        return want;
+    }
+    if (d->odd_lines && d->step == STEP_GREETING)
+        return dialogue_end(d, ENDING_ALIEN);
+    return WANT_MORE;
+}
+
 enum want dialogue_secured(struct dialogue *d)
 {
     d->secure = true;
@@ -180,6 +284,7 @@ struct span dialogue_output(const struct dialogue *d)
 
 bool dialogue_greets(const struct protocol *protocol, struct span bytes)
 {
+    bytes = span_from(bytes, padding_of(bytes));
     for (size_t i = 0; protocol->greetings[i]; i++) {
         struct span greeting = span_of(protocol->greetings[i]);
         size_t n = bytes.len < greeting.len ? bytes.len : greeting.len, same = 0;
@@ -264,8 +369,27 @@ enum want dialogue_greeted(struct dialogue *d, enum greeting greeting)
     return greeting == GREETING_REFUSED ? dialogue_end(d, ENDING_REFUSED) : dialogue_proceed(d);
 }
 
+static bool mentions_any(struct span line, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        if (span_mentions(line, words[i]))
+            return true;
+    return false;
+}
+
+bool speaks_of_now(struct span line)
+{
+    static const char *const words[] = {"too many",  "try again",   "try later", "temporar",
+                                        "blocked",   "blacklist",   "blocklist", "block list",
+                                        "banned",    "rate limit",  "ratelimit", "overload",
+                                        "come back", "server busy", NULL};
+    return mentions_any(line, words);
+}
+
 enum want dialogue_upgraded(struct dialogue *d, enum answer answer, struct span reply_line)
 {
+    if (answer == ANSWER_NO && speaks_of_now(reply_line))
+        answer = ANSWER_LATER;
     d->upgrade = answer;
     dialogue_note(d, NOTE_UPGRADE, reply_line);
     if (answer != ANSWER_YES)
@@ -282,8 +406,11 @@ static bool is_due(const struct dialogue *d, enum step step)
 
     switch (step) {
     case STEP_CAPABILITIES:
-        return a->capabilities ||
-               (d->secure ? a->injection : p->hello_first && (a->upgrade || a->login));
+        if (d->secure)
+            return a->capabilities || a->injection;
+        return !a->unlisted && (a->capabilities || (p->hello_first && (a->upgrade || a->login)));
+    case STEP_HELO:
+        return a->unlisted && p->hello_first && !d->secure;
     case STEP_RESET:
         return a->login && p->resets && !d->secure;
     case STEP_LOGIN:
@@ -302,9 +429,10 @@ static bool is_due(const struct dialogue *d, enum step step)
 }
 
 /* A second layer of TLS is of no use: whoever accepts it is left. */
-enum want dialogue_upgraded_inside(struct dialogue *d, const struct reply *reply)
+enum want dialogue_upgraded_inside(struct dialogue *d, enum answer answer,
+                                   const struct reply *reply)
 {
-    d->inside = answer_of(reply->kind);
+    d->inside = answer;
     if (reply->kind == REPLY_FAREWELL)
         return dialogue_end(d, ENDING_LEFT);
     return d->inside == ANSWER_YES ? dialogue_end(d, ENDING_NONE) : dialogue_proceed(d);
@@ -356,6 +484,9 @@ void dialogue_note(struct dialogue *d, enum note note, struct span text)
 
 void dialogue_login(struct dialogue *d, const char *probe, enum login_reply reply, struct span line)
 {
+    bool refused = reply == LOGIN_REPLY_ABSENT || reply == LOGIN_REPLY_REFUSED;
+    if (refused && speaks_of_now(line))
+        reply = LOGIN_REPLY_LATER;
     if (reply < d->login)
         return;
     d->login = reply;
@@ -365,7 +496,67 @@ void dialogue_login(struct dialogue *d, const char *probe, enum login_reply repl
 
 const char *dialogue_mechanism(const struct dialogue *d)
 {
+    if (d->second)
+        return d->agenda.second;
     return d->agenda.mechanism ? d->agenda.mechanism : "PLAIN";
+}
+
+bool dialogue_has_second(struct dialogue *d)
+{
+    bool has = d->agenda.second && !d->second_asked;
+    d->second_asked |= has;
+    d->second |= has;
+    return has;
+}
+
+bool speaks_of_mechanism(struct span line)
+{
+    static const char *const words[] = {"mechanism",   "authentication type", "auth type",
+                                        "unsupported", "not supported",       "unrecogni",
+                                        "unknown",     "not implemented",     NULL};
+    return mentions_any(line, words);
+}
+
+bool speaks_of_credentials(struct span line)
+{
+    static const char *const words[] = {"authenticationfailed",
+                                        "authorizationfailed",
+                                        "[expired]",
+                                        "authentication fail",
+                                        "authentication unsuc",
+                                        "auth fail",
+                                        "login fail",
+                                        "login incorrect",
+                                        "incorrect",
+                                        "credential",
+                                        "bad password",
+                                        "invalid password",
+                                        "invalid login",
+                                        "invalid user",
+                                        "unknown user",
+                                        "no such user",
+                                        "wrong password",
+                                        "password mismatch",
+                                        "badcreds",
+                                        NULL};
+    return mentions_any(line, words);
+}
+
+/* Refused for want of TLS: the list is true. The credentials, though there were none, or asked for
+   the next of them: it is not. All else proves nothing. */
+enum login_reply dialogue_resolve(const struct dialogue *d, const struct reply *reply,
+                                  enum login_reply refusal)
+{
+    if (reply->kind ==
+        REPLY_CONTINUE) /* PLAIN has one response, LOGIN has a second: the password */
+        return strcmp(dialogue_mechanism(d), "LOGIN") == 0 ? LOGIN_REPLY_TAKEN : LOGIN_REPLY_ODD;
+    if (reply->kind == REPLY_POSITIVE)
+        return LOGIN_REPLY_ODD;
+    if (refusal == LOGIN_REPLY_TLS_FIRST || refusal == LOGIN_REPLY_TLS_WORDS ||
+        refusal == LOGIN_REPLY_LATER || refusal == LOGIN_REPLY_LEFT)
+        return refusal;
+    return reply->code == 535 || speaks_of_credentials(reply->line) ? LOGIN_REPLY_TAKEN
+                                                                    : LOGIN_REPLY_ODD;
 }
 
 bool speaks_of_tls(struct span line)
@@ -373,11 +564,8 @@ bool speaks_of_tls(struct span line)
     static const char *const words[] = {"tls",        "ssl",        "encrypt",    "secur",
                                         "plaintext",  "plain text", "plain-text", "cleartext",
                                         "clear text", "clear-text", "privacy",    "confidential",
-                                        "layer"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (span_mentions(line, words[i]))
-            return true;
-    return false;
+                                        "layer",      NULL};
+    return mentions_any(line, words);
 }
 
 const char *const plaintext_mechanisms[] = {"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER", NULL};
@@ -398,6 +586,8 @@ bool reply_parse_code(struct span line, int *code, char *separator)
         !ascii_digit(line.at[2]))
         return false;
     *separator = line.len > 3 ? line.at[3] : ' ';
+    if (*separator == '\t' || !*separator)
+        *separator = ' ';
     if (*separator != ' ' && *separator != '-')
         return false;
     *code = (line.at[0] - '0') * 100 + (line.at[1] - '0') * 10 + (line.at[2] - '0');

@@ -24,6 +24,8 @@
 #define DIALOGUE_LINE_MAX ((size_t)8 * 1024)   /* octets in a line, its end not counted    */
 #define DIALOGUE_REPLY_MAX ((size_t)64 * 1024) /* octets in a reply, all its lines together */
 #define DIALOGUE_NAME_MAX ((size_t)255)        /* octets of the name given in EHLO          */
+#define DIALOGUE_ODD_LINES_MAX 32U             /* lines before a greeting that are none     */
+#define DIALOGUE_LAST_MAX ((size_t)512)        /* octets that are kept of a last line       */
 
 struct dialogue;
 
@@ -77,11 +79,15 @@ typedef void (*note_fn)(void *context, bool secure, enum note, struct span);
 struct agenda {
     bool capabilities; /* ask for the capability list, outside and inside TLS         */
     bool upgrade;      /* ask for TLS on a connection that starts in clear            */
+    bool unlisted;     /* but not in clear: it was never answered; SMTP says HELO then */
     const char *name;  /* our name for EHLO; at most DIALOGUE_NAME_MAX octets         */
 
     /* How far would a login get in clear? No credentials are sent unless a password is given. */
     bool login;
     const char *mechanism; /* a plaintext mechanism that the server offers, or NULL       */
+    const char *second;    /* one more, for where the first is not known, or NULL         */
+    bool contradicted;     /* by its list the server takes no password: to be asked for one
+                              contradicts that, and what follows an empty response decides */
     const char *user;      /* a name that nobody has                                      */
     const char *password;  /* for one login with that name, or NULL                       */
     bool anonymous;        /* FTP: then ask for "anonymous" too                           */
@@ -104,6 +110,7 @@ enum step {
     STEP_RESET,     /* SMTP: is anything allowed before TLS?                   */
     STEP_LOGIN,     /* the first way to log in                                 */
     STEP_CANCEL,    /* a continuation came: "*"                                */
+    STEP_RESOLVE,   /* one came that contradicts the list: an empty response   */
     STEP_OTHER,     /* POP3: another way                                       */
     STEP_PASSWORD,  /* the one step that has credentials                       */
     STEP_ANONYMOUS, /* FTP                                                     */
@@ -127,7 +134,8 @@ enum answer {
     ANSWER_YES,     /* complete and positive                        */
     ANSWER_NO,      /* refused                                      */
     ANSWER_LATER,   /* refused for the moment: 4yz, [UNAVAILABLE] … */
-    ANSWER_ODD      /* a reply that fits no grammar of this command */
+    ANSWER_ODD,     /* a reply that fits no grammar of this command */
+    ANSWER_BARRED   /* refused, but perhaps for our name, or for what was refused before */
 };
 
 enum ending {
@@ -147,6 +155,7 @@ enum login_reply {
     LOGIN_REPLY_NONE,      /* nothing was asked, or not answered (yet)                    */
     LOGIN_REPLY_ABSENT,    /* the server does not have this way to log in                 */
     LOGIN_REPLY_REFUSED,   /* refused, without a word why                                 */
+    LOGIN_REPLY_ODD,       /* a reply that fits no grammar, or that proves nothing        */
     LOGIN_REPLY_TLS_WORDS, /* refused, and the words of it say that TLS is the reason     */
     LOGIN_REPLY_TLS_FIRST, /* refused, and a code says so, or codes and words together    */
     LOGIN_REPLY_DENIED,    /* a password was refused, without a word why                  */
@@ -169,7 +178,7 @@ struct capabilities {
 
 struct protocol {
     const char *name;
-    const char *greetings[5]; /* how a greeting can begin, NULL at the end */
+    const char *greetings[6]; /* how a greeting can begin, NULL at the end */
     bool hello_first;     /* the capability command must come before the upgrade (RFC 3207)       */
     bool announces_login; /* the capability list says whether a password login is allowed         */
     bool tagged;          /* an answer names the command that it belongs to (IMAP)                */
@@ -197,6 +206,7 @@ struct dialogue {
     bool doubtful;               /* the greeting may be another protocol's: nothing of ours
                                     was answered as ours yet                               */
     bool bare_lf;                /* a line ended without CR                                */
+    enum answer helo;            /* SMTP: HELO, where EHLO was not taken                   */
     bool greeted_again;          /* a greeting inside TLS after an upgrade                 */
     enum answer reset;           /* STEP_RESET; no: refused for want of TLS    */
     enum login_reply login;      /* the most telling reply to a login command  */
@@ -223,10 +233,20 @@ struct dialogue {
     bool continued;      /* IMAP: the next line belongs to the one with the literal   */
     bool listing;        /* this reply has begun a capability list                    */
     bool worded;         /* a line of this reply speaks of TLS                        */
-    uint32_t asked[2];   /* 1 << step, before and inside TLS                          */
-    unsigned answers;    /* replies inside TLS                                        */
-    char first[64];      /* POP3: the beginning of the first of them                  */
-    bool parted;         /* our goodbye was answered, by all that can be told         */
+    unsigned odd_lines;  /* before the greeting                                       */
+    bool bare_cr;        /* lines end with CR alone                                   */
+    int refused_hello;   /* SMTP: the code that refused EHLO                          */
+    bool second;         /* the second mechanism is the one on its way                */
+    bool second_asked;   /* it was                                                    */
+    bool affirmed;       /* POP3: +OK came where a continuation should have           */
+    int last_code;       /* FTP: of a line that may be the last of its reply, though the code is
+                            another than the first line's; 0: there is none           */
+    size_t last_len;
+    char last[DIALOGUE_LAST_MAX]; /* that line */
+    uint32_t asked[2];            /* 1 << step, before and inside TLS                          */
+    unsigned answers;             /* replies inside TLS                                        */
+    char first[64];               /* POP3: the beginning of the first of them                  */
+    bool parted;                  /* our goodbye was answered, by all that can be told         */
     size_t out_len;
     char out[DIALOGUE_NAME_MAX + 64];
 };
@@ -241,6 +261,13 @@ void dialogue_init(struct dialogue *, const struct protocol *, struct agenda, bo
    said behind the end. */
 enum want dialogue_feed(struct dialogue *, struct span *bytes);
 
+/* Is what has come perhaps all that will come, though it does not end as it should? rest is the
+   incomplete line. Then the caller waits only for a moment before it calls dialogue_silence(). */
+bool dialogue_hesitates(const struct dialogue *, struct span rest);
+
+/* Nothing more has come: makes the most of what has. For the rest like dialogue_feed(). */
+enum want dialogue_silence(struct dialogue *, struct span *bytes);
+
 /* TLS is up on a connection that was upgraded: carry on inside it. */
 enum want dialogue_secured(struct dialogue *);
 
@@ -254,8 +281,8 @@ void dialogue_closed(struct dialogue *);
 /* What is to be sent now; empty when nothing is. Forgotten at the next feed. */
 struct span dialogue_output(const struct dialogue *);
 
-/* Could these bytes be the beginning of a greeting of this protocol? For what a silent peer left
- * unfinished. */
+/* Could these bytes be the beginning of a greeting of this protocol, behind padding? For what a
+ * silent peer left unfinished. */
 bool dialogue_greets(const struct protocol *, struct span bytes);
 
 /* Does the server say that a password login is not allowed now? Unknown where it makes no such
@@ -288,11 +315,28 @@ const char *dialogue_mechanism(const struct dialogue *);
 /* Do the words of this line say that clear text is the trouble, and TLS the way out? */
 bool speaks_of_tls(struct span line);
 
-/* The upgrade command is answered. */
+/* Do they speak of this moment, or of us? Then they say nothing about anybody else. */
+bool speaks_of_now(struct span line);
+
+/* Do they say that the mechanism is not known? */
+bool speaks_of_mechanism(struct span line);
+
+/* Do they say that a name and a password were looked at? */
+bool speaks_of_credentials(struct span line);
+
+/* Asks for the second mechanism, if there is one and it was not asked for: true. */
+bool dialogue_has_second(struct dialogue *);
+
+/* The empty response to a continuation that contradicts the list was answered: what that means,
+   given what it would mean as the refusal of a login. */
+enum login_reply dialogue_resolve(const struct dialogue *, const struct reply *,
+                                  enum login_reply refusal);
+
+/* The upgrade command is answered; a refusal that speaks of "now" or of us is no "no". */
 enum want dialogue_upgraded(struct dialogue *, enum answer, struct span reply_line);
 
 /* The upgrade command inside TLS is answered. */
-enum want dialogue_upgraded_inside(struct dialogue *, const struct reply *);
+enum want dialogue_upgraded_inside(struct dialogue *, enum answer, const struct reply *);
 
 /* The question of this step is settled: asks the next one of the agenda, or says goodbye. The order
    is that of enum step. */

@@ -49,6 +49,14 @@ static void read_inner_line(struct dialogue *d, struct span line)
     read_feature(d, line);
 }
 
+/* If nothing follows, this line was the end of its reply, by another code than that of its beginning. */
+static void remember_last(struct dialogue *d, struct span line, int code)
+{
+    d->last_code = code;
+    d->last_len = line.len < sizeof d->last ? line.len : sizeof d->last;
+    memcpy(d->last, line.at, d->last_len);
+}
+
 static enum line read_line(struct dialogue *d, struct span line, struct reply *reply)
 {
     char separator;
@@ -56,10 +64,16 @@ static enum line read_line(struct dialogue *d, struct span line, struct reply *r
 
     if (!coded && !d->code)
         return LINE_ALIEN;
-    if (d->step == STEP_GREETING)
+    if (d->step == STEP_GREETING) {
+        d->named |= span_mentions(line, "FTP");
         dialogue_note(d, NOTE_BANNER, line);
+    }
+    d->last_code = 0;
     if (d->code && !(coded && separator == ' ' && reply->code == d->code)) {
-        read_inner_line(d, line);
+        if (coded && separator == ' ')
+            remember_last(d, line, reply->code);
+        else
+            read_inner_line(d, line);
         return LINE_MORE;
     }
     if (separator == '-') {
@@ -123,9 +137,18 @@ static enum greeting greet(struct dialogue *d, const struct reply *reply)
         return GREETING_REFUSED;
     }
     /* SMTP greets with 220 too, NNTP and others with another 2yz. */
-    d->doubtful = reply->code != 220 ||
-                  (span_mentions(reply->line, "SMTP") && !span_mentions(reply->line, "FTP"));
+    d->doubtful = reply->code != 220
+                      ? !d->named
+                      : span_mentions(reply->line, "SMTP") && !span_mentions(reply->line, "FTP");
     return GREETING_OK;
+}
+
+/* The code that the standard has for "done" is a yes; any other that is positive fits nothing. */
+static enum answer answer_to(const struct reply *reply, int done)
+{
+    if (reply->code == done)
+        return ANSWER_YES;
+    return reply->kind == REPLY_POSITIVE ? ANSWER_ODD : answer_of(reply->kind);
 }
 
 static enum want features(struct dialogue *d, const struct reply *reply)
@@ -146,8 +169,10 @@ static enum want features(struct dialogue *d, const struct reply *reply)
 /* RFC 4217 section 4.2: 234 it is; 334 is wrong there, but some send it and go on. */
 static enum want upgraded(struct dialogue *d, const struct reply *reply)
 {
-    enum answer answer = reply->code == 334 ? ANSWER_YES : answer_of(reply->kind);
+    enum answer answer = reply->code == 334 ? ANSWER_YES : answer_to(reply, 234);
 
+    if (answer == ANSWER_NO && speaks_of_now(reply->line))
+        answer = ANSWER_LATER;
     if (reply->kind == REPLY_FAREWELL) {
         d->upgrade = ANSWER_LATER;
         dialogue_note(d, NOTE_UPGRADE, reply->line);
@@ -195,13 +220,27 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
     return d->step == STEP_PASSWORD ? LOGIN_REPLY_EVALUATED : LOGIN_REPLY_REFUSED;
 }
 
+/* Logged in: RFC 959 section 5.4, RFC 2228 section 5.1; to a password 202 is a yes, too. */
+static bool is_let_in(const struct dialogue *d, int code)
+{
+    return code == 230 || code == 232 || (code == 202 && d->step == STEP_PASSWORD);
+}
+
+static enum login_reply judge_login(const struct dialogue *d, const struct reply *reply)
+{
+    if (is_let_in(d, reply->code))
+        return LOGIN_REPLY_IN;
+    if (reply->code == 331 || reply->code == 332)
+        return LOGIN_REPLY_TAKEN;
+    return reply->kind == REPLY_POSITIVE || reply->kind == REPLY_CONTINUE ? LOGIN_REPLY_ODD
+                                                                          : judge_refusal(d, reply);
+}
+
 /* USER, and PASS only with a password to send (RFC 959 section 5.4). */
 static enum want login(struct dialogue *d, const struct reply *reply)
 {
     bool user = d->step == STEP_LOGIN;
-    enum login_reply what = reply->kind == REPLY_POSITIVE   ? LOGIN_REPLY_IN
-                            : reply->kind == REPLY_CONTINUE ? LOGIN_REPLY_TAKEN
-                                                            : judge_refusal(d, reply);
+    enum login_reply what = judge_login(d, reply);
     dialogue_login(d, user ? "USER" : "PASS", what, reply->line);
     if (reply->kind == REPLY_FAREWELL)
         return dialogue_end(d, ENDING_LEFT);
@@ -213,9 +252,10 @@ static enum want login(struct dialogue *d, const struct reply *reply)
 static enum want anonymous(struct dialogue *d, const struct reply *reply)
 {
     /* Many ask anybody for a password: 331 says something only if the other name did not get it. */
-    d->anonymous = reply->kind == REPLY_CONTINUE && d->login < LOGIN_REPLY_TAKEN
-                       ? ANSWER_YES
-                       : answer_of(reply->kind);
+    bool asked = reply->code == 331 || reply->code == 332;
+    d->anonymous = (asked && d->login < LOGIN_REPLY_TAKEN) || is_let_in(d, reply->code) ? ANSWER_YES
+                   : reply->kind == REPLY_POSITIVE                                      ? ANSWER_ODD
+                                                   : answer_of(reply->kind);
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
 }
 
@@ -233,7 +273,7 @@ static enum want protect(struct dialogue *d, const struct reply *reply)
         return ftp_ask(d, STEP_PROTECTION);
     d->wants_login = is_wanting_login(reply);
     if (!d->wants_login)
-        d->protection = reply->kind == REPLY_POSITIVE ? ANSWER_YES : ANSWER_NO;
+        d->protection = reply->code == 431 ? ANSWER_NO : answer_to(reply, 200);
     dialogue_note(d, NOTE_PROTECTION, reply->line);
     return dialogue_proceed(d);
 }
@@ -243,7 +283,7 @@ static enum want clear_again(struct dialogue *d, const struct reply *reply)
 {
     d->wants_login |= is_wanting_login(reply);
     if (!is_wanting_login(reply))
-        d->clear = answer_of(reply->kind);
+        d->clear = answer_to(reply, 200);
     if (reply->kind == REPLY_FAREWELL)
         return dialogue_end(d, ENDING_LEFT);
     return d->clear == ANSWER_YES ? dialogue_end(d, ENDING_NONE) : dialogue_proceed(d);

@@ -59,10 +59,16 @@ static enum line untagged(struct dialogue *d, struct span line, struct reply *re
     bool greeting = d->step == STEP_GREETING;
 
     rest = span_trim(rest);
-    if (greeting && !span_is(word, "OK") && !span_is(word, "PREAUTH") && !span_is(word, "BYE"))
+    bool refusal = span_is(word, "NO") || span_is(word, "BAD");
+    if (greeting && !refusal && !span_is(word, "OK") && !span_is(word, "PREAUTH") &&
+        !span_is(word, "BYE"))
         return LINE_ALIEN;
     if (greeting)
         dialogue_note(d, NOTE_BANNER, line);
+    if (greeting && refusal) { /* RFC 9051 has BYE for that */
+        reply->kind = REPLY_NEGATIVE;
+        return LINE_LAST;
+    }
     if (span_is(word, "BYE")) {
         reply->kind = REPLY_FAREWELL;
         d->parted = d->agenda.injection && d->secure && d->step == STEP_GOODBYE;
@@ -78,7 +84,7 @@ static enum line untagged(struct dialogue *d, struct span line, struct reply *re
     }
     if (span_is(word, "CAPABILITY"))
         read_capabilities(d, rest);
-    else if (!span_is(word, "NO") && !span_is(word, "BAD"))
+    else if (!refusal)
         expect_literal(d, line);
     return LINE_MORE;
 }
@@ -195,24 +201,41 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
     return password ? LOGIN_REPLY_DENIED : LOGIN_REPLY_REFUSED;
 }
 
-/* AUTHENTICATE without a response (RFC 9051 section 6.2.2), then "*", which the server must refuse;
-   LOGIN only with a password to send. */
+/* What the reply to a command of the login says. Nobody can be let in by AUTHENTICATE before there
+   was a response. */
+static enum login_reply judge_login(const struct dialogue *d, const struct reply *reply)
+{
+    if (d->step == STEP_RESOLVE)
+        return dialogue_resolve(d, reply, judge_refusal(d, reply));
+    if (reply->kind == REPLY_CONTINUE && d->step == STEP_LOGIN)
+        return d->agenda.contradicted ? LOGIN_REPLY_ODD : LOGIN_REPLY_TAKEN;
+    if (reply->kind != REPLY_POSITIVE)
+        return judge_refusal(d, reply);
+    return d->step == STEP_PASSWORD ? LOGIN_REPLY_IN : LOGIN_REPLY_ODD;
+}
+
+/* AUTHENTICATE without a response (RFC 9051 section 6.2.2), then "*", which the server must refuse,
+   or an empty response where the list says that no password is taken; LOGIN only with a password to
+   send. */
 static enum want login(struct dialogue *d, const struct reply *reply)
 {
     char probe[32];
+    bool goes_on = reply->kind == REPLY_CONTINUE;
+
     snprintf(probe, sizeof probe, "AUTHENTICATE %s", dialogue_mechanism(d));
     if (d->step == STEP_PASSWORD)
         snprintf(probe, sizeof probe, "LOGIN");
-    if (reply->kind == REPLY_CONTINUE && d->step == STEP_LOGIN) {
-        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
-        return dialogue_say(d, STEP_CANCEL, "*");
-    }
     if (d->step != STEP_CANCEL)
-        dialogue_login(d, probe,
-                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(d, reply),
-                       reply->line);
+        dialogue_login(d, probe, judge_login(d, reply), reply->line);
     if (reply->kind == REPLY_FAREWELL)
         return dialogue_end(d, ENDING_LEFT);
+    if (goes_on && d->step == STEP_LOGIN && d->agenda.contradicted)
+        return dialogue_say(d, STEP_RESOLVE, "%s", "");
+    if (goes_on && (d->step == STEP_LOGIN || d->step == STEP_RESOLVE))
+        return dialogue_say(d, STEP_CANCEL, "*");
+    if (d->step == STEP_LOGIN && reply->kind == REPLY_NEGATIVE && !d->worded &&
+        speaks_of_mechanism(reply->line) && dialogue_has_second(d))
+        return imap_ask(d, STEP_LOGIN);
     if (d->step != STEP_PASSWORD && d->agenda.password)
         return imap_ask(d, STEP_PASSWORD);
     return dialogue_proceed(d);
@@ -224,7 +247,7 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
 
     switch (d->step) {
     case STEP_GREETING:
-        return dialogue_greeted(d, reply->kind == REPLY_FAREWELL ? GREETING_REFUSED
+        return dialogue_greeted(d, reply->kind != REPLY_POSITIVE ? GREETING_REFUSED
                                    : d->preauth                  ? GREETING_PREAUTH
                                                                  : GREETING_OK);
     case STEP_CAPABILITIES:
@@ -234,6 +257,7 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
         break;
     case STEP_LOGIN:
     case STEP_CANCEL:
+    case STEP_RESOLVE:
     case STEP_PASSWORD:
         return login(d, reply);
     case STEP_UPGRADE:
@@ -243,7 +267,7 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
         dialogue_note(d, NOTE_UPGRADE, reply->line);
         break;
     case STEP_INSIDE:
-        return dialogue_upgraded_inside(d, reply);
+        return dialogue_upgraded_inside(d, answer_of(reply->kind), reply);
     default:
         return dialogue_end(d, ENDING_NONE);
     }
@@ -252,7 +276,7 @@ static enum want imap_turn(struct dialogue *d, const struct reply *reply)
 
 const struct protocol protocol_imap = {
     .name = "imap",
-    .greetings = {"* OK", "* PREAUTH", "* BYE", NULL},
+    .greetings = {"* OK", "* PREAUTH", "* BYE", "* NO", "* BAD", NULL},
     .announces_login = true,
     .tagged = true,
     .line = imap_line,

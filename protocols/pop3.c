@@ -85,13 +85,11 @@ static enum want pop3_ask(struct dialogue *d, enum step step)
     case STEP_CAPABILITIES:
         return dialogue_say(d, step, "CAPA");
     case STEP_LOGIN:
-        if (!a->mechanism)
-            return dialogue_say(d, step, "USER %s", a->user);
-        return dialogue_say(d, step, "AUTH %s", a->mechanism);
     case STEP_OTHER:
-        if (!a->mechanism)
-            return dialogue_say(d, step, "AUTH PLAIN");
-        return dialogue_say(d, step, "USER %s", a->user);
+        d->second = false;
+        if ((step == STEP_LOGIN) == !a->mechanism)
+            return dialogue_say(d, step, "USER %s", a->user);
+        return dialogue_say(d, step, "AUTH %s", dialogue_mechanism(d));
     case STEP_PASSWORD:
         return dialogue_say_secret(d, step, "PASS (a random password)", "PASS %s", a->password);
     case STEP_UPGRADE:
@@ -134,7 +132,39 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
 
 static bool is_user(const struct dialogue *d)
 {
-    return (d->step == STEP_LOGIN) == !d->agenda.mechanism;
+    return !d->second && (d->step == STEP_LOGIN) == !d->agenda.mechanism;
+}
+
+/* What follows "go on", however it was said: nothing of ours that could be a credential. */
+static enum want go_on(struct dialogue *d, const char *probe, const struct reply *reply)
+{
+    d->affirmed = reply->kind == REPLY_POSITIVE;
+    bool taken = !d->affirmed && !d->agenda.contradicted;
+    dialogue_login(d, probe, taken ? LOGIN_REPLY_TAKEN : LOGIN_REPLY_ODD, reply->line);
+    if (d->agenda.contradicted)
+        return dialogue_say(d, STEP_RESOLVE, "%s", "");
+    return dialogue_say(d, STEP_CANCEL, "*");
+}
+
+/* "*", or an empty response, was answered. +OK to AUTH was meant as "go on" if that was refused by
+   one that still thought of the login; a server that says +OK to all, or that knows no "*", did not
+   go on. */
+static enum want resolve(struct dialogue *d, const struct reply *reply)
+{
+    char probe[32];
+    bool refused = reply->kind == REPLY_NEGATIVE || reply->kind == REPLY_TRANSIENT;
+
+    snprintf(probe, sizeof probe, "AUTH %s", dialogue_mechanism(d));
+    if (d->step == STEP_RESOLVE)
+        dialogue_login(d, probe, dialogue_resolve(d, reply, judge_refusal(d, reply)), reply->line);
+    else if (d->affirmed && refused && !span_mentions(reply->line, "command"))
+        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
+    if (d->step == STEP_RESOLVE && reply->kind == REPLY_CONTINUE) {
+        d->affirmed = false;
+        return dialogue_say(d, STEP_CANCEL, "*");
+    }
+    return d->agenda.password && d->agenda.mechanism ? pop3_ask(d, STEP_OTHER)
+                                                     : dialogue_proceed(d);
 }
 
 /* AUTH without a response (RFC 5034), then "*"; or USER, and PASS only with a password to send. The
@@ -149,12 +179,15 @@ static enum want login(struct dialogue *d, const struct reply *reply)
         snprintf(probe, sizeof probe, "USER");
     else if (d->step != STEP_PASSWORD)
         snprintf(probe, sizeof probe, "AUTH %s", dialogue_mechanism(d));
-    if (reply->kind == REPLY_CONTINUE && !user && d->step != STEP_PASSWORD) {
-        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
-        return dialogue_say(d, STEP_CANCEL, "*");
-    }
+    if ((reply->kind == REPLY_CONTINUE || reply->kind == REPLY_POSITIVE) && !user &&
+        d->step != STEP_PASSWORD)
+        return go_on(d, probe, reply);
     if (reply->kind != REPLY_POSITIVE) {
-        dialogue_login(d, probe, judge_refusal(d, reply), reply->line);
+        enum login_reply refusal = judge_refusal(d, reply);
+        dialogue_login(d, probe, refusal, reply->line);
+        if (!user && d->step != STEP_PASSWORD && refusal == LOGIN_REPLY_ABSENT &&
+            dialogue_has_second(d))
+            return dialogue_say(d, d->step, "AUTH %s", dialogue_mechanism(d));
         bool settled = d->login != LOGIN_REPLY_ABSENT && d->login != LOGIN_REPLY_REFUSED;
         return first && (!settled || (a->password && !user)) ? pop3_ask(d, STEP_OTHER)
                                                              : dialogue_proceed(d);
@@ -179,12 +212,12 @@ static enum want pop3_turn(struct dialogue *d, const struct reply *reply)
     case STEP_PASSWORD:
         return login(d, reply);
     case STEP_CANCEL:
-        return d->agenda.password && d->agenda.mechanism ? pop3_ask(d, STEP_OTHER)
-                                                         : dialogue_proceed(d);
+    case STEP_RESOLVE:
+        return resolve(d, reply);
     case STEP_UPGRADE:
         return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
     case STEP_INSIDE:
-        return dialogue_upgraded_inside(d, reply);
+        return dialogue_upgraded_inside(d, answer_of(reply->kind), reply);
     default:
         return dialogue_end(d, ENDING_NONE);
     }

@@ -27,6 +27,8 @@ static void read_keyword(struct dialogue *d, struct span text)
         read_mechanisms(d, rest);
     else if (span_starts(word, "AUTH="))
         read_mechanisms(d, span_from(span_trim(text), strlen("AUTH=")));
+    else if (span_is(word, "X-EXPS")) /* Exchange: what AUTH takes as well, though nobody says so */
+        dialogue_capabilities(d)->plaintext |= span_mentions(rest, "LOGIN");
 }
 
 /* The first line of the reply to EHLO is the server's name, the others are what it can do. */
@@ -63,6 +65,7 @@ static enum want smtp_ask(struct dialogue *d, enum step step)
     case STEP_CAPABILITIES:
         return dialogue_say(d, step, "EHLO %s", d->agenda.name);
     case STEP_HELO:
+        d->helo = ANSWER_MISSING;
         return dialogue_say(d, step, "HELO %s", d->agenda.name);
     case STEP_RESET:
         return dialogue_say(d, step, "RSET");
@@ -97,6 +100,35 @@ static bool is_foreign(const struct reply *reply)
            (reply->code == 530 && !has_enhanced_code(reply->line));
 }
 
+/* The code that the standard has for "done" is a yes; any other that is positive fits nothing. */
+static enum answer answer_to(const struct reply *reply, int done)
+{
+    if (reply->code == done)
+        return ANSWER_YES;
+    return reply->kind == REPLY_POSITIVE ? ANSWER_ODD : answer_of(reply->kind);
+}
+
+static bool is_unknown(int code)
+{
+    return code == 500 || code == 502;
+}
+
+/* Does a refusal of STARTTLS speak of STARTTLS? Where nobody took our name, or EHLO was refused and
+   503 asks for it, it speaks of that: with another name the answer may be another. */
+static enum answer weigh_refusal(const struct dialogue *d, int code)
+{
+    enum answer ehlo = d->capabilities[0].answer, helo = d->helo;
+    bool met = ehlo == ANSWER_YES || ehlo == ANSWER_ODD || helo == ANSWER_YES || helo == ANSWER_ODD;
+
+    if (ehlo == ANSWER_YES || (met && code != 503))
+        return ANSWER_NO;
+    if (ehlo == ANSWER_LATER || helo == ANSWER_LATER)
+        return ANSWER_LATER;
+    if (!met && is_unknown(code) && is_unknown(d->refused_hello))
+        return ANSWER_NO;
+    return ANSWER_BARRED;
+}
+
 /* What the refusal of AUTH says (RFC 4954 section 6, RFC 3207 section 4). */
 static enum login_reply judge_refusal(const struct dialogue *d, const struct reply *reply)
 {
@@ -110,8 +142,9 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
     case 501:
     case 502:
     case 503:
-    case 504:
         return worded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_ABSENT;
+    case 504: /* this mechanism; there may be others */
+        return worded ? LOGIN_REPLY_TLS_FIRST : LOGIN_REPLY_REFUSED;
     default:
         break;
     }
@@ -122,31 +155,63 @@ static enum login_reply judge_refusal(const struct dialogue *d, const struct rep
     return reply->kind == REPLY_TRANSIENT ? LOGIN_REPLY_LATER : LOGIN_REPLY_REFUSED;
 }
 
-/* AUTH without an initial response, then "*" (RFC 4954 section 4). */
+/* What the reply to AUTH says. Only 334 goes on, and only 235 lets in. */
+static enum login_reply judge_login(const struct dialogue *d, const struct reply *reply)
+{
+    if (reply->code == 334)
+        return d->agenda.contradicted ? LOGIN_REPLY_ODD : LOGIN_REPLY_TAKEN;
+    if (reply->code == 235)
+        return LOGIN_REPLY_IN;
+    return reply->kind == REPLY_POSITIVE || reply->kind == REPLY_CONTINUE ? LOGIN_REPLY_ODD
+                                                                          : judge_refusal(d, reply);
+}
+
+/* AUTH without an initial response, then "*" (RFC 4954 section 4); or an empty response where the
+   list had no such way. */
 static enum want login(struct dialogue *d, const struct reply *reply)
 {
     char probe[32];
+    bool resolved = d->step == STEP_RESOLVE, goes_on = reply->code == 334;
+
     snprintf(probe, sizeof probe, "AUTH %s", dialogue_mechanism(d));
-    if (d->step == STEP_LOGIN && reply->kind == REPLY_CONTINUE) {
-        dialogue_login(d, probe, LOGIN_REPLY_TAKEN, reply->line);
+    if (resolved)
+        dialogue_login(d, probe, dialogue_resolve(d, reply, judge_refusal(d, reply)), reply->line);
+    else if (d->step == STEP_LOGIN)
+        dialogue_login(d, probe, judge_login(d, reply), reply->line);
+    if (reply->kind == REPLY_FAREWELL)
+        return dialogue_end(d, ENDING_LEFT);
+    if (d->step == STEP_LOGIN && goes_on && d->agenda.contradicted)
+        return dialogue_say(d, STEP_RESOLVE, "%s", "");
+    if ((d->step == STEP_LOGIN && goes_on) || (resolved && goes_on))
         return dialogue_say(d, STEP_CANCEL, "*");
-    }
-    if (d->step == STEP_LOGIN)
-        dialogue_login(d, probe,
-                       reply->kind == REPLY_POSITIVE ? LOGIN_REPLY_IN : judge_refusal(d, reply),
-                       reply->line);
-    return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+    bool unknown = reply->kind == REPLY_NEGATIVE && !d->worded &&
+                   (reply->code == 504 || speaks_of_mechanism(reply->line));
+    if (d->step == STEP_LOGIN && unknown && reply->code != 503 && dialogue_has_second(d))
+        return smtp_ask(d, STEP_LOGIN);
+    return dialogue_proceed(d);
 }
 
 /* Before TLS a server that insists on it says 530 to all but a few commands (RFC 3207 section 4).
  */
 static enum want reset(struct dialogue *d, const struct reply *reply)
 {
-    d->reset = reply->code == 530                    ? ANSWER_NO
-               : reply->kind == REPLY_POSITIVE       ? ANSWER_YES
-               : answer_of(reply->kind) == ANSWER_NO ? ANSWER_ODD
-                                                     : answer_of(reply->kind);
+    enum answer answer = answer_to(reply, 250);
+    d->reset = reply->code == 530 ? ANSWER_NO : answer == ANSWER_NO ? ANSWER_ODD : answer;
     return reply->kind == REPLY_FAREWELL ? dialogue_end(d, ENDING_LEFT) : dialogue_proceed(d);
+}
+
+/* Only 220 begins TLS (RFC 3207 section 4). */
+static enum want upgraded(struct dialogue *d, const struct reply *reply)
+{
+    enum answer answer = answer_to(reply, 220);
+
+    if (answer == ANSWER_NO)
+        answer = weigh_refusal(d, reply->code);
+    if (reply->kind != REPLY_FAREWELL)
+        return dialogue_upgraded(d, answer, reply->line);
+    d->upgrade = ANSWER_LATER;
+    dialogue_note(d, NOTE_UPGRADE, reply->line);
+    return dialogue_end(d, ENDING_LEFT);
 }
 
 static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
@@ -159,17 +224,16 @@ static enum want smtp_turn(struct dialogue *d, const struct reply *reply)
         return dialogue_end(d, ENDING_NONE);
     if (d->step == STEP_RESET)
         return reset(d, reply);
-    if (d->step == STEP_LOGIN || d->step == STEP_CANCEL)
+    if (d->step == STEP_LOGIN || d->step == STEP_CANCEL || d->step == STEP_RESOLVE)
         return login(d, reply);
     if (d->step == STEP_INSIDE)
-        return dialogue_upgraded_inside(d, reply);
-    if (d->step == STEP_UPGRADE && reply->kind != REPLY_FAREWELL)
-        return dialogue_upgraded(d, answer_of(reply->kind), reply->line);
-    if (d->step == STEP_UPGRADE) {
-        d->upgrade = ANSWER_LATER;
-        dialogue_note(d, NOTE_UPGRADE, reply->line);
-    }
+        return dialogue_upgraded_inside(d, answer_to(reply, 220), reply);
+    if (d->step == STEP_UPGRADE)
+        return upgraded(d, reply);
+    if (d->step == STEP_HELO)
+        d->helo = answer_to(reply, 250);
     if (d->step == STEP_CAPABILITIES) {
+        d->refused_hello = reply->code;
         c->answer = answer_of(reply->kind);
         if (c->answer == ANSWER_YES && !c->listed)
             c->answer = ANSWER_ODD;

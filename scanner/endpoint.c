@@ -116,7 +116,9 @@ static bool choose(struct endpoint *e)
     switch (e->stage) {
     case ENDPOINT_FIRST:
     case ENDPOINT_OTHER_MODE:
-        ask_dialogue(e, first_offer(e), TLS_OFFER_DEFAULT, HEARING_ALL);
+    case ENDPOINT_UNLISTED:
+        ask_dialogue(e, first_offer(e), TLS_OFFER_DEFAULT,
+                     e->unlisted ? HEARING_UPGRADE : HEARING_ALL);
         if (e->request.offer == OFFER_HELLO)
             ladder_next(&e->ladder, &e->request.hello);
         return true;
@@ -193,6 +195,7 @@ bool endpoint_next(struct endpoint *e, enum course course, struct probe_request 
                                         .deadline = now + e->left};
     if (course == COURSE_PASSIVE ? !choose_passive(e) : !e->left || !choose_trial(e, course))
         return false;
+    e->request.agenda.unlisted = e->unlisted && !e->implicit;
     e->request.certificates =
         e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
     e->begun = now;
@@ -245,12 +248,12 @@ void endpoint_postpone(struct endpoint *e, const struct probe_facts *f)
     }
     if (e->hearing == HEARING_NOTHING)
         return;
-    bool inside = e->hearing == HEARING_INSIDE; /* what was heard in clear was another probe's */
-    if (!inside || e->implicit)
+    bool all = e->hearing == HEARING_ALL; /* or what was heard in clear was another probe's */
+    if (all || e->implicit)
         text_free(&o->banner);
-    if (!inside)
+    if (e->hearing != HEARING_INSIDE)
         text_free(&o->upgrade_reply);
-    for (int side = inside; side < 2; side++) {
+    for (int side = !all; side < 2; side++) {
         list_clear(&o->capabilities[side]);
         list_clear(&o->mechanisms[side]);
     }
@@ -296,7 +299,8 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
     default:
         break;
     }
-    if (e->hearing == HEARING_NOTHING || (e->hearing == HEARING_INSIDE && !secure))
+    bool upgrade = e->hearing == HEARING_UPGRADE && note == NOTE_UPGRADE;
+    if (e->hearing == HEARING_NOTHING || (e->hearing != HEARING_ALL && !secure && !upgrade))
         return;
     switch (note) {
     case NOTE_BANNER:
@@ -320,11 +324,12 @@ void endpoint_note(struct endpoint *e, bool secure, enum note note, struct span 
     }
 }
 
-enum cause cause_of_answer(enum answer answer, const struct dialogue *d, enum cause missing)
+enum cause cause_of_answer(enum answer answer, bool wanted, const struct dialogue *d,
+                           enum cause missing)
 {
     switch (answer) {
-    case ANSWER_NOT_ASKED:
-        return CAUSE_NOT_ASKED;
+    case ANSWER_NOT_ASKED: /* the dialogue ended before it came to that */
+        return wanted && missing != CAUSE_NONE ? missing : CAUSE_NOT_ASKED;
     case ANSWER_MISSING:
         return missing == CAUSE_NONE ? CAUSE_CLOSED : missing;
     case ANSWER_LATER:
@@ -332,6 +337,7 @@ enum cause cause_of_answer(enum answer answer, const struct dialogue *d, enum ca
     case ANSWER_ODD:
         return CAUSE_ODD_REPLY;
     case ANSWER_NO:
+    case ANSWER_BARRED:
         return CAUSE_REFUSED;
     case ANSWER_YES:
         break;
@@ -346,7 +352,8 @@ static void absorb_list(struct observation *o, const struct dialogue *d, bool si
     enum fact capabilities = side ? FACT_CAPABILITIES_AFTER : FACT_CAPABILITIES_BEFORE;
     enum fact mechanisms = side ? FACT_MECHANISMS_AFTER : FACT_MECHANISMS_BEFORE;
     enum fact login = side ? FACT_LOGIN_AFTER : FACT_LOGIN_BEFORE;
-    enum cause why = cause_of_answer(d->capabilities[side].answer, d, missing);
+    enum cause why =
+        cause_of_answer(d->capabilities[side].answer, d->agenda.capabilities, d, missing);
 
     if (why == CAUSE_NONE && (o->capabilities[side].full || o->mechanisms[side].full))
         why = CAUSE_LIMIT;
@@ -362,9 +369,10 @@ static void absorb_list(struct observation *o, const struct dialogue *d, bool si
 
 /* A question of yes or no. */
 static void learn_answer(struct observation *o, enum fact fact, enum tri *value,
-                         const struct dialogue *d, enum answer answer, enum cause missing)
+                         const struct dialogue *d, enum answer answer, bool wanted,
+                         enum cause missing)
 {
-    o->why[fact] = answer == ANSWER_NO ? CAUSE_NONE : cause_of_answer(answer, d, missing);
+    o->why[fact] = answer == ANSWER_NO ? CAUSE_NONE : cause_of_answer(answer, wanted, d, missing);
     *value = observation_knows(o, fact) ? tri_of(answer == ANSWER_YES) : TRI_UNKNOWN;
 }
 
@@ -380,7 +388,7 @@ static void absorb_implicit(struct observation *o)
 static void absorb_upgrade(struct observation *o, const struct probe_facts *f, enum cause missing)
 {
     const struct dialogue *d = f->dialogue;
-    enum cause why = cause_of_answer(d->upgrade, d, missing);
+    enum cause why = cause_of_answer(d->upgrade, d->agenda.upgrade, d, missing);
 
     o->upgrade_command = d->upgrade_command;
     o->why[FACT_REPLY] = o->upgrade_reply.data ? CAUSE_NONE : why;
@@ -405,7 +413,8 @@ static void absorb_clear(struct observation *o, const struct probe_facts *f, enu
     const struct capabilities *c = &d->capabilities[0];
 
     absorb_list(o, d, false, missing);
-    o->why[FACT_ADVERTISED] = c->starttls ? CAUSE_NONE : cause_of_answer(c->answer, d, missing);
+    o->why[FACT_ADVERTISED] =
+        c->starttls ? CAUSE_NONE : cause_of_answer(c->answer, d->agenda.capabilities, d, missing);
     o->advertised = tri_of(c->starttls);
     absorb_upgrade(o, f, missing);
 }
@@ -417,12 +426,26 @@ static void absorb_inside(struct observation *o, const struct dialogue *d, enum 
 
     if (d->protocol->data_channel) {
         observation_learn(o, FACT_STARTTLS_INSIDE); /* RFC 2228 allows it */
-        learn_answer(o, FACT_PROTECTION, &o->protection, d, d->protection, login);
-        learn_answer(o, FACT_CCC, &o->ccc, d, d->clear, login);
+        learn_answer(o, FACT_PROTECTION, &o->protection, d, d->protection, d->agenda.protection,
+                     login);
+        learn_answer(o, FACT_CCC, &o->ccc, d, d->clear, d->agenda.clear_again, login);
     } else {
-        learn_answer(o, FACT_STARTTLS_INSIDE, &o->tls.starttls_inside, d, d->inside, missing);
+        learn_answer(o, FACT_STARTTLS_INSIDE, &o->tls.starttls_inside, d, d->inside,
+                     d->agenda.upgrade_again, missing);
     }
     o->greeted_again |= d->greeted_again;
+}
+
+/* What was said inside TLS, if there was to be such a thing. */
+static void absorb_secure(struct endpoint *e, const struct probe_facts *f)
+{
+    const struct dialogue *d = f->dialogue;
+    enum cause missing = d->secure ? f->outcome.cause : CAUSE_TLS;
+
+    if ((!e->implicit && d->upgrade != ANSWER_YES) || e->request.offer != OFFER_HANDSHAKE)
+        return;
+    absorb_list(e->observation, d, true, missing);
+    absorb_inside(e->observation, d, missing);
 }
 
 /* What the dialogue of a first probe brought. */
@@ -451,10 +474,34 @@ static void absorb_dialogue(struct endpoint *e, const struct probe_facts *f)
     }
     if (!e->implicit && d->greeting != GREETING_REFUSED)
         absorb_clear(o, f, missing);
-    if ((e->implicit || d->upgrade == ANSWER_YES) && d->greeting != GREETING_REFUSED) {
-        absorb_list(o, d, true, d->secure ? missing : CAUSE_TLS);
-        absorb_inside(o, d, d->secure ? missing : CAUSE_TLS);
-    }
+    if (d->greeting != GREETING_REFUSED)
+        absorb_secure(e, f);
+    o->bare_lf |= d->bare_lf;
+}
+
+/* The capability command is never answered, or it is the last that is: what matters more is asked on
+   a connection of its own. */
+static bool worth_without_list(const struct endpoint *e, const struct probe_facts *f)
+{
+    const struct dialogue *d = f->dialogue;
+    enum cause end = f->outcome.cause;
+    return f->connected && !e->implicit && d->greeting == GREETING_OK &&
+           d->capabilities[0].answer == ANSWER_MISSING && d->agenda.upgrade &&
+           d->upgrade == ANSWER_NOT_ASKED &&
+           (end == CAUSE_TIMEOUT || end == CAUSE_CLOSED || end == CAUSE_RESET ||
+            end == CAUSE_ODD_REPLY);
+}
+
+/* What the other connection brought; if it was not let in, all stays as the first one left it. */
+static void absorb_without_list(struct endpoint *e, const struct probe_facts *f)
+{
+    struct observation *o = e->observation;
+    const struct dialogue *d = f->dialogue;
+
+    if (!f->connected || (d->greeting != GREETING_OK && d->greeting != GREETING_PREAUTH))
+        return;
+    absorb_upgrade(o, f, f->outcome.cause);
+    absorb_secure(e, f);
     o->bare_lf |= d->bare_lf;
 }
 
@@ -522,7 +569,7 @@ static enum cause cause_of_handshake(const struct probe_facts *f, const struct t
 {
     enum cause cause = f->outcome.cause;
     bool cut = cause == CAUSE_CLOSED || cause == CAUSE_RESET;
-    if (f->outcome.phase == PHASE_TLS)
+    if (f->outcome.phase == PHASE_TLS && !f->usable)
         return cause;
     return cut && s->hello.version == VERSION_TLS13 && !f->usable && tls_step(f->tls) != TLS_CLOSED
                ? cause
@@ -795,6 +842,11 @@ static void absorb_first(struct endpoint *e, const struct probe_facts *f)
         absorb_implicit(o);
     }
     set_status(e, f);
+    if (worth_without_list(e, f)) {
+        e->unlisted = true;
+        e->stage = ENDPOINT_UNLISTED;
+        return;
+    }
     e->stage = worth_asking_versions(e, f) ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
 }
 
@@ -826,6 +878,10 @@ static void absorb(struct endpoint *e, const struct probe_facts *f)
     }
     if (e->stage == ENDPOINT_FIRST || e->stage == ENDPOINT_OTHER_MODE) {
         absorb_first(e, f);
+    } else if (e->stage == ENDPOINT_UNLISTED) {
+        absorb_without_list(e, f);
+        absorb_tls(e, f);
+        e->stage = worth_asking_versions(e, f) ? ENDPOINT_VERSIONS : ENDPOINT_DONE;
     } else if (e->stage == ENDPOINT_SMALL) {
         absorb_tls(e, f);
         if (o->tls.established && f->dialogue->protocol) {

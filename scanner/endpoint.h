@@ -36,13 +36,19 @@ struct endpoint_options {
 enum endpoint_stage {
     ENDPOINT_FIRST,      /* the dialogue, and the handshake or the first hello           */
     ENDPOINT_OTHER_MODE, /* it did not behave as the table says: the other way round     */
+    ENDPOINT_UNLISTED,   /* the capability command was never answered: TLS without it    */
     ENDPOINT_VERSIONS,   /* hello by hello                                               */
     ENDPOINT_SMALL,      /* the handshake died on its hello: once more with another one  */
     ENDPOINT_DONE
 };
 
 /* Which notes of the dialogue under way become facts. */
-enum hearing { HEARING_NOTHING, HEARING_ALL, HEARING_INSIDE };
+enum hearing {
+    HEARING_NOTHING,
+    HEARING_ALL,
+    HEARING_UPGRADE, /* the reply to the upgrade command, and what is said inside TLS */
+    HEARING_INSIDE
+};
 
 struct endpoint {
     struct observation *observation;
@@ -54,6 +60,7 @@ struct endpoint {
     enum endpoint_stage stage;
     bool implicit;          /* how it is spoken to now */
     bool connected;         /* some probe got through */
+    bool unlisted;          /* the capability command is not said in clear any more */
     bool handshake_died;    /* before a ServerHello                                   */
     enum tls_offer offer;   /* of the last full handshake                             */
     struct text first_text; /* what came where TLS should begin, before the other mode was tried */
@@ -115,8 +122,9 @@ void endpoint_absorb(struct endpoint *, const struct probe_facts *);
 
 bool endpoint_wants(const struct endpoint *, enum facts);
 
-/* Why an answer that is not a plain yes is not known; missing: for want of a reply. */
-enum cause cause_of_answer(enum answer, const struct dialogue *, enum cause missing);
+/* Why an answer that is not a plain yes is not known; missing: why the dialogue ended. wanted: it was
+   on the agenda, so that it was not asked only because of that end. */
+enum cause cause_of_answer(enum answer, bool wanted, const struct dialogue *, enum cause missing);
 struct span first_line_of(struct span);
 
 #endif

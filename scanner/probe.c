@@ -13,6 +13,7 @@
     ((size_t)8 * 1024)       /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U   /* ms to wait for the answer to QUIT                       */
+#define QUIET_WAIT 3000U     /* ms to wait for more where a reply may be over           */
 #define BREAK_WAIT 1000U     /* ms for the peer to hang up when TLS was broken off      */
 #define HOLD_MAX 5000U       /* ms that a connection is kept waiting for its turn       */
 #define FIRST_TEXT_MAX ((size_t)512)
@@ -37,6 +38,7 @@ struct probe {
     bool cut;       /* something could not be sent any more */
     bool last_look; /* the deadline has passed; what lies in the socket is read first */
     bool held;      /* TLS may begin, but the server is listened to first */
+    bool hesitates; /* what has come may be all of a reply: soon that is so */
 
     enum layer layer;
     struct dialogue dialogue;
@@ -138,9 +140,15 @@ static enum phase phase_now(const struct probe *p)
     }
 }
 
+static void close_reply(struct probe *p);
+
 /* Silence, or the end of the connection. */
 static void finish_early(struct probe *p, enum cause cause)
 {
+    if (cause == CAUSE_CLOSED || cause == CAUSE_RESET)
+        close_reply(p);
+    if (p->done)
+        return;
     enum phase phase = phase_now(p);
     enum cause end = cause;
     struct span unfinished = {p->carry, p->carry_len};
@@ -151,15 +159,17 @@ static void finish_early(struct probe *p, enum cause cause)
         cause = CAUSE_NONE;
     else if (p->layer == LAYER_AWAITED && p->text_octets)
         cause = CAUSE_PLAINTEXT;
-    else if (p->dialogue.step == STEP_GREETING && phase != PHASE_TLS && unfinished.len &&
-             !dialogue_greets(p->request.protocol, unfinished))
+    else if (p->dialogue.step == STEP_GREETING && phase != PHASE_TLS &&
+             (unfinished.len ? !dialogue_greets(p->request.protocol, unfinished)
+                             : p->dialogue.odd_lines > 0))
         cause = CAUSE_MISMATCH;
-    if (cause == CAUSE_MISMATCH && p->request.note)
+    if (cause == CAUSE_MISMATCH && unfinished.len && p->request.note)
         p->request.note(p->request.context, p->dialogue.secure, NOTE_BANNER, unfinished);
     finish(p, phase, cause, cause == CAUSE_PLAINTEXT ? (int)end : 0);
 }
 
 static void obey(struct probe *p, enum want want, struct span rest);
+static bool end_reply(struct probe *p);
 static void make_offer(struct probe *p);
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -186,6 +196,8 @@ static void on_timer(uv_timer_t *timer)
         make_offer(p);
         return;
     }
+    if (p->hesitates && !whole && end_reply(p))
+        return;
     if (!p->facts.begun)
         finish(p, PHASE_CONNECT, whole ? CAUSE_DEADLINE : CAUSE_TIMEOUT, 0);
     else
@@ -332,6 +344,31 @@ static bool keep(struct probe *p, struct span beginning)
     return true;
 }
 
+/* Does what the dialogue wants, now and for what is left of the bytes. Where a reply may be over,
+   more is waited for only a moment. */
+static void carry_on(struct probe *p, enum want want, struct span in)
+{
+    for (;;) {
+        if (want == WANT_MORE && !dialogue_output(&p->dialogue).len)
+            break;
+        p->hesitates = false;
+        obey(p, want, in);
+        if (p->done || want != WANT_MORE)
+            return;
+        want = dialogue_feed(&p->dialogue, &in);
+    }
+    if (in.len && !keep(p, in)) {
+        finish_early(p, CAUSE_LOCAL);
+        return;
+    }
+    bool hesitates = dialogue_hesitates(&p->dialogue, in);
+    if (hesitates && p->network->deadlines.reply > QUIET_WAIT)
+        set_deadline(p, QUIET_WAIT);
+    else if (p->hesitates && !hesitates)
+        set_reply_deadline(p);
+    p->hesitates = hesitates;
+}
+
 /* Lets the dialogue hear. In front of the bytes there is room for the beginning of their first
  * line. */
 static void hear(struct probe *p, char *bytes, size_t len)
@@ -341,18 +378,35 @@ static void hear(struct probe *p, char *bytes, size_t len)
         memcpy(start, p->carry, p->carry_len);
     struct span in = {start, len + p->carry_len};
     p->carry_len = 0;
-    for (;;) {
-        enum want want = dialogue_feed(&p->dialogue, &in);
-        bool waiting = want == WANT_MORE && !dialogue_output(&p->dialogue).len;
-        if (waiting) {
-            if (in.len && !keep(p, in))
-                finish_early(p, CAUSE_LOCAL);
-            return;
-        }
-        obey(p, want, in);
-        if (p->done || want != WANT_MORE)
-            return;
-    }
+    carry_on(p, dialogue_feed(&p->dialogue, &in), in);
+}
+
+/* Nothing has come for a while: that ends a reply which does not end as it should. False: it does
+   not. */
+static bool end_reply(struct probe *p)
+{
+    char *start = p->network->input + NETWORK_CARRY - p->carry_len;
+    struct span in = {start, p->carry_len};
+
+    p->hesitates = false;
+    if (p->carry_len)
+        memcpy(start, p->carry, p->carry_len);
+    p->carry_len = 0;
+    enum want want = dialogue_silence(&p->dialogue, &in);
+    bool ended = want != WANT_MORE || dialogue_output(&p->dialogue).len;
+    if (!ended)
+        set_reply_deadline(p);
+    carry_on(p, want, in);
+    return true;
+}
+
+/* The server has gone; what it said last may have been the end of a reply. */
+static void close_reply(struct probe *p)
+{
+    struct span rest = {p->carry, p->carry_len};
+    bool open = p->layer == LAYER_CLEAR || (p->layer == LAYER_TLS && tls_facts(p->tls).completed);
+    if (p->facts.begun && open && dialogue_hesitates(&p->dialogue, rest))
+        end_reply(p);
 }
 
 /* --- TLS -------------------------------------------------------------------------------------- */
@@ -409,7 +463,7 @@ static void break_off(struct probe *p)
     set_deadline(p, BREAK_WAIT);
 }
 
-static void on_cipher(struct probe *p, char *bytes, size_t len);
+static void on_cipher(struct probe *p, char *bytes, size_t len, bool early);
 
 static void make_offer(struct probe *p)
 {
@@ -435,7 +489,7 @@ static void begin_tls(struct probe *p, struct span rest)
         make_offer(p);
     if (!p->done && rest.len) {
         memmove(p->network->input + NETWORK_CARRY, rest.at, rest.len);
-        on_cipher(p, p->network->input + NETWORK_CARRY, rest.len);
+        on_cipher(p, p->network->input + NETWORK_CARRY, rest.len, true);
     }
 }
 
@@ -472,7 +526,7 @@ static void finish_tls(struct probe *p)
 {
     const char *text;
     struct outcome o = tls_outcome(p->tls, &text);
-    finish(p, PHASE_TLS, o.cause, o.detail);
+    finish(p, p->facts.usable ? phase_now(p) : PHASE_TLS, o.cause, o.detail);
 }
 
 static void on_tls_bytes(struct probe *p, char *bytes, size_t len)
@@ -531,9 +585,9 @@ static bool is_text(char c)
     return c == '\r' || c == '\n' || c == '\t' || (c >= ' ' && c < 127);
 }
 
-/* Text where TLS should begin. Behind an upgrade it is passed over, counted, and never taken for
-   TLS: whether it came with the reply or a moment later must make no difference. Gives how much of
-   the bytes it is. */
+/* Text where TLS should begin. Behind an upgrade it is passed over, and never taken for TLS: whether
+   it came with the reply or a moment later must make no difference. Gives how much of the bytes it
+   is. */
 static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
 {
     size_t n = 0;
@@ -544,16 +598,17 @@ static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
         memcpy(p->first_text, bytes, p->first_text_len);
     }
     p->text_octets += n;
-    if (!p->request.tls_first)
-        p->facts.trailing += n;
     return n;
 }
 
-static void on_cipher(struct probe *p, char *bytes, size_t len)
+/* early: the bytes came before our hello could be answered. Text that comes after it and is not
+   followed by TLS is the answer, in words; followed by TLS it was only late. */
+static void on_cipher(struct probe *p, char *bytes, size_t len, bool early)
 {
     if (p->request.offer == OFFER_ALERT)
         return; /* its alert, or its words about ours */
     if (p->held) {
+        early = true;
         p->request.resume = NULL;
         make_offer(p);
         if (p->done)
@@ -561,6 +616,8 @@ static void on_cipher(struct probe *p, char *bytes, size_t len)
     }
     if (p->layer == LAYER_AWAITED) {
         size_t n = pass_over_text(p, bytes, len);
+        if (early)
+            p->facts.trailing += n;
         if (n && (p->request.tls_first || p->text_octets > PLAINTEXT_MAX)) {
             finish(p, PHASE_TLS, CAUSE_PLAINTEXT, 0);
             return;
@@ -572,6 +629,7 @@ static void on_cipher(struct probe *p, char *bytes, size_t len)
         if (!len)
             return;
         p->layer = p->tls ? LAYER_TLS : LAYER_RESPONSE;
+        p->facts.trailing = p->request.tls_first ? 0 : p->text_octets;
     }
     if (p->layer == LAYER_TLS)
         on_tls_bytes(p, bytes, len);
@@ -648,7 +706,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     if (p->layer == LAYER_CLEAR)
         hear(p, buffer->base, (size_t)n);
     else
-        on_cipher(p, buffer->base, (size_t)n);
+        on_cipher(p, buffer->base, (size_t)n, false);
 }
 
 /* RFC 5321 section 4.1.4: who has no name says its address. */

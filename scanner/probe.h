@@ -94,7 +94,8 @@ struct probe_facts {
     bool held, begun;       /* it had to wait for its turn; it had it           */
     struct address source;  /* of our side, once connected                         */
     uint64_t received;      /* octets in all                                            */
-    uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS */
+    uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS; without TLS
+                               behind them only what came before it could be an answer */
     bool tls_begun;         /* a hello was sent                                         */
     bool resuming;          /* it offered to resume a session                           */
     bool usable;            /* something was said inside TLS                            */

@@ -28,8 +28,9 @@ static bool is_same_address(const struct endpoint *e)
 static void learn(struct observation *o, enum fact fact, enum tri *value, enum answer answer,
                   const struct probe_facts *f)
 {
-    o->why[fact] =
-        answer == ANSWER_NO ? CAUSE_NONE : cause_of_answer(answer, f->dialogue, f->outcome.cause);
+    o->why[fact] = answer == ANSWER_NO
+                       ? CAUSE_NONE
+                       : cause_of_answer(answer, true, f->dialogue, f->outcome.cause);
     *value = o->why[fact] == CAUSE_NONE ? tri_of(answer == ANSWER_YES) : TRI_UNKNOWN;
 }
 
@@ -41,21 +42,39 @@ static bool login_is_worth(const struct endpoint *e)
            e->observation->login.verdict == LOGIN_NOT_TESTED;
 }
 
-/* The plaintext mechanism that the server offers, the plainest first. */
-static const char *offered_mechanism(const struct observation *o)
+/* The plaintext mechanisms that the server offers, the plainest first; NULL behind them. */
+static void find_mechanisms(const struct observation *o, const char *offered[2])
 {
-    for (size_t i = 0; plaintext_mechanisms[i]; i++)
+    size_t count = 0;
+    offered[0] = offered[1] = NULL;
+    for (size_t i = 0; plaintext_mechanisms[i] && count < 2; i++)
         if (list_has(&o->mechanisms[0], plaintext_mechanisms[i]))
-            return plaintext_mechanisms[i];
-    return NULL;
+            offered[count++] = plaintext_mechanisms[i];
 }
 
+/* Does the server say of itself that it takes no password now? */
+static bool says_disabled(const struct observation *o)
+{
+    return observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_YES;
+}
+
+/* Where no mechanism is offered, PLAIN is asked for, which is not the only one: servers that do not
+   list what they take have LOGIN before all others. In IMAP the list is of use, and LOGIN a command. */
 static void ask_login(struct endpoint *e, struct probe_request *r)
 {
+    const struct observation *o = e->observation;
+    const char *offered[2];
+
+    find_mechanisms(o, offered);
+    if (!offered[0] && o->service->protocol != &protocol_imap)
+        offered[1] = "LOGIN";
     r->offer = OFFER_NONE;
     r->agenda = (struct agenda){
         .login = true,
-        .mechanism = offered_mechanism(e->observation),
+        .unlisted = e->unlisted,
+        .mechanism = offered[0],
+        .second = offered[1],
+        .contradicted = says_disabled(o) && !offered[0],
         .user = e->network->user,
         .password = e->options->dummy_login ? e->network->password : NULL,
         .anonymous = e->options->exhaustive,
@@ -101,6 +120,9 @@ static struct login_meaning meaning_of(enum login_reply reply, bool disabled, bo
                                           CAUSE_NONE};
         why = CAUSE_REFUSED;
         break;
+    case LOGIN_REPLY_ODD:
+        why = CAUSE_ODD_REPLY;
+        break;
     case LOGIN_REPLY_LATER:
         why = CAUSE_TEMPORARY;
         break;
@@ -134,7 +156,7 @@ static void absorb_login(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
     const struct dialogue *d = f->dialogue;
-    bool disabled = observation_knows(o, FACT_LOGIN_BEFORE) && o->login_disabled[0] == TRI_YES;
+    bool disabled = says_disabled(o);
     /* In IMAP the list says nothing about other ways than LOGIN. */
     bool complete_list = o->service->protocol != &protocol_imap;
     struct login_meaning m = meaning_of(f->connected ? d->login : LOGIN_REPLY_NONE, disabled,

@@ -8,8 +8,8 @@
 
 /* --- would a password be taken in clear? ------------------------------------------------------ */
 
-/* Was the random name let in, with no password or with a random one? Every reply that says so is
-   positive; only POP3 says the same to a name alone. */
+/* Was the random name let in, with no password or with a random one? Only the replies that the
+   standards have for that say so; POP3 has +OK for much else. */
 static bool is_let_in(const struct observation *o)
 {
     struct span reply = span_of(o->login.reply.data ? o->login.reply.data : "");
@@ -19,8 +19,10 @@ static bool is_let_in(const struct observation *o)
         return span_is(span_word(&reply), "OK");
     }
     if (o->service->protocol == &protocol_pop3)
-        return strcmp(o->login.probe, "USER") != 0 && span_starts(reply, "+OK");
-    return span_starts(reply, "2");
+        return strcmp(o->login.probe, "PASS") == 0 && span_starts(reply, "+OK");
+    if (o->service->protocol == &protocol_smtp)
+        return span_starts(reply, "235");
+    return span_starts(reply, "230") || span_starts(reply, "232") || span_starts(reply, "202");
 }
 
 /* POP3 may say yes to any name and refuse the password; a server that does not announce USER

@@ -24,7 +24,7 @@
 
 /* --- a conversation as it is written ---------------------------------------------------------- */
 
-enum item_kind { ITEM_SERVER, ITEM_CLIENT, ITEM_TLS, ITEM_CLOSE };
+enum item_kind { ITEM_SERVER, ITEM_CLIENT, ITEM_TLS, ITEM_CLOSE, ITEM_SILENCE };
 
 struct item {
     enum item_kind kind;
@@ -154,6 +154,9 @@ static void read_agenda(struct agenda *a, const char *line)
                          .mechanism = strstr(line, "login-plain")   ? "PLAIN"
                                       : strstr(line, "login-login") ? "LOGIN"
                                                                     : NULL,
+                         .second = strstr(line, "then-login") ? "LOGIN" : NULL,
+                         .contradicted = strstr(line, "contradicted"),
+                         .unlisted = strstr(line, "unlisted"),
                          .user = "nobody.invalid",
                          .password = strstr(line, "password") ? "secret" : NULL,
                          .anonymous = strstr(line, "anonymous"),
@@ -185,6 +188,8 @@ static bool read_line(struct conversation *c, const char *line, bool *in_facts)
         add_item(c, ITEM_TLS, "", false);
     else if (strcmp(line, "CLOSED") == 0)
         add_item(c, ITEM_CLOSE, "", false);
+    else if (strcmp(line, "SILENCE") == 0)
+        add_item(c, ITEM_SILENCE, "", false);
     else if (strcmp(line, "FACTS") == 0)
         *in_facts = true;
     else
@@ -336,6 +341,22 @@ static void arrive(struct replay *r, const char *bytes, size_t len)
     free(exact);
 }
 
+/* Nothing comes for a while: what the caller of a dialogue does then, if it waits for that. */
+static void fall_silent(struct replay *r)
+{
+    struct span in = {r->carry.data, r->carry.len};
+    if (!dialogue_hesitates(&r->dialogue, in))
+        fail_msg("silence is not waited for");
+    r->want = dialogue_silence(&r->dialogue, &in);
+    take_output(r);
+    while (r->want == WANT_MORE && dialogue_output(&r->dialogue).len) {
+        r->want = dialogue_feed(&r->dialogue, &in);
+        take_output(r);
+    }
+    memmove(r->carry.data, in.at, in.len);
+    r->carry.len = in.len;
+}
+
 /* All that the server says until it is the client's turn, in pieces of the given size. */
 static size_t play_flight(struct replay *r, const struct conversation *c, size_t at, size_t piece)
 {
@@ -367,8 +388,9 @@ static size_t expect_commands(struct replay *r, const struct conversation *c, si
 /* --- facts ------------------------------------------------------------------------------------ */
 
 static const char *const answers[] = {
-    [ANSWER_NOT_ASKED] = NULL, [ANSWER_MISSING] = "missing", [ANSWER_YES] = "yes",
-    [ANSWER_NO] = "no",        [ANSWER_LATER] = "later",     [ANSWER_ODD] = "odd",
+    [ANSWER_NOT_ASKED] = NULL,  [ANSWER_MISSING] = "missing", [ANSWER_YES] = "yes",
+    [ANSWER_NO] = "no",         [ANSWER_LATER] = "later",     [ANSWER_ODD] = "odd",
+    [ANSWER_BARRED] = "barred",
 };
 
 static void put_word(struct buffer *b, const char *label, const char *value)
@@ -412,9 +434,9 @@ static char *print_facts(const struct replay *r)
     static const char *const wants[] = {"more", "TLS", "close", "abort"};
     static const char *const greetings[] = {NULL, "ok", "preauth", "refused"};
     static const char *const endings[] = {NULL, "refused", "left", "alien", "garbled", "limit"};
-    static const char *const logins[] = {NULL,        "absent",    "refused", "TLS in words",
-                                         "TLS first", "denied",    "later",   "left",
-                                         "taken",     "evaluated", "in"};
+    static const char *const logins[] = {NULL,           "absent",    "refused",   "odd",
+                                         "TLS in words", "TLS first", "denied",    "later",
+                                         "left",         "taken",     "evaluated", "in"};
     const struct dialogue *d = &r->dialogue;
     struct buffer b = {0};
     char code[16];
@@ -446,6 +468,7 @@ static char *print_facts(const struct replay *r)
     put_word(&b, "", d->settled ? "settled" : NULL);
     put_word(&b, "", d->doubtful ? "doubtful" : NULL);
     put_word(&b, "", d->bare_lf ? "bare LF" : NULL);
+    put_word(&b, "", d->bare_cr ? "bare CR" : NULL);
     put_word(&b, "", d->greeted_again ? "greeted again" : NULL);
     if (r->behind.len && d->ending != ENDING_LIMIT) /* then it depends on what had come already */
         put_fact(&b, "behind", (struct span){r->behind.data, r->behind.len});
@@ -484,6 +507,9 @@ static void play(const struct conversation *c, size_t piece)
             at++;
         } else if (c->items[at].kind == ITEM_CLOSE) {
             dialogue_closed(&r.dialogue);
+            at++;
+        } else if (c->items[at].kind == ITEM_SILENCE) {
+            fall_silent(&r);
             at++;
         } else {
             at = play_flight(&r, c, at, piece);
@@ -558,15 +584,27 @@ static void test_greets(void **state)
         const char *bytes;
         bool greets;
     } cases[] = {
-        {&protocol_imap, "*", true},         {&protocol_imap, "* O", true},
-        {&protocol_imap, "* o", true},       {&protocol_imap, "* BYE x", true},
-        {&protocol_imap, "* preauth", true}, {&protocol_imap, "* N", false},
-        {&protocol_imap, "+OK", false},      {&protocol_pop3, "+", true},
-        {&protocol_pop3, "-E", true},        {&protocol_pop3, "+ok", true},
-        {&protocol_pop3, "+o", true},        {&protocol_pop3, "220", false},
-        {&protocol_smtp, "2", true},         {&protocol_smtp, "554-", true},
-        {&protocol_smtp, "SSH-2.0", false},  {&protocol_ftp, "120 x", true},
-        {&protocol_ftp, "HTTP/1.1", false},  {&protocol_ftp, "\x15\x03", false},
+        {&protocol_imap, "*", true},
+        {&protocol_imap, "* O", true},
+        {&protocol_imap, "* o", true},
+        {&protocol_imap, "* BYE x", true},
+        {&protocol_imap, "* preauth", true},
+        {&protocol_imap, "* N", true},
+        {&protocol_imap, "* A", false},
+        {&protocol_imap, "* BAD x", true},
+        {&protocol_smtp, "\xef\xbb\xbf 220", true},
+        {&protocol_imap, "+OK", false},
+        {&protocol_pop3, "+", true},
+        {&protocol_pop3, "-E", true},
+        {&protocol_pop3, "+ok", true},
+        {&protocol_pop3, "+o", true},
+        {&protocol_pop3, "220", false},
+        {&protocol_smtp, "2", true},
+        {&protocol_smtp, "554-", true},
+        {&protocol_smtp, "SSH-2.0", false},
+        {&protocol_ftp, "120 x", true},
+        {&protocol_ftp, "HTTP/1.1", false},
+        {&protocol_ftp, "\x15\x03", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
