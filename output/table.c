@@ -89,6 +89,8 @@ static const char *upgrade_word(const struct observation *o, enum color *color)
         *color = RED;
         return "fails";
     }
+    if (!observation_speaks_tls(o))
+        return "unknown"; /* accepted, and no TLS was seen behind that */
     *color = GREEN;
     return o->advertised == TRI_NO ? "hidden" : "works";
 }
@@ -171,6 +173,14 @@ static enum color severity_color(enum severity severity)
                                          : PLAIN;
 }
 
+/* EHLO was refused, and then STARTTLS, which says nothing: another name may fare better. */
+static bool is_name_refused(const struct observation *o)
+{
+    return o->service->protocol == &protocol_smtp && o->status == STATUS_OK &&
+           o->why[FACT_CAPABILITIES_BEFORE] == CAUSE_REFUSED &&
+           o->why[FACT_ACCEPTED] == CAUSE_REFUSED;
+}
+
 /* What else is worth a word: only words of ours. */
 static const char *remarks(const struct observation *o, char *out, size_t size)
 {
@@ -183,6 +193,8 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
     if (o->status == STATUS_OK && observation_knows(o, FACT_OBSERVED_MODE) &&
         o->mode != o->service->mode)
         words[count++] = o->mode == MODE_IMPLICIT ? "speaks TLS at once" : "speaks in clear";
+    if (is_name_refused(o))
+        words[count++] = "our name is refused (--ehlo-name)";
     if (o->preauth && is_clear(o))
         words[count++] = "PREAUTH";
     if (o->status == STATUS_OK && o->handshake == HANDSHAKE_FAILED)

@@ -203,8 +203,10 @@ static enum want hear(struct dialogue *d, struct span line)
     line = without_padding(d, line);
     struct reply reply = {.kind = REPLY_POSITIVE, .line = line};
     /* An empty line is a slip, but where the answers are counted, and within a reply or a literal. */
-    if (!line.len && !d->code && !d->continued && !(d->agenda.injection && d->secure))
+    if (!line.len && !d->code && !d->continued && !(d->agenda.injection && d->secure)) {
+        d->odd_lines += d->step == STEP_GREETING;
         return WANT_MORE;
+    }
     if (d->step == STEP_LOGIN || d->step == STEP_OTHER || d->step == STEP_PASSWORD ||
         d->step == STEP_RESOLVE)
         d->worded |= speaks_of_tls(line);

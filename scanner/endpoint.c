@@ -426,12 +426,12 @@ static void absorb_inside(struct observation *o, const struct dialogue *d, enum 
 
     if (d->protocol->data_channel) {
         observation_learn(o, FACT_STARTTLS_INSIDE); /* RFC 2228 allows it */
-        learn_answer(o, FACT_PROTECTION, &o->protection, d, d->protection, d->agenda.protection,
-                     login);
-        learn_answer(o, FACT_CCC, &o->ccc, d, d->clear, d->agenda.clear_again, login);
+        learn_answer(o, FACT_PROTECTION, &o->protection, d, d->protection,
+                     d->secure && d->agenda.protection, login);
+        learn_answer(o, FACT_CCC, &o->ccc, d, d->clear, d->secure && d->agenda.clear_again, login);
     } else {
         learn_answer(o, FACT_STARTTLS_INSIDE, &o->tls.starttls_inside, d, d->inside,
-                     d->agenda.upgrade_again, missing);
+                     d->secure && d->agenda.upgrade_again, missing);
     }
     o->greeted_again |= d->greeted_again;
 }

@@ -213,6 +213,14 @@ void observation_excuse(struct observation *o, enum fact first, enum fact last, 
             o->why[f] = cause;
 }
 
+bool observation_speaks_tls(const struct observation *o)
+{
+    for (int v = 0; v < VERSION_COUNT; v++)
+        if (o->tls.versions[v].status == VERSION_ACCEPTED)
+            return true;
+    return o->handshake == HANDSHAKE_OK;
+}
+
 static void settle(struct observation *o, enum fact first, enum fact last, enum cause cause)
 {
     for (int f = (int)first; f <= (int)last; f++)

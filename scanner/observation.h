@@ -284,6 +284,9 @@ static inline bool observation_is_implicit(const struct observation *o)
     return (observation_knows(o, FACT_OBSERVED_MODE) ? o->mode : o->service->mode) == MODE_IMPLICIT;
 }
 
+/* Was TLS spoken, by a handshake that was completed or by an answer to some hello? */
+bool observation_speaks_tls(const struct observation *);
+
 /* Nothing more will be seen. What is left out of a record together has one reason, and what does
    not apply is known, so that a record that is read says what was seen. */
 void observation_settle(struct observation *);

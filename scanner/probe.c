@@ -13,7 +13,7 @@
     ((size_t)8 * 1024)       /* octets of text passed over where TLS should begin       */
 #define PLAINTEXT_WAIT 5000U /* ms to wait for TLS behind such text                     */
 #define GOODBYE_WAIT 3000U   /* ms to wait for the answer to QUIT                       */
-#define QUIET_WAIT 3000U     /* ms to wait for more where a reply may be over           */
+#define QUIET_WAIT 5000U     /* ms to wait for more where a reply may be over           */
 #define BREAK_WAIT 1000U     /* ms for the peer to hang up when TLS was broken off      */
 #define HOLD_MAX 5000U       /* ms that a connection is kept waiting for its turn       */
 #define FIRST_TEXT_MAX ((size_t)512)

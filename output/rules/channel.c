@@ -82,6 +82,8 @@ static enum verdict judge_not_advertised(const struct subject *s, struct evidenc
         return verdict_unknown(o, FACT_ACCEPTED, e);
     if (o->handshake == HANDSHAKE_FAILED)
         return verdict_without(VERDICT_INCONCLUSIVE, cause_name(o->tls.failure.cause), e);
+    if (!observation_speaks_tls(o)) /* accepted, and nothing of TLS was seen behind that */
+        return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_TLS), e);
     add_text_evidence(e, "command_reply", o->upgrade_reply.data);
     return VERDICT_FAIL;
 }

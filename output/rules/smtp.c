@@ -67,6 +67,11 @@ static enum verdict judge_hello(const struct subject *s, struct evidence *e)
         return VERDICT_PASS;
     if (o->status != STATUS_OK || o->why[fact] != CAUSE_REFUSED)
         return verdict_unknown(o, fact, e);
+    if (fact == FACT_CAPABILITIES_BEFORE && o->why[FACT_ACCEPTED] == CAUSE_REFUSED) {
+        e->confidence = CONFIDENCE_POSSIBLE; /* it may be our name that is refused */
+        evidence_text(e, "hint", "STARTTLS is not known: try another name (--ehlo-name)");
+        return VERDICT_FAIL;
+    }
     if (s->role == ROLE_MX)
         e->severity = SEVERITY_MEDIUM;
     add_role_evidence(s, e);
@@ -192,8 +197,13 @@ const struct rule rules_smtp[] = {
         .title = "EHLO is refused",
         .description = "The server refuses EHLO, so that it can offer neither STARTTLS nor AUTH "
                        "(medium where mail is taken from the Internet). Firewalls with SMTP "
-                       "inspection, and attackers, bring that about as well.",
-        .remediation = "Upgrade the server, or switch off SMTP inspection on the firewall.",
+                       "inspection, and attackers, bring that about as well. Where STARTTLS is "
+                       "refused only for want of EHLO, the server may mean the name that the "
+                       "scanner gave; then nothing is known of TLS, and the confidence is "
+                       "\"possible\".",
+        .remediation = "Upgrade the server, or switch off SMTP inspection on the firewall. Where "
+                       "it is the scanner's name that is refused: scan with a host name "
+                       "(--ehlo-name).",
         .references = {{"RFC 3207 section 6", SOURCE_PRIMARY}},
         .judge = judge_hello,
     },

@@ -242,6 +242,55 @@ static bool is_unjudged(const cJSON *record, enum status status)
     return status == STATUS_REFUSED || status == STATUS_ERROR || (status == STATUS_TIMEOUT && met);
 }
 
+/* Nothing was kept from us: it was not asked for, it does not apply, or it would not be so for others. */
+static bool is_no_loss(const char *reason)
+{
+    static const char *const reasons[] = {"", "not_asked", "implicit", "same_address", "preauth"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(reason, reasons[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Why the fact of this path is not known; "" if it is. */
+static const char *why_unknown(const cJSON *record, const char *path)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member_of(record, "unknown"))
+    {
+        if (strcmp(export_text(item, "path"), path) == 0)
+            return export_text(item, "reason");
+    }
+    return "";
+}
+
+/* Of what a plugin is there to watch, the first that was asked for and is not known, in words, and
+   why. NULL: all is known. A login that is refused without a word is a refusal all the same. */
+static const char *find_blind_spot(const cJSON *record, enum status status, const char **reason)
+{
+    static const struct {
+        const char *path, *words;
+    } spots[] = {
+        {"/starttls/accepted", "whether STARTTLS works is not known"},
+        {"/tls", "whether TLS is to be had is not known"},
+        {"/tls/certificate", "its certificate is not known"},
+    };
+    const cJSON *login = export_member(record, "auth/cleartext_login");
+
+    if (status != STATUS_OK && status != STATUS_TLS_ERROR)
+        return NULL;
+    for (size_t i = 0; i < sizeof spots / sizeof *spots; i++) {
+        *reason = why_unknown(record, spots[i].path);
+        if (!is_no_loss(*reason))
+            return spots[i].words;
+    }
+    *reason = export_text(login, "reason");
+    bool lost = strcmp(export_text(login, "verdict"), "inconclusive") == 0;
+    return lost && !is_no_loss(*reason) && strcmp(*reason, "refused") != 0
+               ? "whether a password is taken in cleartext is not known"
+               : NULL;
+}
+
 /* The service of an endpoint. False: none of ours. */
 static bool service_of(const cJSON *record, struct service *out)
 {
@@ -284,8 +333,13 @@ static void take_unknown(struct health *h, const cJSON *record, enum status stat
 {
     int count = cJSON_GetArraySize(export_member(record, "checks/inconclusive"));
     bool unjudged = is_unjudged(record, status);
+    const char *reason, *spot = find_blind_spot(record, status, &reason);
 
-    h->unjudged += unjudged;
+    h->unjudged += unjudged || spot;
+    if (spot) {
+        health_doubt(h, "%s: %s (%s)", place_of(record).text, spot, reason);
+        add_remark(h, HEALTH_UNKNOWN, false, "%s: %s (%s)", place_of(record).text, spot, reason);
+    }
     if (unjudged) {
         health_doubt(h, "%s could not be judged: %s", place_of(record).text, word);
         add_remark(h, HEALTH_UNKNOWN, false, "%s: %s (%s: %s)", place_of(record).text, word,

@@ -244,8 +244,8 @@ bool login_begin(struct conn *conn, bool by_name)
 {
     const struct sasl *words = &protocol_of(conn)->sasl;
     int login = conn->config->login;
-    if (conn->secure || login == LOGIN_ANNOUNCED || login == LOGIN_ALLOWED || login == LOGIN_IN ||
-        (login == LOGIN_EVALUATED && by_name))
+    if (conn->secure || login == LOGIN_ANNOUNCED || (login == LOGIN_CONTRADICTED && !by_name) ||
+        login == LOGIN_ALLOWED || login == LOGIN_IN || (login == LOGIN_EVALUATED && by_name))
         return true;
     if (login == LOGIN_SILENT)
         conn_deafen(conn);
@@ -287,6 +287,8 @@ void credentials_judge(struct conn *conn)
     conn->logged_in = conn->config->login == LOGIN_IN;
     if (conn->logged_in)
         say_tagged(conn, words->in);
+    else if (conn->config->login == LOGIN_CONTRADICTED && !conn->secure)
+        login_refuse(conn, words->need_tls);
     else
         login_refuse(conn, words->failed);
 }
@@ -330,7 +332,8 @@ static void sasl_continue(struct conn *conn, const char *response)
     } else if (--conn->sasl_steps > 0) {
         say(conn, "%s%s\r\n", words->challenge, "UGFzc3dvcmQ6");
     } else {
-        credentials_heard(conn, "");
+        if (*response) /* an empty one is none */
+            credentials_heard(conn, "");
         credentials_judge(conn);
     }
 }

@@ -136,6 +136,7 @@ enum peer_login {
     LOGIN_SILENT,
     LOGIN_EVALUATED,
     LOGIN_ANNOUNCED,
+    LOGIN_CONTRADICTED, /* goes on where it announces nothing, and refuses what comes then */
     LOGIN_ALLOWED,
     LOGIN_UNANNOUNCED,
     LOGIN_IN

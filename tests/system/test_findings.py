@@ -202,7 +202,7 @@ class Upgrades(FoundCase, unittest.TestCase):
                        {"tls": "close"}, {"tls": "garbage"}, {"tls": "break"}):
             cls.add(protocol, found=fails, **script)
         trailing = {"STARTTLS-RESPONSE-TRAILING-DATA": "medium"}
-        cls.add(protocol, found=fails | trailing, tls="plaintext")
+        cls.add(protocol, found=fails, tls="plaintext")  # the answer to the ClientHello
         cls.add(protocol, found=trailing, starttls="trailing")
         cls.add(protocol, found=trailing, starttls="late")
         cls.add(protocol, starttls="temporary")  # perhaps it works in an hour

@@ -30,12 +30,13 @@ function ruleOf(finding) {
 }
 
 /** The upgrade in a word, as at a terminal. */
-function upgradeWord(endpoint, status, starttls) {
+function upgradeWord(endpoint, status, starttls, tls) {
     if (endpoint.observed_mode === undefined) return "";
     if (endpoint.observed_mode === "implicit") return status === "ok" ? "implicit" : "";
     if (!starttls || starttls.accepted === undefined) return starttls && isText(starttls.command) ? "not known" : "";
     if (!starttls.accepted) return starttls.advertised ? "refused" : "none";
     if (starttls.handshake === "failed") return "fails";
+    if (starttls.handshake !== "ok" && !list(tls.versions_accepted).length) return "not known";
     return starttls.advertised === false ? "hidden" : "works";
 }
 
@@ -159,7 +160,7 @@ function rowOf(raw, line, run) {
         dark: 0,
         lacks: list(record.unknown).length,
     };
-    row.starttls = upgradeWord(endpoint, row.status, record.starttls);
+    row.starttls = upgradeWord(endpoint, row.status, record.starttls, object(record.tls));
     row.login = loginWord(endpoint, record.auth);
     row.isClear = row.observed !== "" && row.observed !== "implicit";
     if (row.isClear && row.status === "ok") {
