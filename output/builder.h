@@ -16,7 +16,9 @@
 #include "scanner/observation.h"
 
 #define BUILDER_DEPTH_MAX 8
-#define BUILDER_PATHS_MAX (FACT_COUNT + 8) /* more facts cannot be unknown, or lossy */
+/* More cannot be unknown, or lossy: facts, and what is in one, parts of a certificate and links of
+   a chain. */
+#define BUILDER_PATHS_MAX (FACT_COUNT + 8 + CERTIFICATE_FIELD_COUNT + 2 + CHAIN_MAX)
 
 /* An object or an array; only as long as its builder. */
 struct part {

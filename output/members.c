@@ -118,8 +118,7 @@ bool member_number(struct members *m, const cJSON *item, const char *path, uint6
     return true;
 }
 
-/* The record says so, or it had to be cleaned again. */
-static bool is_lossy(const struct members *m, const char *path)
+bool member_is_lossy(const struct members *m, const char *path)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, member_of(m->root, "lossy")) if (cJSON_IsString(item) &&
@@ -136,7 +135,7 @@ bool member_text(struct members *m, const cJSON *item, const char *path, size_t 
         return false;
     if (!text_set(out, span_of(word), max))
         return members_fail(m, path, "out of memory");
-    out->lossy |= is_lossy(m, path);
+    out->lossy |= member_is_lossy(m, path);
     return true;
 }
 
@@ -167,7 +166,7 @@ bool member_list(struct members *m, const cJSON *item, const char *path, struct 
         if (out->full)
             return members_fail(m, path, "more than is kept");
     }
-    out->lossy |= is_lossy(m, path);
+    out->lossy |= member_is_lossy(m, path);
     return true;
 }
 

@@ -48,6 +48,9 @@ bool member_word(struct members *, const cJSON *, const char *path, const char *
 bool member_truth(struct members *, const cJSON *, const char *path, bool *);
 bool member_number(struct members *, const cJSON *, const char *path, uint64_t max, uint64_t *);
 
+/* Does the record say that what has this path was cleaned or cut? */
+bool member_is_lossy(const struct members *, const char *path);
+
 /* These clean what they read; what is longer is cut. */
 bool member_text(struct members *, const cJSON *, const char *path, size_t max, struct text *);
 bool member_copy(struct members *, const cJSON *, const char *path, char *out, size_t size);

@@ -97,6 +97,25 @@ static void read_unknown(struct reader *r)
     }
 }
 
+/* Why what has this very path is not known; CAUSE_NONE: the record does not say that it is not. */
+static enum cause reason_of(struct reader *r, const char *path)
+{
+    const cJSON *item;
+    const char *word;
+    cJSON_ArrayForEach(item, find(r, "/unknown"))
+    {
+        if (member_word(&r->m, member_of(item, "path"), "/unknown", &word) &&
+            strcmp(word, path) == 0)
+            return cause_of(r, member_of(item, "reason"), "/unknown");
+    }
+    return CAUSE_NONE;
+}
+
+static bool has_unknown(struct reader *r, const char *path)
+{
+    return reason_of(r, path) != CAUSE_NONE;
+}
+
 /* The member of a fact; if it is there, the fact is known. */
 static const cJSON *learn(struct reader *r, enum fact fact)
 {
@@ -421,29 +440,44 @@ static void read_failure(struct reader *r)
                 &t->failure_text);
 }
 
-/* What the certificate and a link of the chain both say. */
+static void lack(struct certificate *c, enum certificate_field field, bool there)
+{
+    if (!there)
+        c->unreadable |= 1U << field;
+}
+
+/* What the certificate and a link of the chain both say. What is missing could not be read. */
 static void read_link(struct reader *r, const cJSON *item, const char *path, struct certificate *c)
 {
-    uint64_t number;
-    member_octets(&r->m, member_of(item, "sha256"), path, c->sha256, sizeof c->sha256);
-    member_copy(&r->m, member_of(item, "signature_algorithm"), path, c->signature_algorithm,
-                sizeof c->signature_algorithm);
-    member_copy(&r->m, member_of(item, "key_algorithm"), path, c->key_algorithm,
-                sizeof c->key_algorithm);
-    if (member_number(&r->m, member_of(item, "key_bits"), path, UINT_MAX, &number))
-        c->key_bits = (unsigned)number;
-    member_truth(&r->m, member_of(item, "self_signed"), path, &c->self_signed);
-    if (member_number(&r->m, member_of(item, "version"), path, UINT_MAX, &number))
+    struct members *m = &r->m;
+    uint64_t number = 0;
+    member_octets(m, member_of(item, "sha256"), path, c->sha256, sizeof c->sha256);
+    lack(c, CERTIFICATE_SIGNATURE,
+         member_copy(m, member_of(item, "signature_algorithm"), path, c->signature_algorithm,
+                     sizeof c->signature_algorithm));
+    lack(c, CERTIFICATE_KEY,
+         member_copy(m, member_of(item, "key_algorithm"), path, c->key_algorithm,
+                     sizeof c->key_algorithm));
+    lack(c, CERTIFICATE_KEY_BITS,
+         member_number(m, member_of(item, "key_bits"), path, UINT_MAX, &number) && number);
+    c->key_bits = (unsigned)number;
+    lack(c, CERTIFICATE_SELF_SIGNED,
+         member_truth(m, member_of(item, "self_signed"), path, &c->self_signed));
+    number = 0;
+    if (member_number(m, member_of(item, "version"), path, UINT_MAX, &number))
         c->version = (unsigned)number;
-    else if (c->key_bits) /* of an older record, which would not say; it is 3 as good as always */
-        c->version = 3;
+    else if (c->key_bits && !has_unknown(r, "/tls/certificate/version"))
+        c->version = 3; /* of an older record, which would not say; it is 3 as good as always */
+    lack(c, CERTIFICATE_VERSION, c->version > 0);
 }
 
 static void read_names(struct reader *r, const cJSON *item, const char *subject, const char *issuer,
                        struct certificate *c)
 {
-    member_text(&r->m, member_of(item, "subject_dn"), subject, TEXT_REPLY_MAX, &c->subject);
-    member_text(&r->m, member_of(item, "issuer_dn"), issuer, TEXT_REPLY_MAX, &c->issuer);
+    lack(c, CERTIFICATE_SUBJECT,
+         member_text(&r->m, member_of(item, "subject_dn"), subject, TEXT_REPLY_MAX, &c->subject));
+    lack(c, CERTIFICATE_ISSUER,
+         member_text(&r->m, member_of(item, "issuer_dn"), issuer, TEXT_REPLY_MAX, &c->issuer));
     if ((!c->subject.data && !text_set(&c->subject, span_of(""), TEXT_REPLY_MAX)) ||
         (!c->issuer.data && !text_set(&c->issuer, span_of(""), TEXT_REPLY_MAX)))
         members_fail(&r->m, subject, "out of memory");
@@ -453,6 +487,7 @@ static void read_serial(struct reader *r, const cJSON *item, struct certificate 
 {
     static const char path[] = "/tls/certificate/serial";
     const char *word;
+    lack(c, CERTIFICATE_SERIAL, item != NULL);
     if (!member_word(&r->m, item, path, &word))
         return;
     size_t n = strlen(word);
@@ -460,30 +495,58 @@ static void read_serial(struct reader *r, const cJSON *item, struct certificate 
         members_fail(&r->m, path, "not the hexadecimal digits that it should be");
     else
         memcpy(c->serial, word, n + 1);
+    c->serial_cut = member_is_lossy(&r->m, path);
+}
+
+static void read_dates(struct reader *r, const cJSON *item, struct certificate *c)
+{
+    static const char path[] = "/tls/certificate";
+    lack(c, CERTIFICATE_NOT_BEFORE,
+         member_time(&r->m, member_of(item, "not_before"), path, false, &c->not_before));
+    lack(c, CERTIFICATE_NOT_AFTER,
+         member_time(&r->m, member_of(item, "not_after"), path, false, &c->not_after));
+    c->not_before /= 1000;
+    c->not_after /= 1000;
+}
+
+/* null is known: it is absent. */
+static void read_extensions(struct reader *r, const cJSON *item, struct certificate *c)
+{
+    static const char path[] = "/tls/certificate";
+    struct members *m = &r->m;
+    const cJSON *names = member_of(item, "san_dns"), *usage = member_of(item, "key_usage"),
+                *purposes = member_of(item, "extended_key_usage");
+
+    lack(c, CERTIFICATE_NAMES, names != NULL);
+    lack(c, CERTIFICATE_KEY_USAGE, usage != NULL);
+    lack(c, CERTIFICATE_PURPOSES, purposes != NULL);
+    member_list(m, names, "/tls/certificate/san_dns", &c->names);
+    member_list(m, member_of(item, "san_ip"), "/tls/certificate/san_ip", &c->addresses);
+    member_list(m, usage, "/tls/certificate/key_usage", &c->key_usage);
+    member_list(m, purposes, "/tls/certificate/extended_key_usage", &c->purposes);
+    member_truth(m, member_of(item, "ocsp_url"), path, &c->ocsp);
+    member_truth(m, member_of(item, "issuer_url"), path, &c->issuer_url);
+    member_truth(m, member_of(item, "must_staple"), path, &c->must_staple);
+    member_truth(m, member_of(item, "timestamps"), path, &c->timestamped);
+    lack(c, CERTIFICATE_ACCESS, !has_unknown(r, "/tls/certificate/ocsp_url"));
+    lack(c, CERTIFICATE_MUST_STAPLE, !has_unknown(r, "/tls/certificate/must_staple"));
+    lack(c, CERTIFICATE_TIMESTAMPS, !has_unknown(r, "/tls/certificate/timestamps"));
 }
 
 static void read_leaf(struct reader *r, const cJSON *item, struct certificate *c)
 {
     static const char path[] = "/tls/certificate";
-    struct members *m = &r->m;
 
     read_link(r, item, path, c);
     read_names(r, item, "/tls/certificate/subject_dn", "/tls/certificate/issuer_dn", c);
     read_serial(r, member_of(item, "serial"), c);
-    member_octets(m, member_of(item, "spki_sha256"), path, c->spki_sha256, sizeof c->spki_sha256);
-    member_list(m, member_of(item, "san_dns"), "/tls/certificate/san_dns", &c->names);
-    member_list(m, member_of(item, "san_ip"), "/tls/certificate/san_ip", &c->addresses);
-    if (member_time(m, member_of(item, "not_before"), path, false, &c->not_before))
-        c->not_before /= 1000;
-    if (member_time(m, member_of(item, "not_after"), path, false, &c->not_after))
-        c->not_after /= 1000;
-    member_list(m, member_of(item, "key_usage"), "/tls/certificate/key_usage", &c->key_usage);
-    member_list(m, member_of(item, "extended_key_usage"), "/tls/certificate/extended_key_usage",
-                &c->purposes);
-    member_truth(m, member_of(item, "ocsp_url"), path, &c->ocsp);
-    member_truth(m, member_of(item, "issuer_url"), path, &c->issuer_url);
-    member_truth(m, member_of(item, "must_staple"), path, &c->must_staple);
-    member_truth(m, member_of(item, "timestamps"), path, &c->timestamped);
+    lack(c, CERTIFICATE_SPKI,
+         member_octets(&r->m, member_of(item, "spki_sha256"), path, c->spki_sha256,
+                       sizeof c->spki_sha256));
+    read_dates(r, item, c);
+    read_extensions(r, item, c);
+    if (c->version == 0 && !has_unknown(r, "/tls/certificate/version"))
+        c->unreadable = CERTIFICATE_NOTHING; /* so did older records say that it cannot be read */
 }
 
 /* The leaf is read from the certificate, which says more of it than its link. */
@@ -510,6 +573,7 @@ static void read_chain(struct reader *r)
         return;
     }
     chain->count = count;
+    chain->cut = count == CHAIN_MAX && has_unknown(r, chain_link_path(CHAIN_MAX));
     if (count)
         read_leaf(r, leaf, &chain->certificates[0]);
     cJSON_ArrayForEach(item, links)
@@ -533,7 +597,9 @@ static void read_verify(struct reader *r)
     const char *roots = "";
     bool match;
 
-    member_truth(&r->m, member_of(verify, "trusted"), "/tls/verify/trusted", &v->trusted);
+    if (verify &&
+        !member_truth(&r->m, member_of(verify, "trusted"), "/tls/verify/trusted", &v->trusted))
+        v->unknown = reason_of(r, "/tls/verify/trusted");
     if (member_word(&r->m, member_of(verify, "roots"), "/tls/verify/roots", &roots))
         v->own_roots = strcmp(roots, "file") == 0;
     if (member_truth(&r->m, member_of(verify, "name_match"), "/tls/verify/name_match", &match))

@@ -380,6 +380,70 @@ static void put_usage(struct builder *b, struct part parent, const char *name,
         put_null(b, parent, name);
 }
 
+/* Is this member of the server's own certificate known? If not, that is said as of a fact. */
+static bool can_tell(struct builder *b, enum certificate_field field, const char *path)
+{
+    bool can = certificate_knows(&b->o->tls.chain.certificates[0], field);
+    if (!can)
+        put_unknown(b, path, cause_name(CAUSE_UNREADABLE));
+    return can;
+}
+
+#define LEAF(name) "/tls/certificate/" name
+
+static void put_names(struct builder *b, struct part item, const struct certificate *c)
+{
+    if (can_tell(b, CERTIFICATE_SUBJECT, LEAF("subject_dn")))
+        put_text(b, item, "subject_dn", c->subject.data);
+    if (can_tell(b, CERTIFICATE_ISSUER, LEAF("issuer_dn")))
+        put_text(b, item, "issuer_dn", c->issuer.data);
+    if (certificate_knows(c, CERTIFICATE_NAMES)) {
+        put_list(b, item, "san_dns", &c->names);
+        put_list(b, item, "san_ip", &c->addresses);
+    } else {
+        can_tell(b, CERTIFICATE_NAMES, LEAF("san_dns"));
+        can_tell(b, CERTIFICATE_NAMES, LEAF("san_ip"));
+    }
+    put_lossy(b, LEAF("subject_dn"), c->subject.lossy);
+    put_lossy(b, LEAF("issuer_dn"), c->issuer.lossy);
+    put_lossy(b, LEAF("san_dns"), c->names.lossy || c->names.full);
+    put_lossy(b, LEAF("san_ip"), c->addresses.lossy || c->addresses.full);
+}
+
+static void put_key(struct builder *b, struct part item, const struct certificate *c)
+{
+    if (can_tell(b, CERTIFICATE_KEY, LEAF("key_algorithm")))
+        put_text(b, item, "key_algorithm", c->key_algorithm);
+    if (can_tell(b, CERTIFICATE_KEY_BITS, LEAF("key_bits")))
+        put_number(b, item, "key_bits", c->key_bits);
+    if (can_tell(b, CERTIFICATE_SIGNATURE, LEAF("signature_algorithm")))
+        put_text(b, item, "signature_algorithm", c->signature_algorithm);
+}
+
+static void put_extensions(struct builder *b, struct part item, const struct certificate *c)
+{
+    if (can_tell(b, CERTIFICATE_KEY_USAGE, LEAF("key_usage")))
+        put_usage(b, item, "key_usage", &c->key_usage);
+    if (can_tell(b, CERTIFICATE_PURPOSES, LEAF("extended_key_usage")))
+        put_usage(b, item, "extended_key_usage", &c->purposes);
+    put_lossy(b, LEAF("extended_key_usage"), c->purposes.lossy || c->purposes.full);
+    if (can_tell(b, CERTIFICATE_SELF_SIGNED, LEAF("self_signed")))
+        put_truth(b, item, "self_signed", c->self_signed);
+    if (can_tell(b, CERTIFICATE_VERSION, LEAF("version")))
+        put_number(b, item, "version", c->version);
+    if (certificate_knows(c, CERTIFICATE_ACCESS)) {
+        put_truth(b, item, "ocsp_url", c->ocsp);
+        put_truth(b, item, "issuer_url", c->issuer_url);
+    } else {
+        can_tell(b, CERTIFICATE_ACCESS, LEAF("ocsp_url"));
+        can_tell(b, CERTIFICATE_ACCESS, LEAF("issuer_url"));
+    }
+    if (can_tell(b, CERTIFICATE_MUST_STAPLE, LEAF("must_staple")))
+        put_truth(b, item, "must_staple", c->must_staple);
+    if (can_tell(b, CERTIFICATE_TIMESTAMPS, LEAF("timestamps")))
+        put_truth(b, item, "timestamps", c->timestamped);
+}
+
 static void put_certificate(struct builder *b, struct part tls)
 {
     const struct chain *chain = &b->o->tls.chain;
@@ -392,30 +456,46 @@ static void put_certificate(struct builder *b, struct part tls)
     const struct certificate *c = &chain->certificates[0];
     struct part item = put_object(b, tls, "certificate");
     put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
-    put_hex(b, item, "spki_sha256", c->spki_sha256, sizeof c->spki_sha256);
-    put_text(b, item, "serial", c->serial);
-    put_text(b, item, "subject_dn", c->subject.data);
-    put_text(b, item, "issuer_dn", c->issuer.data);
-    put_list(b, item, "san_dns", &c->names);
-    put_list(b, item, "san_ip", &c->addresses);
-    put_date(b, item, "not_before", c->not_before);
-    put_date(b, item, "not_after", c->not_after);
-    put_text(b, item, "key_algorithm", c->key_algorithm);
-    put_number(b, item, "key_bits", c->key_bits);
-    put_text(b, item, "signature_algorithm", c->signature_algorithm);
-    put_usage(b, item, "key_usage", &c->key_usage);
-    put_usage(b, item, "extended_key_usage", &c->purposes);
-    put_truth(b, item, "self_signed", c->self_signed);
-    put_number(b, item, "version", c->version);
-    put_truth(b, item, "ocsp_url", c->ocsp);
-    put_truth(b, item, "issuer_url", c->issuer_url);
-    put_truth(b, item, "must_staple", c->must_staple);
-    put_truth(b, item, "timestamps", c->timestamped);
-    put_lossy(b, "/tls/certificate/subject_dn", c->subject.lossy);
-    put_lossy(b, "/tls/certificate/issuer_dn", c->issuer.lossy);
-    put_lossy(b, "/tls/certificate/san_dns", c->names.lossy || c->names.full);
+    if (can_tell(b, CERTIFICATE_SPKI, LEAF("spki_sha256")))
+        put_hex(b, item, "spki_sha256", c->spki_sha256, sizeof c->spki_sha256);
+    if (can_tell(b, CERTIFICATE_SERIAL, LEAF("serial")))
+        put_text(b, item, "serial", c->serial);
+    put_lossy(b, LEAF("serial"), c->serial_cut);
+    put_names(b, item, c);
+    if (can_tell(b, CERTIFICATE_NOT_BEFORE, LEAF("not_before")))
+        put_date(b, item, "not_before", c->not_before);
+    if (can_tell(b, CERTIFICATE_NOT_AFTER, LEAF("not_after")))
+        put_date(b, item, "not_after", c->not_after);
+    put_key(b, item, c);
+    put_extensions(b, item, c);
 }
 
+#define LINK_FIELDS                                                                                \
+    (1U << CERTIFICATE_SUBJECT | 1U << CERTIFICATE_ISSUER | 1U << CERTIFICATE_SELF_SIGNED |        \
+     1U << CERTIFICATE_SIGNATURE | 1U << CERTIFICATE_KEY | 1U << CERTIFICATE_KEY_BITS |            \
+     1U << CERTIFICATE_VERSION)
+
+static void put_link(struct builder *b, struct part array, const struct certificate *c)
+{
+    struct part item = put_object(b, array, NULL);
+    put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
+    if (certificate_knows(c, CERTIFICATE_SUBJECT))
+        put_text(b, item, "subject_dn", c->subject.data);
+    if (certificate_knows(c, CERTIFICATE_ISSUER))
+        put_text(b, item, "issuer_dn", c->issuer.data);
+    if (certificate_knows(c, CERTIFICATE_SELF_SIGNED))
+        put_truth(b, item, "self_signed", c->self_signed);
+    if (certificate_knows(c, CERTIFICATE_SIGNATURE))
+        put_text(b, item, "signature_algorithm", c->signature_algorithm);
+    if (certificate_knows(c, CERTIFICATE_KEY))
+        put_text(b, item, "key_algorithm", c->key_algorithm);
+    if (certificate_knows(c, CERTIFICATE_KEY_BITS))
+        put_number(b, item, "key_bits", c->key_bits);
+    if (certificate_knows(c, CERTIFICATE_VERSION))
+        put_number(b, item, "version", c->version);
+}
+
+/* A link of which something is not known is named, and so is the first that was left out. */
 static void put_chain(struct builder *b, struct part tls)
 {
     const struct chain *chain = &b->o->tls.chain;
@@ -425,32 +505,34 @@ static void put_chain(struct builder *b, struct part tls)
     struct part array = put_array(b, tls, "chain");
     for (size_t i = 0; i < chain->count; i++) {
         const struct certificate *c = &chain->certificates[i];
-        struct part item = put_object(b, array, NULL);
-        put_hex(b, item, "sha256", c->sha256, sizeof c->sha256);
-        put_text(b, item, "subject_dn", c->subject.data);
-        put_text(b, item, "issuer_dn", c->issuer.data);
-        put_truth(b, item, "self_signed", c->self_signed);
-        put_text(b, item, "signature_algorithm", c->signature_algorithm);
-        put_text(b, item, "key_algorithm", c->key_algorithm);
-        put_number(b, item, "key_bits", c->key_bits);
-        put_number(b, item, "version", c->version);
+        put_link(b, array, c);
         lossy |= c->subject.lossy || c->issuer.lossy;
+        if (c->unreadable & LINK_FIELDS)
+            put_unknown(b, chain_link_path(i), cause_name(CAUSE_UNREADABLE));
     }
+    if (chain->cut)
+        put_unknown(b, chain_link_path(chain->count), cause_name(CAUSE_LIMIT));
     put_lossy(b, fact_path(FACT_CHAIN), lossy);
 }
 
 static void put_verify(struct builder *b, struct part tls)
 {
-    const struct verification *v = &b->o->tls.verification;
+    const struct tls_facts *t = &b->o->tls;
+    const struct verification *v = &t->verification;
     if (!known(b, FACT_VERIFY))
         return;
     struct part verify = put_object(b, tls, "verify");
-    put_truth(b, verify, "trusted", v->trusted);
-    put_text(b, verify, "roots", v->own_roots ? "file" : "system");
-    if (v->name_match == TRI_UNKNOWN)
-        put_unknown(b, "/tls/verify/name_match", "no_ip_san");
+    if (v->unknown != CAUSE_NONE)
+        put_unknown(b, "/tls/verify/trusted", cause_name(v->unknown));
     else
+        put_truth(b, verify, "trusted", v->trusted);
+    put_text(b, verify, "roots", v->own_roots ? "file" : "system");
+    if (v->name_match != TRI_UNKNOWN)
         put_truth(b, verify, "name_match", v->name_match == TRI_YES);
+    else if (t->chain.count && !certificate_knows(t->chain.certificates, CERTIFICATE_NAMES))
+        put_unknown(b, "/tls/verify/name_match", cause_name(CAUSE_UNREADABLE));
+    else
+        put_unknown(b, "/tls/verify/name_match", "no_ip_san");
     put_list(b, verify, "errors", &v->errors);
 }
 

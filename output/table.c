@@ -201,7 +201,8 @@ static const char *remarks(const struct observation *o, char *out, size_t size)
         words[count++] = outcome_text(o->tls.failure);
     if (o->trailing)
         words[count++] = "text between STARTTLS and TLS";
-    if (observation_knows(o, FACT_VERIFY) && !o->tls.verification.trusted)
+    if (observation_knows(o, FACT_VERIFY) && !o->tls.verification.trusted &&
+        o->tls.verification.unknown == CAUSE_NONE)
         words[count++] = list_has(&o->tls.verification.errors, "expired")
                              ? "certificate expired"
                              : "certificate not trusted";

@@ -137,7 +137,8 @@ bool chains_read(struct chains *c, struct chain *chain, const struct span *ders,
 {
     unsigned char sha256[32];
 
-    if (count > CHAIN_MAX)
+    chain->cut = count > CHAIN_MAX;
+    if (chain->cut)
         count = CHAIN_MAX;
     chain->certificates = calloc(count ? count : 1, sizeof *chain->certificates);
     chain->count = 0;
@@ -145,7 +146,8 @@ bool chains_read(struct chains *c, struct chain *chain, const struct span *ders,
         return false;
     for (; chain->count < count; chain->count++) {
         struct span der = ders[chain->count];
-        gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, sha256);
+        if (gnutls_hash_fast(GNUTLS_DIG_SHA256, der.at, der.len, sha256) < 0)
+            return false;
         struct known *k = find(c, sha256);
         if (!k && !(k = learn(c, der)))
             return false;
@@ -157,12 +159,14 @@ bool chains_read(struct chains *c, struct chain *chain, const struct span *ders,
     return true;
 }
 
-static void hash_of_chain(const struct chain *chain, unsigned char sha256[32])
+/* More certificates behind those that are kept make it another chain. */
+static bool hash_of_chain(const struct chain *chain, unsigned char sha256[32])
 {
-    unsigned char all[CHAIN_MAX][32];
+    unsigned char all[32 * CHAIN_MAX + 1];
     for (size_t i = 0; i < chain->count; i++)
-        memcpy(all[i], chain->certificates[i].sha256, 32);
-    gnutls_hash_fast(GNUTLS_DIG_SHA256, all, 32 * chain->count, sha256);
+        memcpy(all + 32 * i, chain->certificates[i].sha256, 32);
+    all[32 * chain->count] = chain->cut;
+    return gnutls_hash_fast(GNUTLS_DIG_SHA256, all, 32 * chain->count + 1, sha256) >= 0;
 }
 
 /* As it was traced before, or now. */
@@ -172,13 +176,14 @@ static bool trace(struct chains *c, const struct chain *chain, const struct span
     unsigned char sha256[32];
     struct known *k = find(c, chain->certificates[0].sha256);
 
-    hash_of_chain(chain, sha256);
+    if (!hash_of_chain(chain, sha256))
+        return false;
     if (k && k->traced && memcmp(k->chain, sha256, sizeof sha256) == 0) {
         *path = k->path;
         return true;
     }
     struct memory_watch watch = memory_watch();
-    bool traced = chain_trace(c->trust, ders, chain->count, path);
+    bool traced = chain_trace(c->trust, ders, chain->count + chain->cut, path);
     if (!memory_held(watch) || !traced)
         return false;
     c->traced++;
@@ -197,7 +202,7 @@ bool chains_verify(struct chains *c, const struct chain *chain, const struct spa
     struct trust_path path;
 
     return c->trust && chain->count && trace(c, chain, ders, &path) &&
-           chain_conclude(&path, ders[0], chain->certificates, name, address, now, v);
+           chain_conclude(&path, ders[0], name, address, now, v);
 }
 
 struct chains_work chains_work(const struct chains *c)

@@ -13,6 +13,7 @@
 #define SCANNER_CHAINS_H
 
 #include "scanner/certificate.h"
+#include "scanner/path.h"
 
 struct chains; /* the store */
 
@@ -23,7 +24,7 @@ void chains_free(struct chains *);
 /* As chain_read(). */
 bool chains_read(struct chains *, struct chain *, const struct span *ders, size_t count);
 
-/* As chain_verify(), of a chain that chains_read() gave for these DERs. False also if there are no
+/* As chain_verify(), of a chain that chains_read() gave for these DERs (all of them). False also if there are no
  * roots. */
 bool chains_verify(struct chains *, const struct chain *, const struct span *ders, const char *name,
                    const struct address *, time_t now, struct verification *);

@@ -596,7 +596,7 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
 {
     struct observation *o = e->observation;
     struct tls_session_facts s = tls_facts(f->tls);
-    struct span ders[CHAIN_MAX];
+    struct span ders[CHAIN_MAX + 1]; /* one more shows that the chain was cut */
     enum cause cause = cause_of_handshake(f, &s);
     bool first = e->request.handshake == TLS_OFFER_DEFAULT;
     bool small = e->request.handshake == TLS_OFFER_SMALL;
@@ -631,7 +631,7 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
         learn_session(o, &s);
     if (s.hello_seen && first)
         observation_learn(o, FACT_LARGE_HELLO);
-    absorb_certificates(e, ders, tls_certificates(f->tls, ders, CHAIN_MAX));
+    absorb_certificates(e, ders, tls_certificates(f->tls, ders, CHAIN_MAX + 1));
     if (o->tls.established && e->request.ticket)
         tls_ticket(f->tls, &e->ticket);
     e->handshake_died = !s.hello_seen && cause != CAUSE_LOCAL && cause != CAUSE_PLAINTEXT;
@@ -674,14 +674,14 @@ static void absorb_response(struct endpoint *e, const struct probe_facts *f)
     const struct response *r = f->response;
     struct hello_result result = {
         .cause = f->outcome.cause, .reached = f->tls_begun, .torn = r && r->started};
-    struct span ders[CHAIN_MAX];
+    struct span ders[CHAIN_MAX + 1]; /* one more shows that the chain was cut */
     size_t count = 0, at = 0;
 
     if (r && r->greeted) {
         result.cause = CAUSE_NONE;
         result.hello = r->hello;
         learn_below(e, &r->hello, &e->request.hello);
-        while (count < CHAIN_MAX && response_certificate(r, &at, &ders[count]))
+        while (count <= CHAIN_MAX && response_certificate(r, &at, &ders[count]))
             count++;
         absorb_certificates(e, ders, count);
     } else if (e->put_off) {

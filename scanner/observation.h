@@ -17,6 +17,7 @@
 #include "protocols/services.h"
 #include "scanner/address.h"
 #include "scanner/certificate.h"
+#include "scanner/path.h"
 #include "scanner/outcome.h"
 #include "scanner/text.h"
 

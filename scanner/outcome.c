@@ -46,6 +46,7 @@ static const struct {
     [CAUSE_NOT_OFFERED] = {"suite_not_offered", "a suite was chosen that was not offered"},
     [CAUSE_INCONSISTENT] = {"inconsistent_answers", "the server answers now so, now otherwise"},
     [CAUSE_IMPLICIT] = {"implicit", "everything is inside TLS"},
+    [CAUSE_UNREADABLE] = {"unreadable", "it cannot be read"},
 };
 
 const char *cause_name(enum cause cause)

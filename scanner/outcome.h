@@ -52,6 +52,7 @@ enum cause {
     CAUSE_NOT_OFFERED,   /* a suite or compression was chosen that was not offered           */
     CAUSE_INCONSISTENT,  /* the same question was answered in two ways                       */
     CAUSE_IMPLICIT,      /* all is inside TLS: there is no such stage                        */
+    CAUSE_UNREADABLE,    /* octets that fit no form that is known here                       */
     CAUSE_COUNT
 };
 

@@ -278,7 +278,9 @@ static void judge_key(struct bench *b, const struct certificate *c)
 /* A certificate that signed itself is trusted, or not, for other reasons than its signature. */
 static void judge_signature(struct bench *b, const struct certificate *c)
 {
-    if (!c->self_signed)
+    if (!certificate_knows(c, CERTIFICATE_SELF_SIGNED))
+        mark_all(b, POLICY_SIGNATURE, POLICY_INCONCLUSIVE);
+    else if (!c->self_signed)
         judge_item(b, POLICY_SIGNATURE, name_find(POLICY_SIGNATURE, c->signature_algorithm), 0,
                    PRESENT);
 }
@@ -299,7 +301,7 @@ static void judge_chain(struct bench *b, enum policy_kind kind)
         b->certificate = i == 0 ? DOCUMENT_SERVER : DOCUMENT_ISSUER;
         if (i > 0 && c->self_signed)
             continue;
-        if (c->version == 0)
+        if (!certificate_knows(c, kind == POLICY_KEY ? CERTIFICATE_KEY : CERTIFICATE_SIGNATURE))
             mark_all(b, kind, POLICY_INCONCLUSIVE);
         else if (kind == POLICY_KEY)
             judge_key(b, c);
@@ -307,6 +309,9 @@ static void judge_chain(struct bench *b, enum policy_kind kind)
             judge_signature(b, c);
         clear_others(b, kind);
     }
+    b->certificate = DOCUMENT_ISSUER;
+    if (chain->cut)
+        mark_all(b, kind, POLICY_INCONCLUSIVE);
     b->certificate = 0;
 }
 

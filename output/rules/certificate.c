@@ -30,12 +30,32 @@ static const struct certificate *leaf_of(const struct subject *s, struct evidenc
         *verdict = verdict_unknown(o, FACT_CERTIFICATE, e);
     } else if (!o->tls.chain.count) {
         *verdict = VERDICT_NOT_APPLICABLE;
-    } else if (!o->tls.chain.certificates[0].version) {
-        *verdict = verdict_without(VERDICT_INCONCLUSIVE, "unreadable", e);
     } else {
         return &o->tls.chain.certificates[0];
     }
     return NULL;
+}
+
+static enum verdict unreadable(struct evidence *e)
+{
+    return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_UNREADABLE), e);
+}
+
+static enum verdict limited(struct evidence *e)
+{
+    return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_LIMIT), e);
+}
+
+/* The same for rules that need this of it. */
+static const struct certificate *leaf_with(const struct subject *s, enum certificate_field field,
+                                           struct evidence *e, enum verdict *verdict)
+{
+    const struct certificate *leaf = leaf_of(s, e, verdict);
+    if (leaf && !certificate_knows(leaf, field)) {
+        *verdict = unreadable(e);
+        return NULL;
+    }
+    return leaf;
 }
 
 /* The same for rules that need the chain to have been verified. */
@@ -45,6 +65,19 @@ static const struct certificate *verified_leaf(const struct subject *s, struct e
     const struct certificate *leaf = leaf_of(s, e, verdict);
     if (leaf && !observation_knows(s->o, FACT_VERIFY)) {
         *verdict = verdict_unknown(s->o, FACT_VERIFY, e);
+        return NULL;
+    }
+    return leaf;
+}
+
+/* The same for rules that need to know whether it is trusted. */
+static const struct certificate *judged_leaf(const struct subject *s, struct evidence *e,
+                                             enum verdict *verdict)
+{
+    const struct certificate *leaf = verified_leaf(s, e, verdict);
+    if (leaf && s->o->tls.verification.unknown != CAUSE_NONE) {
+        *verdict =
+            verdict_without(VERDICT_INCONCLUSIVE, cause_name(s->o->tls.verification.unknown), e);
         return NULL;
     }
     return leaf;
@@ -62,6 +95,22 @@ static bool is_issuer(const struct certificate *issuer, const struct certificate
            strcmp(issuer->subject.data, c->issuer.data) == 0;
 }
 
+/* A name that was cut, or that cannot be read, tells nothing of who issued what. */
+static bool is_named(const struct certificate *c)
+{
+    return certificate_knows(c, CERTIFICATE_SUBJECT) && certificate_knows(c, CERTIFICATE_ISSUER) &&
+           certificate_knows(c, CERTIFICATE_SELF_SIGNED) && !c->subject.lossy && !c->issuer.lossy;
+}
+
+/* Are all certificates there, and do their names tell how they belong together? */
+static enum verdict doubt_chain(const struct chain *chain, struct evidence *e)
+{
+    for (size_t i = 0; i < chain->count; i++)
+        if (!is_named(&chain->certificates[i]))
+            return unreadable(e);
+    return chain->cut ? limited(e) : VERDICT_PASS;
+}
+
 /* The certificate that was sent of the issuer of this one; NULL: none was. */
 static const struct certificate *issuer_sent(const struct chain *chain, const struct certificate *c)
 {
@@ -69,6 +118,15 @@ static const struct certificate *issuer_sent(const struct chain *chain, const st
         if (&chain->certificates[i] != c && is_issuer(&chain->certificates[i], c))
             return &chain->certificates[i];
     return NULL;
+}
+
+/* Is there one of whom it is not known whose issuer it is? */
+static bool has_stranger(const struct chain *chain)
+{
+    for (size_t i = 1; i < chain->count; i++)
+        if (!is_named(&chain->certificates[i]))
+            return true;
+    return chain->cut;
 }
 
 typedef bool weakness(const struct certificate *);
@@ -119,15 +177,24 @@ static void doubt_clocks(struct evidence *e, int64_t distance)
         e->confidence = CONFIDENCE_PROBABLE;
 }
 
+/* No date is known to be wrong: of the path only if it is known which one it is. */
+static enum verdict pass_of_path(const struct observation *o, struct evidence *e)
+{
+    enum cause unknown = o->tls.verification.unknown;
+    return observation_knows(o, FACT_VERIFY) && unknown != CAUSE_NONE
+               ? verdict_without(VERDICT_INCONCLUSIVE, cause_name(unknown), e)
+               : VERDICT_PASS;
+}
+
 static enum verdict judge_expired(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_NOT_AFTER, e, &verdict);
     if (!leaf)
         return verdict;
     bool itself = s->now > leaf->not_after;
     if (!itself && !has_error(s->o, "expired"))
-        return VERDICT_PASS;
+        return pass_of_path(s->o, e);
     evidence_text(e, "certificate", itself ? "server" : "issuer");
     if (itself) {
         note_date(e, "not_after", leaf->not_after);
@@ -141,12 +208,12 @@ static enum verdict judge_expired(const struct subject *s, struct evidence *e)
 static enum verdict judge_not_yet_valid(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_NOT_BEFORE, e, &verdict);
     if (!leaf)
         return verdict;
     bool itself = s->now < leaf->not_before;
     if (!itself && !has_error(s->o, "not_yet_valid"))
-        return VERDICT_PASS;
+        return pass_of_path(s->o, e);
     evidence_text(e, "certificate", itself ? "server" : "issuer");
     if (itself) {
         note_date(e, "not_before", leaf->not_before);
@@ -165,14 +232,17 @@ static int64_t lifetime_of(const struct certificate *c)
 static enum verdict judge_expires_soon(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_NOT_AFTER, e, &verdict);
     if (!leaf)
         return verdict;
+    bool begins = certificate_knows(leaf, CERTIFICATE_NOT_BEFORE);
     int64_t left = leaf->not_after - s->now;
     if (left < 0)
         return VERDICT_NOT_APPLICABLE; /* CERT-EXPIRED */
-    if (left >= 30 * DAY || 3 * left >= lifetime_of(leaf))
+    if (left >= 30 * DAY || (begins && 3 * left >= lifetime_of(leaf)))
         return VERDICT_PASS;
+    if (!begins)
+        return unreadable(e);
     evidence_number(e, "days_left", left / DAY);
     note_date(e, "not_after", leaf->not_after);
     evidence_number(e, "lifetime_days", lifetime_of(leaf) / DAY);
@@ -191,10 +261,12 @@ static enum verdict judge_name(const struct subject *s, struct evidence *e)
 
     if (!leaf)
         return verdict;
-    if (s->o->tls.verification.name_match == TRI_UNKNOWN)
-        return verdict_without(VERDICT_NOT_TESTED, "no_ip_san", e);
     if (s->o->tls.verification.name_match == TRI_YES)
         return VERDICT_PASS;
+    if (!certificate_knows(leaf, CERTIFICATE_NAMES))
+        return unreadable(e);
+    if (s->o->tls.verification.name_match == TRI_UNKNOWN)
+        return verdict_without(VERDICT_NOT_TESTED, "no_ip_san", e);
     evidence_format(e, "expected", "%s", name ? name : address_format(&s->host->address, text));
     evidence_list(e, "san_dns", &leaf->names);
     evidence_list(e, "san_ip", &leaf->addresses);
@@ -207,11 +279,13 @@ static enum verdict judge_name(const struct subject *s, struct evidence *e)
 static enum verdict judge_no_san(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_NAMES, e, &verdict);
     if (!leaf)
         return verdict;
     if (leaf->names.count || leaf->addresses.count)
         return VERDICT_PASS;
+    if (leaf->names.lossy || leaf->addresses.lossy)
+        return limited(e); /* one that is no name at all */
     evidence_text(e, "subject", leaf->subject.data);
     evidence_on_mx(e, s, SEVERITY_INFO);
     return VERDICT_FAIL;
@@ -220,7 +294,7 @@ static enum verdict judge_no_san(const struct subject *s, struct evidence *e)
 static enum verdict judge_wildcard(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_NAMES, e, &verdict);
     if (!leaf)
         return verdict;
     for (size_t i = 0; i < leaf->names.count; i++)
@@ -228,7 +302,7 @@ static enum verdict judge_wildcard(const struct subject *s, struct evidence *e)
             evidence_text(e, "name", leaf->names.items[i]);
             return VERDICT_FAIL;
         }
-    return VERDICT_PASS;
+    return leaf->names.full || leaf->names.lossy ? limited(e) : VERDICT_PASS;
 }
 
 /* --- keys and signatures ---------------------------------------------------------------------- */
@@ -238,22 +312,24 @@ static enum verdict judge_wildcard(const struct subject *s, struct evidence *e)
 
 static bool has_weak_key(const struct certificate *c)
 {
+    bool known = certificate_knows(c, CERTIFICATE_KEY_BITS);
     bool rsa = strncmp(c->key_algorithm, "rsa", 3) == 0 || strcmp(c->key_algorithm, "dsa") == 0;
     bool curve = strcmp(c->key_algorithm, "ec") == 0;
-    return c->key_bits &&
+    return known && c->key_bits &&
            ((rsa && c->key_bits < RSA_BITS_MIN) || (curve && c->key_bits < CURVE_BITS_MIN));
 }
 
 /* A certificate that signed itself is believed, or not, for other reasons than its signature. */
 static bool has_md_signature(const struct certificate *c)
 {
-    return !c->self_signed &&
+    return certificate_knows(c, CERTIFICATE_SELF_SIGNED) && !c->self_signed &&
            (strstr(c->signature_algorithm, "MD5") || strstr(c->signature_algorithm, "MD2"));
 }
 
 static bool has_weak_signature(const struct certificate *c)
 {
-    return has_md_signature(c) || (!c->self_signed && strstr(c->signature_algorithm, "SHA1"));
+    return has_md_signature(c) || (certificate_knows(c, CERTIFICATE_SELF_SIGNED) &&
+                                   !c->self_signed && strstr(c->signature_algorithm, "SHA1"));
 }
 
 static const struct certificate *weak_key(const struct observation *o)
@@ -261,12 +337,35 @@ static const struct certificate *weak_key(const struct observation *o)
     return weak_one(&o->tls.chain, CHAIN_MAX, has_weak_key);
 }
 
+/* Is there one on the way that may be weak, as it is not known? It may also be missing: then the
+   way is not known. */
+static bool may_be_weak(const struct chain *chain, size_t max, enum certificate_field field)
+{
+    const struct certificate *c = chain->certificates;
+    for (size_t i = 0; i < max && i < chain->count && c; i++) {
+        if (!certificate_knows(c, field) && (i == 0 || !c->self_signed))
+            return true;
+        if (max > 1 && !is_named(c))
+            return true;
+        const struct certificate *next = issuer_sent(chain, c);
+        if (!next && max > 1 && i + 1 < max && !c->self_signed && has_stranger(chain))
+            return true;
+        c = next;
+    }
+    return false;
+}
+
+/* How many on the way that was sent are looked at. */
+static size_t signatures_of(const struct observation *o)
+{
+    return observation_knows(o, FACT_VERIFY) && o->tls.verification.trusted ? 1 : CHAIN_MAX;
+}
+
 /* A chain that was found good has no weak signature on its way to the root, which may be another
    one than the way that was sent. */
 static const struct certificate *weak_signature(const struct observation *o)
 {
-    bool good = observation_knows(o, FACT_VERIFY) && o->tls.verification.trusted;
-    return weak_one(&o->tls.chain, good ? 1 : CHAIN_MAX, has_weak_signature);
+    return weak_one(&o->tls.chain, signatures_of(o), has_weak_signature);
 }
 
 static enum verdict judge_key(const struct subject *s, struct evidence *e)
@@ -276,10 +375,12 @@ static enum verdict judge_key(const struct subject *s, struct evidence *e)
     if (!leaf)
         return verdict;
     const struct certificate *weak = weak_key(s->o);
+    if (!weak && certificate_knows(leaf, CERTIFICATE_KEY) &&
+        is_unnamed_algorithm(leaf->key_algorithm))
+        return verdict_without(VERDICT_INCONCLUSIVE, "unknown_algorithm", e);
     if (!weak)
-        return strcmp(leaf->key_algorithm, "unknown") != 0
-                   ? VERDICT_PASS
-                   : verdict_without(VERDICT_INCONCLUSIVE, "unknown_algorithm", e);
+        return may_be_weak(&s->o->tls.chain, CHAIN_MAX, CERTIFICATE_KEY_BITS) ? unreadable(e)
+                                                                              : VERDICT_PASS;
     note_certificate(e, s->o, weak);
     evidence_text(e, "key_algorithm", weak->key_algorithm);
     evidence_number(e, "key_bits", weak->key_bits);
@@ -293,10 +394,15 @@ static enum verdict judge_signature(const struct subject *s, struct evidence *e)
     if (!leaf)
         return verdict;
     const struct certificate *weak = weak_signature(s->o);
+    if (!weak && certificate_knows(leaf, CERTIFICATE_SELF_SIGNED) && leaf->self_signed)
+        return VERDICT_PASS;
+    if (!weak && certificate_knows(leaf, CERTIFICATE_SIGNATURE) &&
+        is_unnamed_algorithm(leaf->signature_algorithm))
+        return verdict_without(VERDICT_INCONCLUSIVE, "unknown_algorithm", e);
     if (!weak)
-        return leaf->self_signed || strcmp(leaf->signature_algorithm, "unknown") != 0
-                   ? VERDICT_PASS
-                   : verdict_without(VERDICT_INCONCLUSIVE, "unknown_algorithm", e);
+        return may_be_weak(&s->o->tls.chain, signatures_of(s->o), CERTIFICATE_SIGNATURE)
+                   ? unreadable(e)
+                   : VERDICT_PASS;
     if (has_md_signature(weak))
         e->severity = SEVERITY_CRITICAL;
     note_certificate(e, s->o, weak);
@@ -323,14 +429,23 @@ static enum verdict judge_usage(const struct subject *s, struct evidence *e)
     const struct certificate *leaf = leaf_of(s, e, &verdict);
     if (!leaf)
         return verdict;
-    bool purpose = !leaf->purposes.count || list_has(&leaf->purposes, "serverAuth") ||
+    bool all = certificate_knows(leaf, CERTIFICATE_PURPOSES) && !leaf->purposes.full &&
+               !leaf->purposes.lossy;
+    bool purpose = !all || !leaf->purposes.count || list_has(&leaf->purposes, "serverAuth") ||
                    list_has(&leaf->purposes, "anyExtendedKeyUsage");
     bool usage = !leaf->key_usage.count || list_has(&leaf->key_usage, "digitalSignature");
     if (!purpose)
         evidence_list(e, "extended_key_usage", &leaf->purposes);
     if (!usage && signs(s->o))
         evidence_list(e, "key_usage", &leaf->key_usage);
-    return verdict_of(!purpose || (!usage && signs(s->o)));
+    if (!purpose || (!usage && signs(s->o)))
+        return VERDICT_FAIL;
+    if (!certificate_knows(leaf, CERTIFICATE_KEY_USAGE) ||
+        !certificate_knows(leaf, CERTIFICATE_PURPOSES))
+        return unreadable(e);
+    bool named =
+        list_has(&leaf->purposes, "serverAuth") || list_has(&leaf->purposes, "anyExtendedKeyUsage");
+    return all || named ? VERDICT_PASS : limited(e);
 }
 
 /* --- trust ------------------------------------------------------------------------------------ */
@@ -339,8 +454,8 @@ static enum verdict judge_usage(const struct subject *s, struct evidence *e)
 static bool has_gap(const struct observation *o)
 {
     const struct certificate *leaf = o->tls.chain.certificates;
-    return has_error(o, "unknown_issuer") && leaf->issuer_url && !leaf->self_signed &&
-           !issuer_sent(&o->tls.chain, leaf);
+    return has_error(o, "unknown_issuer") && certificate_knows(leaf, CERTIFICATE_ACCESS) &&
+           leaf->issuer_url && !leaf->self_signed && !issuer_sent(&o->tls.chain, leaf);
 }
 
 /* Is this error another rule's? */
@@ -359,7 +474,7 @@ static enum verdict judge_trust(const struct subject *s, struct evidence *e)
     const struct verification *v = &s->o->tls.verification;
     enum verdict verdict;
 
-    if (!verified_leaf(s, e, &verdict))
+    if (!judged_leaf(s, e, &verdict))
         return verdict;
     if (v->trusted)
         return VERDICT_PASS;
@@ -380,7 +495,7 @@ static enum verdict judge_trust(const struct subject *s, struct evidence *e)
 static enum verdict judge_self_signed(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = verified_leaf(s, e, &verdict);
+    const struct certificate *leaf = judged_leaf(s, e, &verdict);
     if (!leaf)
         return verdict;
     if (!has_error(s->o, "self_signed"))
@@ -395,16 +510,20 @@ static enum verdict judge_gap(const struct subject *s, struct evidence *e)
 {
     const struct chain *chain = &s->o->tls.chain;
     enum verdict verdict;
-    const struct certificate *leaf = verified_leaf(s, e, &verdict), *last = leaf;
+    const struct certificate *leaf = judged_leaf(s, e, &verdict), *last = leaf;
 
     if (!leaf)
         return verdict;
     if (!has_error(s->o, "unknown_issuer"))
         return VERDICT_PASS;
+    if (doubt_chain(chain, e) != VERDICT_PASS)
+        return doubt_chain(chain, e);
     for (size_t i = 0; i < chain->count && issuer_sent(chain, last); i++)
         last = issuer_sent(chain, last);
     if (last->self_signed)
         return VERDICT_PASS; /* up to a root, though one that nobody knows here */
+    if (!certificate_knows(leaf, CERTIFICATE_ACCESS))
+        return unreadable(e);
     if (!has_gap(s->o))
         return verdict_without(VERDICT_INCONCLUSIVE, "unknown_issuer", e);
     e->confidence = CONFIDENCE_PROBABLE;
@@ -440,6 +559,8 @@ static enum verdict judge_order(const struct subject *s, struct evidence *e)
     if (!leaf_of(s, e, &verdict))
         return verdict;
     size_t i = count_in_order(chain);
+    if (doubt_chain(chain, e) != VERDICT_PASS)
+        return doubt_chain(chain, e);
     if (i == chain->count)
         return VERDICT_PASS;
     if (!has_tls12_or_less(s->o))
@@ -459,7 +580,7 @@ static enum verdict judge_root_sent(const struct subject *s, struct evidence *e)
         return verdict;
     const struct certificate *last = &chain->certificates[count_in_order(chain) - 1];
     if (last == chain->certificates || !last->self_signed)
-        return VERDICT_PASS;
+        return doubt_chain(chain, e);
     evidence_text(e, "subject", last->subject.data);
     return VERDICT_FAIL;
 }
@@ -482,7 +603,7 @@ static const struct certificate *public_leaf(const struct subject *s, struct evi
                                              enum verdict *verdict)
 {
     const struct verification *v = &s->o->tls.verification;
-    const struct certificate *leaf = verified_leaf(s, e, verdict);
+    const struct certificate *leaf = judged_leaf(s, e, verdict);
     if (leaf && (!v->trusted || v->own_roots)) {
         *verdict = VERDICT_NOT_APPLICABLE;
         return NULL;
@@ -516,6 +637,9 @@ static enum verdict judge_lifetime(const struct subject *s, struct evidence *e)
     const struct certificate *leaf = public_leaf(s, e, &verdict);
     if (!leaf)
         return verdict;
+    if (!certificate_knows(leaf, CERTIFICATE_NOT_BEFORE) ||
+        !certificate_knows(leaf, CERTIFICATE_NOT_AFTER))
+        return unreadable(e);
     int days = days_allowed(leaf->not_before);
     if (!days)
         return VERDICT_NOT_APPLICABLE;
@@ -533,6 +657,8 @@ static enum verdict judge_timestamps(const struct subject *s, struct evidence *e
     const struct certificate *leaf = public_leaf(s, e, &verdict);
     if (!leaf)
         return verdict;
+    if (!certificate_knows(leaf, CERTIFICATE_TIMESTAMPS))
+        return unreadable(e);
     if (!leaf->timestamped)
         evidence_truth(e, "timestamps", false);
     return verdict_of(!leaf->timestamped);
@@ -543,7 +669,7 @@ static enum verdict judge_timestamps(const struct subject *s, struct evidence *e
 static enum verdict judge_form(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_VERSION, e, &verdict);
     if (!leaf)
         return verdict;
     if (leaf->version != 3)
@@ -554,7 +680,7 @@ static enum verdict judge_form(const struct subject *s, struct evidence *e)
 static enum verdict judge_must_staple(const struct subject *s, struct evidence *e)
 {
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_MUST_STAPLE, e, &verdict);
     if (!leaf)
         return verdict;
     if (!leaf->must_staple)
@@ -617,13 +743,17 @@ static enum verdict judge_shared_key(const struct subject *s, struct evidence *e
 {
     struct comparison comparison = {.verdict = VERDICT_PASS};
     enum verdict verdict;
-    const struct certificate *leaf = leaf_of(s, e, &verdict);
+    const struct certificate *leaf = leaf_with(s, CERTIFICATE_SPKI, e, &verdict);
 
     if (!leaf)
         return verdict;
     for (size_t i = 0; i < s->host->count; i++) {
         const struct observation *other = &s->host->endpoints[i];
         const struct certificate *c = other == s->o ? NULL : compare_with(&comparison, other);
+        if (c && !certificate_knows(c, CERTIFICATE_SPKI)) {
+            doubt(&comparison, CAUSE_UNREADABLE);
+            continue;
+        }
         if (!c || memcmp(c->spki_sha256, leaf->spki_sha256, sizeof c->spki_sha256) != 0)
             continue;
         for (int v = VERSION_SSL2; v <= VERSION_SSL3; v++) {

@@ -323,6 +323,8 @@ static enum verdict judge_staple(const struct subject *s, struct evidence *e)
         return verdict;
     if (!observation_knows(o, FACT_CERTIFICATE))
         return verdict_unknown(o, FACT_CERTIFICATE, e);
+    if (o->tls.chain.count && !certificate_knows(o->tls.chain.certificates, CERTIFICATE_ACCESS))
+        return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_UNREADABLE), e);
     if (!o->tls.chain.count || !o->tls.chain.certificates[0].ocsp)
         return VERDICT_NOT_APPLICABLE;
     if (!observation_knows(o, FACT_STAPLE))

@@ -100,7 +100,7 @@ static void scene_init(struct scene *s, enum role role, const struct protocol *p
         set_key(&s->certificates[i], "ec", 256);
         set_signature(&s->certificates[i], "ECDSA-SHA256");
     }
-    s->o.tls.chain = (struct chain){s->certificates, 1};
+    s->o.tls.chain = (struct chain){s->certificates, 1, false};
     s->host = (struct host_view){&s->target, .endpoints = &s->o, .count = 1};
     s->subject = (struct subject){&s->host, &s->o, role, day("2026-11-23")};
 }
@@ -646,7 +646,7 @@ static void test_unknown(void **state)
     s.o.why[FACT_CHAIN] = CAUSE_NONE;
     set_key(&s.certificates[0], "ec", 0); /* a curve that is not known */
     assert_int_equal(judge_clause(p, &s, KEYS_OF_NIST), POLICY_INCONCLUSIVE);
-    s.certificates[0].version = 0; /* broken DER */
+    s.certificates[0].unreadable = CERTIFICATE_NOTHING; /* broken DER */
     assert_int_equal(judge_clause(p, &s, "NIST SP 800-52r2 section 3.2, signatures"),
                      POLICY_INCONCLUSIVE);
 

@@ -507,7 +507,7 @@ static void test_problems_name_the_member(void **state)
                    "/tls: null if and only if the upgrade was refused");
     assert_refused(ok, "tls", "version", cJSON_CreateString("1.4"),
                    "/tls/version: a version that is not known");
-    assert_refused(ok, "tls", "chain", many_texts(9),
+    assert_refused(ok, "tls", "chain", many_texts(CHAIN_MAX + 1),
                    "/tls/chain: not a list of certificates, or a long one");
     assert_refused(ok, "tls", "chain", many_texts(2),
                    "/tls/chain: does not begin with the certificate");

@@ -135,7 +135,7 @@ static void set_certificates(struct observation *o)
 {
     struct certificate *c = calloc(2, sizeof *c);
     assert_non_null(c);
-    o->tls.chain = (struct chain){c, 2};
+    o->tls.chain = (struct chain){c, 2, false};
     memset(c[0].sha256, 0x1f, 32);
     memcpy(c[0].sha256, "\x9f\x91\x16", 3);
     memset(c[0].spki_sha256, 0xe5, 32);
