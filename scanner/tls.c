@@ -70,6 +70,9 @@ struct tls {
     bool as_it_comes; /* what comes is no record: it is not looked at any more */
     bool eof;
     bool renegotiating;
+    bool absurd;        /* a key is larger than any real one, and was not computed with */
+    char *certificates; /* the list of the first Certificate message, whatever came of it */
+    size_t certificates_len;
     int error; /* of the library, once the step is TLS_FAILED */
     int alert;
     unsigned warnings;
@@ -174,7 +177,64 @@ static ssize_t on_push(gnutls_transport_ptr_t context, const giovec_t *pieces, i
     return (ssize_t)sum;
 }
 
-/* Sees every handshake message that comes in. */
+/* Takes so many octets of length, and what they announce, off the front. */
+static bool take_vector(struct span *in, size_t width, struct span *out)
+{
+    size_t len = 0;
+    if (in->len < width)
+        return false;
+    for (size_t i = 0; i < width; i++)
+        len = len << 8 | (unsigned char)in->at[i];
+    if (len > in->len - width)
+        return false;
+    *out = (struct span){in->at + width, len};
+    *in = span_from(*in, width + len);
+    return true;
+}
+
+/* RFC 5246 section 7.4.2, RFC 8446 section 4.4.2: the next certificate of a list. */
+static bool take_certificate(const struct tls *t, struct span *list, struct span *der)
+{
+    struct span extensions;
+    return take_vector(list, 3, der) &&
+           (t->facts.hello.version != VERSION_TLS13 || take_vector(list, 2, &extensions));
+}
+
+/* The certificates are kept before the library sees them: it may refuse them. Theirs is the key
+   that signatures of the handshake are checked with, or secrets encrypted to. */
+static bool take_certificates(struct tls *t, struct span message)
+{
+    struct span context, list, der;
+
+    if (t->facts.hello.version == VERSION_TLS13 && !take_vector(&message, 1, &context))
+        return true; /* the library says what is wrong */
+    if (!take_vector(&message, 3, &list))
+        return true;
+    if (!t->certificates && list.len) {
+        if (!(t->certificates = malloc(list.len)))
+            return false;
+        memcpy(t->certificates, list.at, list.len);
+        t->certificates_len = list.len;
+    }
+    t->absurd = take_certificate(t, &list, &der) && certificate_is_absurd(der);
+    return true;
+}
+
+/* RFC 5246 section 7.4.3: only the prime is looked at. */
+static bool is_absurd_exchange(const struct tls *t, struct span message)
+{
+    gnutls_kx_algorithm_t kx = gnutls_kx_get(t->session);
+    struct span prime;
+
+    if ((kx != GNUTLS_KX_DHE_RSA && kx != GNUTLS_KX_DHE_DSS && kx != GNUTLS_KX_ANON_DH) ||
+        !take_vector(&message, 2, &prime))
+        return false;
+    while (prime.len && !*prime.at)
+        prime = span_from(prime, 1);
+    return is_absurd_prime((unsigned)(8 * prime.len));
+}
+
+/* Sees every handshake message that comes in, before the library computes with it. */
 static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
                         const gnutls_datum_t *message)
 {
@@ -191,8 +251,14 @@ static int on_handshake(gnutls_session_t session, unsigned type, unsigned when, 
         }
     } else if (type == GNUTLS_HANDSHAKE_CERTIFICATE_REQUEST) {
         t->facts.client_certificate_requested = true;
+    } else if (type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT) {
+        if (!take_certificates(t, (struct span){(const char *)message->data, message->size}))
+            return GNUTLS_E_MEMORY_ERROR;
+    } else if (type == GNUTLS_HANDSHAKE_SERVER_KEY_EXCHANGE) {
+        t->absurd =
+            is_absurd_exchange(t, (struct span){(const char *)message->data, message->size});
     }
-    return 0;
+    return t->absurd ? GNUTLS_E_HANDSHAKE_TOO_LARGE : 0;
 }
 
 struct tls *tls_new(struct tls_context *c, enum tls_offer offer, const char *name, bool tickets)
@@ -234,6 +300,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     gnutls_deinit(t->session);
+    free(t->certificates);
     free(t->kept);
     free(t->out);
     free(t);
@@ -490,7 +557,13 @@ struct tls_session_facts tls_facts(const struct tls *t)
 
 size_t tls_certificates(const struct tls *t, struct span *ders, size_t max)
 {
+    struct span kept = {t->certificates, t->certificates_len}, der;
     unsigned count = 0;
+    if (kept.len) {
+        while (count < max && take_certificate(t, &kept, &der))
+            ders[count++] = der;
+        return count;
+    }
     const gnutls_datum_t *list = gnutls_certificate_get_peers(t->session, &count);
     if (!list)
         return 0;
@@ -539,7 +612,7 @@ struct outcome tls_outcome(const struct tls *t, const char **text)
     if (t->step != TLS_FAILED)
         return o;
     o.cause = cause_of_error(t);
-    *text = gnutls_strerror(t->error);
+    *text = t->absurd ? "A key is larger than any real one." : gnutls_strerror(t->error);
     if (o.cause == CAUSE_ALERT) {
         o.detail = t->alert;
         *text = gnutls_alert_get_name((gnutls_alert_description_t)t->alert);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tls.h: one TLS client session as a transformer of bytes: ciphertext in, ciphertext out. It never
- * touches a socket.
+ * touches a socket, and does not compute with keys that are larger than any real one: that ends it.
  *
  *   tls_start()                 the hello is in tls_output()
  *   tls_feed() … tls_read() …   what came, until nothing more comes out of it
@@ -111,7 +111,8 @@ struct tls_session_facts {
 
 struct tls_session_facts tls_facts(const struct tls *);
 
-/* The certificates as sent, at most max; they live as long as the session. */
+/* The certificates as sent, at most max, also those that the library refused; they live as long as
+   the session. */
 size_t tls_certificates(const struct tls *, struct span *ders, size_t max);
 
 /* Why it failed: cause and alert; *text is the library's word for it, or NULL. */
