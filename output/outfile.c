@@ -13,6 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output/leftovers.h"
+
+/* What is found on a network is for the owner and the group, as the state is. */
+#define FILE_MODE ((mode_t)0640)
+
 static bool fail(struct outfile *f)
 {
     if (!f->error)
@@ -48,7 +53,7 @@ bool outfile_open(struct outfile *f, const char *path)
     *f = (struct outfile){.fd = STDOUT_FILENO, .name = standard ? "standard output" : path};
     if (standard)
         return true;
-    f->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    f->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, FILE_MODE);
     if (f->fd < 0)
         return fail(f);
     return !is_regular(f) || (claim(f) && ftruncate(f->fd, 0) == 0) || give_up(f);
@@ -99,23 +104,57 @@ static char *find_place(const char *path)
     return place || errno != ENOENT ? place : strdup(path);
 }
 
-/* With the permissions of a file that was opened by its own name. */
+/* As the one whose place it takes; or as one that is opened by its own name. */
+static bool set_rights(const struct outfile *f)
+{
+    struct stat there;
+    if (stat(f->place, &there) == 0) {
+        if (there.st_gid != getegid() && fchown(f->fd, (uid_t)-1, there.st_gid) < 0)
+            errno = 0; /* of a group that this user is not in: it is for the user's own */
+        return fchmod(f->fd, there.st_mode & 0777) == 0;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    return fchmod(f->fd, FILE_MODE & ~mask) == 0;
+}
+
+#define BASE_MAX 200 /* octets of the name that a name for the time being repeats */
+
+/* FOLDER/.NAME.starttls-audit-XXXXXX: nobody else gives such names. What runs that were killed have
+   left there goes. */
 static bool create_beside(struct outfile *f)
 {
-    if (asprintf(&f->beside, "%s.XXXXXX", f->place) < 0) {
+    char *slash = strrchr(f->place, '/'), *base = slash ? slash + 1 : f->place;
+    char prefix[BASE_MAX + 32];
+    int folder = (int)(base - f->place);
+    snprintf(prefix, sizeof prefix, ".%.*s.starttls-audit-", BASE_MAX, base);
+    char *name = folder ? strndup(f->place, (size_t)folder) : strdup(".");
+    if (name)
+        leftovers_sweep(name, prefix, 0);
+    free(name);
+    if (asprintf(&f->beside, "%.*s%sXXXXXX", folder, f->place, prefix) < 0) {
         f->beside = NULL;
         return fail(f);
     }
-    f->fd = mkostemp(f->beside, O_CLOEXEC);
+    f->fd = leftovers_make(f->beside);
     if (f->fd < 0) {
         fail(f);
         free(f->beside);
         f->beside = NULL;
         return false;
     }
-    mode_t mask = umask(0);
-    umask(mask);
-    return fchmod(f->fd, 0666 & ~mask) == 0 || fail(f);
+    return set_rights(f) || fail(f);
+}
+
+/* A run that is writing to it would go on with a file that has no name any more. */
+static bool is_in_use(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    errno = EWOULDBLOCK;
+    return used;
 }
 
 bool outfile_open_beside(struct outfile *f, const char *path)
@@ -124,7 +163,7 @@ bool outfile_open_beside(struct outfile *f, const char *path)
     if (!path || strcmp(path, "-") == 0 || (stat(path, &there) == 0 && !S_ISREG(there.st_mode)))
         return outfile_open(f, path);
     *f = (struct outfile){.fd = -1, .name = path, .place = find_place(path)};
-    return f->place ? create_beside(f) : fail(f);
+    return f->place && !is_in_use(f->place) ? create_beside(f) : fail(f);
 }
 
 static bool wait_for_room(int fd)

@@ -6,6 +6,8 @@
  * that a full disk leaves no half line behind. A regular file that is opened by its name belongs to
  * one run at a time: another one that opens it here fails, and changes nothing. Where a reader must
  * never see less than all of it, it is written beside its place, and takes its name in the end.
+ * A file that is made is for its owner and group (0640, less what the umask takes); one that was there
+ * keeps its mode, also where another takes its place.
  */
 #ifndef OUTPUT_OUTFILE_H
 #define OUTPUT_OUTFILE_H

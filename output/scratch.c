@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "output/leftovers.h"
+
+#define LEFT_AFTER (24L * 60 * 60) /* s: who was given the name may still read it */
+
 /* Makes the file of that pattern; errno says why not. */
 static FILE *make(char *name)
 {
@@ -29,8 +33,11 @@ const char *scratch_folder(void)
 
 FILE *scratch_named(const char *what, char **name)
 {
+    char prefix[64];
     *name = NULL;
-    if (asprintf(name, "%s/starttls-audit-%s.XXXXXX", scratch_folder(), what) < 0) {
+    snprintf(prefix, sizeof prefix, "starttls-audit-%s.", what);
+    leftovers_sweep(scratch_folder(), prefix, LEFT_AFTER);
+    if (asprintf(name, "%s/%sXXXXXX", scratch_folder(), prefix) < 0) {
         *name = NULL;
         return NULL;
     }

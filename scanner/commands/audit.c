@@ -466,7 +466,7 @@ static bool audit_file(struct audit *a, const char *path)
     return ok;
 }
 
-/* Opening a file for the records empties it. */
+/* The records would take the place of what they are made of. */
 static bool is_input(const struct audit_options *o)
 {
     for (size_t i = 0; o->output && strcmp(o->output, "-") != 0 && i < o->file_count; i++)
@@ -484,13 +484,15 @@ static bool open_outputs(struct audit *a)
         return false;
     }
     a->records = a->rows = (struct outfile){.fd = -1, .name = "standard output"};
-    if (a->outlets.records && !outfile_open(&a->records, o->output))
+    if (a->outlets.records && !outfile_open_beside(&a->records, o->output))
         return fail(a, &a->records);
     return !a->outlets.table || outfile_open(&a->rows, NULL) || fail(a, &a->rows);
 }
 
 static void close_outputs(struct audit *a)
 {
+    if (a->broken)
+        outfile_drop(&a->records);
     if (!outfile_close(&a->records) && !a->broken)
         fail(a, &a->records);
     if (!outfile_close(&a->rows) && !a->broken)

@@ -592,12 +592,16 @@ class Frame(Case):
         self.assertIn("Is a directory", said)
         self.assertEqual(said.count("\n"), 1, said)
 
-    def test_a_file_is_replaced_at_once_and_has_the_usual_rights(self):
+    def test_a_file_is_replaced_at_once_and_keeps_its_rights(self):
         path = self.target()
+        path.chmod(0o604)
         before = os.stat(path).st_ino
         export("--format", "csv", "-o", path, RECORDS, umask=0o027)
         self.assertNotEqual(os.stat(path).st_ino, before)
-        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o640)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o604)
+        export("--format", "csv", "-o", self.directory / "new", RECORDS, umask=0)
+        self.assertEqual(stat.S_IMODE(os.stat(self.directory / "new").st_mode), 0o640)
+        (self.directory / "new").unlink()
         self.assertEqual(path.read_bytes(), export("--format", "csv", RECORDS)[0])
         self.alone(path)
         self.assertEqual(export("--format", "csv", "-o", "-", RECORDS)[0], path.read_bytes())

@@ -519,7 +519,7 @@ class Output(Case):
         self.expected, _ = merge(*self.inputs)
 
     def leftovers(self, place):
-        return [path.name for path in place.parent.iterdir() if path.name.startswith(place.name)
+        return [path.name for path in place.parent.iterdir() if place.name in path.name
                 and path != place]
 
     def test_into_a_file(self):
@@ -530,7 +530,7 @@ class Output(Case):
             self.assertEqual(self.leftovers(place), [])
         mask = os.umask(0)
         os.umask(mask)
-        self.assertEqual(stat.S_IMODE(place.stat().st_mode), 0o666 & ~mask)
+        self.assertEqual(stat.S_IMODE(place.stat().st_mode), 0o640 & ~mask)
         self.assertEqual(merge("-o", "-", *self.inputs)[0], self.expected)
 
     def test_a_file_with_no_directory(self):

@@ -4,6 +4,7 @@ does not decide what is done."""
 
 import os
 import re
+import resource
 import subprocess
 import tempfile
 import unicodedata
@@ -17,6 +18,8 @@ from played import Farm
 # A terminal would obey it, a reader would see two lines, and a word that is turned around.
 NASTY = "a\x1b[31m\nfake: 0 findings\x9bx\u202egnp\r\t\u200b"
 BROKEN = NASTY.encode() + b"\xff\xc2\x80"
+UMASK = os.umask(0)
+os.umask(UMASK)
 COMMANDS = ("scan", "audit", "export", "check", "merge", "diff", "state", "rules", "services")
 
 
@@ -162,6 +165,33 @@ class Arguments(unittest.TestCase):
                 self.check(*words, BROKEN)
                 self.check(*words, BROKEN, BROKEN)
                 self.check(*words, BROKEN, BROKEN, BROKEN)
+
+
+class Whole(unittest.TestCase):
+    """A file is replaced when the new one is whole, and not before."""
+
+    def test_audit_on_a_full_disk(self):
+        with tempfile.TemporaryDirectory() as folder:
+            records, out = Path(folder, "records"), Path(folder, "out")
+            subprocess.run(scan.command("--all", "-o", records, "127.0.0.0/27"), check=False,
+                           stderr=subprocess.DEVNULL)
+            self.assertEqual(records.stat().st_mode & 0o777, 0o640 & ~UMASK)
+            subprocess.run([scan.named_file("STARTTLS_AUDIT"), "audit", "-q", "-o", out, records],
+                           stderr=subprocess.DEVNULL, check=False)
+            whole = out.read_bytes()
+            self.assertGreater(len(whole), 20000)
+            out.chmod(0o604)
+            done = subprocess.run(
+                [scan.named_file("STARTTLS_AUDIT"), "audit", "-q", "-o", out, records],
+                stderr=subprocess.PIPE, check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000)))
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(b"File too large", done.stderr)
+            self.assertEqual(out.read_bytes(), whole)
+            self.assertEqual(sorted(os.listdir(folder)), ["out", "records"])
+            subprocess.run([scan.named_file("STARTTLS_AUDIT"), "audit", "-q", "-o", out, records],
+                           stderr=subprocess.DEVNULL, check=False)
+            self.assertEqual(out.stat().st_mode & 0o777, 0o604)
 
 
 class Environment(unittest.TestCase):

@@ -361,7 +361,8 @@ class InsideTextfile(Installed):
                             ("dropin", UNITS / f"{SERVICE}.d")):
             Path(place).mkdir(exist_ok=True)
             shutil.copy(SAMPLES / "textfile" / f"{name}.conf", Path(place) / "textfile.conf")
-        sh("systemd-sysusers", "textfile.conf")
+        Path("/etc/sysusers.d/node-exporter.conf").write_text(f"u prometheus {PROMETHEUS}\n")
+        sh("systemd-sysusers", "textfile.conf", "node-exporter.conf")
         sh("systemd-tmpfiles", "--create", "textfile.conf")
         sh("systemctl", "daemon-reload")
 
@@ -377,7 +378,7 @@ class InsideTextfile(Installed):
         self.assertEqual((TEXTFILES.stat().st_uid, TEXTFILES.stat().st_gid), owner)
         self.assertEqual([path.name for path in TEXTFILES.iterdir()], ["starttls-audit.prom"])
         metrics = TEXTFILES / "starttls-audit.prom"
-        self.assertEqual(metrics.stat().st_mode & 0o777, 0o644)
+        self.assertEqual(metrics.stat().st_mode & 0o777, 0o640)
         sh("setpriv", f"--reuid={PROMETHEUS}", f"--regid={PROMETHEUS}", "--clear-groups", "cat", metrics)
 
         os.chown(metrics, 61999, 61999)  # another night, another user
