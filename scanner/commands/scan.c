@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "scanner/commands/scope.h"
 #include "scanner/commands/standard.h"
 #include "scanner/commands/sums.h"
+#include "scanner/commands/watchdog.h"
 #include "scanner/crew.h"
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
@@ -38,6 +40,7 @@ struct scan {
     struct scope scope;
     struct trust *trust;
     struct crew *crew;
+    struct watchdog *watchdog; /* from the first signal that is caught to the end of the loop */
     uv_loop_t loop;
     uv_async_t stop; /* a signal came, or a worker has given up */
     uv_timer_t redraw, deadline, mark;
@@ -336,7 +339,7 @@ static void on_loss(void *context, const char *text)
 }
 
 /* A signal handler can be told nothing, so this is all that is not on a stack of ours. */
-static volatile sig_atomic_t signals;
+static atomic_int signals;
 static uv_async_t *volatile signalled;
 
 /* The first signal ends the run in good order; the second at once, whatever the loop is doing. */
@@ -497,8 +500,10 @@ static bool start(struct scan *s)
     s->progress = isatty(STDERR_FILENO) && !s->options.quiet;
     if (s->progress)
         uv_timer_start(&s->redraw, on_redraw, 200, 200);
-    if (s->options.max_duration)
+    if (s->options.max_duration) {
         uv_timer_start(&s->deadline, on_deadline, s->options.max_duration, 0);
+        watchdog_limit(s->watchdog, s->options.max_duration);
+    }
     uv_timer_start(&s->mark, on_mark, CHECKPOINT_MS, CHECKPOINT_MS);
     if (!crew_start(s->crew)) {
         pthread_mutex_lock(&s->lock); /* others were begun */
@@ -672,6 +677,7 @@ static bool begin_writers(struct scan *s)
 
 static void scan_free(struct scan *s)
 {
+    watchdog_free(s->watchdog);
     for (size_t i = 0; i < s->writer_count; i++)
         if (s->writings[i].writer->free)
             s->writings[i].writer->free(&s->writings[i]);
@@ -716,6 +722,10 @@ static int run_scan(struct scan *s)
     if (!choose_seed(s))
         return EXIT_TROUBLE;
     catch_signals();
+    if (!(s->watchdog = watchdog_new(&signals))) {
+        notice(PRIORITY_ERROR, "a thread cannot be begun");
+        return EXIT_TROUBLE;
+    }
     s->trust = trust_new(s->options.ca_file, stderr);
     if (!s->trust && s->options.ca_file)
         return EXIT_TROUBLE;
@@ -732,8 +742,11 @@ static int run_scan(struct scan *s)
                           choice_chosen(s->scope.choice)) ||
         (s->options.resume && !resume(s)) || !remember(s))
         return EXIT_TROUBLE;
-    if (s->resumption.from.complete)
+    if (s->resumption.from.complete) {
+        watchdog_free(s->watchdog);
+        s->watchdog = NULL;
         return leave(s);
+    }
     if (!open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
@@ -744,6 +757,8 @@ static int run_scan(struct scan *s)
     }
     bool started = start(s);
     uv_run(&s->loop, UV_RUN_DEFAULT);
+    watchdog_free(s->watchdog);
+    s->watchdog = NULL;
     int code = started ? end(s) : EXIT_TROUBLE;
     if (uv_loop_close(&s->loop) != 0) { /* a handle was forgotten: a mistake of ours */
         notice(PRIORITY_ERROR, "something is still open");

@@ -6,6 +6,7 @@
  *   FAILING_FROM=1      nor does any after it
  *   FAILING_COUNT=FILE  how many there were is written there in the end
  *   FAILING_HANDSHAKE=N the Nth call of gnutls_handshake() never returns
+ *   FAILING_SIGN=FILE   that is written when it does not
  *
  * Linked into the program (--wrap) it sees what we allocate ourselves, whatever sanitizer there is;
  * as a library that is loaded before all others (FAILING_PRELOAD) it sees what the libraries do,
@@ -116,9 +117,11 @@ int __wrap_gnutls_handshake(gnutls_session_t session)
 {
     static atomic_ulong handshakes;
     unsigned long stops_at = number_of("FAILING_HANDSHAKE");
-    if (stops_at && atomic_fetch_add(&handshakes, 1) + 1 == stops_at)
+    if (stops_at && atomic_fetch_add(&handshakes, 1) + 1 == stops_at) {
+        close(open(getenv("FAILING_SIGN"), O_WRONLY | O_CREAT, 0600));
         for (;;)
             pause();
+    }
     return __real_gnutls_handshake(session);
 }
 #endif
