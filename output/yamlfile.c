@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <yaml.h>
 
 #include "scanner/say.h"
 
@@ -157,7 +158,47 @@ static void complain_of_report(const struct yamlfile *f, FILE *errors, struct re
         return;
     }
     yamlfile_complain_at(f, errors, r->line, r->member,
-                         r->message[0] ? r->message : cyaml_strerror(error));
+                         r->message[0]                       ? r->message
+                         : error == CYAML_ERR_INTERNAL_ERROR ? "it is not laid out as it should be"
+                                                             : cyaml_strerror(error));
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+#define DEPTH_MAX 64
+
+/* The line of the first key that is a list or a map, or 0: the library has no words for it. */
+static unsigned find_odd_key(struct span bytes)
+{
+    enum { LIST, KEY, VALUE } open[DEPTH_MAX + 1] = {LIST};
+    size_t depth = 0;
+    unsigned line = 0;
+    bool more = true;
+    yaml_parser_t parser;
+    yaml_event_t event;
+
+    if (!yaml_parser_initialize(&parser))
+        return 0;
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes.at, bytes.len);
+    while (more && !line && yaml_parser_parse(&parser, &event)) {
+        bool begins =
+            event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT;
+        bool ends = event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT;
+        more = event.type != YAML_STREAM_END_EVENT;
+        if (begins && open[depth] == KEY)
+            line = (unsigned)event.start_mark.line + 1;
+        else if (begins && depth == DEPTH_MAX)
+            more = false;
+        else if (begins)
+            open[++depth] = event.type == YAML_MAPPING_START_EVENT ? KEY : LIST;
+        depth -= ends;
+        if ((ends || event.type == YAML_SCALAR_EVENT || event.type == YAML_ALIAS_EVENT) &&
+            open[depth] != LIST)
+            open[depth] = open[depth] == KEY ? VALUE : KEY;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return line;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -173,6 +214,11 @@ void *yamlfile_read(const struct yamlfile *f, const struct cyaml_schema_value *s
     cyaml_config_t config = settings;
     cyaml_data_t *data = NULL;
 
+    unsigned odd = find_odd_key(f->bytes);
+    if (odd) {
+        yamlfile_complain_at(f, errors, odd, NULL, "a key is a word, not a list or a map");
+        return NULL;
+    }
     config.log_ctx = &report;
     cyaml_err_t error =
         cyaml_load_data((const uint8_t *)f->bytes.at, f->bytes.len, &config, schema, &data, NULL);

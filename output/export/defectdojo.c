@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "output/export/json.h"
+#include "output/export/markdown.h"
 #include "output/export/spool.h"
 #include "output/export/words.h"
 #include "output/members.h"
@@ -149,15 +150,44 @@ static bool put_steps(struct exporting *e, const cJSON *record, const cJSON *fin
     return ok;
 }
 
+/* Two texts, each a paragraph of Markdown; the second may be NULL. */
+static bool put_markdown(struct exporting *e, const char *name, const char *a, const char *between,
+                         const char *b)
+{
+    page_clear(&e->words);
+    return markdown_add(&e->words, a) &&
+           (!b || (page_add(&e->words, between, strlen(between)) && markdown_add(&e->words, b))) &&
+           page_add(&e->words, "", 1) && json_text_if(e, name, e->words.bytes);
+}
+
+/* A line each. */
+static bool put_references(struct exporting *e, const cJSON *list)
+{
+    const cJSON *item;
+    const char *between = "";
+    bool ok = true;
+    page_clear(&e->words);
+    cJSON_ArrayForEach(item, list)
+    {
+        if (!ok || !cJSON_IsString(item))
+            continue;
+        ok = page_add(&e->words, between, strlen(between)) &&
+             markdown_add(&e->words, item->valuestring);
+        between = "\n";
+    }
+    return ok && page_add(&e->words, "", 1) && json_text_if(e, "references", e->words.bytes);
+}
+
+/* DefectDojo renders these as Markdown. */
 static bool put_texts(struct exporting *e, const cJSON *record, const cJSON *finding)
 {
     const char *key = export_text(record, "endpoint/key"), *severity = words_severity(finding);
     unsigned cwe = words_cwe(export_text(finding, "rule"));
-    return put_joined(e, "title", export_text(finding, "title"), ": ", key) &&
+    return put_markdown(e, "title", export_text(finding, "title"), ": ", key) &&
            json_text(e, "severity", *severity ? severity : "Info") &&
-           put_joined(e, "description", key, "\n\n", export_text(finding, "description")) &&
-           json_text_if(e, "mitigation", export_text(finding, "remediation")) &&
-           json_text_if(e, "references", words_list(e, member_of(finding, "references"), "\n")) &&
+           put_markdown(e, "description", key, "\n\n", export_text(finding, "description")) &&
+           put_markdown(e, "mitigation", export_text(finding, "remediation"), "", NULL) &&
+           put_references(e, member_of(finding, "references")) &&
            (!cwe || json_number(e, "cwe", cwe)) && put_steps(e, record, finding);
 }
 

@@ -5,6 +5,7 @@ UPDATE_GOLDEN=1 writes tests/golden-export/ anew; look at what has changed.
 """
 
 import copy
+import html
 import json
 import os
 import re
@@ -335,6 +336,17 @@ class Ecs(Case):
         self.assertEqual(document["labels"], {"a_b": "1", "owner": "é" * 4096, "x__y": "4"})
 
 
+def flat(text):
+    """As a paragraph has it."""
+    return re.sub("[\n\t]", " ", text.lstrip(" \n\t"))
+
+
+def shown(markdown):
+    """What is read where Markdown is rendered, if nothing in it is markup."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])|(&[a-z0-9#]+;)",
+                  lambda found: found[1] or html.unescape(found[2]), markdown)
+
+
 class Hostile(Case):
     """Whatever stands in a record comes back as it was, from every format, and does nothing."""
 
@@ -414,10 +426,13 @@ class Hostile(Case):
     def check_defectdojo(self, document, text):
         self.assertEqual(len(document["findings"]), 2)
         for finding in document["findings"]:
-            self.assertEqual(finding["title"], f"{text}: imap://{text}:143")
-            self.assertEqual(finding["description"], f"imap://{text}:143\n\n{text}")
-            self.assertEqual(finding["references"], f"{text}\nR")
-            self.assertEqual(finding.get("mitigation", ""), text)
+            for name in ("title", "description", "references", "mitigation"):
+                self.assertNotRegex(finding.get(name, ""), r"(?<!\\)(\\\\)*([<`*|]|\]\(|\]\[)", name)
+            self.assertEqual(shown(finding["title"]), f"{flat(text)}: {flat(f'imap://{text}:143')}")
+            self.assertEqual(shown(finding["description"]),
+                             f"{flat(f'imap://{text}:143')}\n\n{flat(text)}")
+            self.assertEqual(shown(finding["references"]), f"{flat(text)}\nR")
+            self.assertEqual(shown(finding.get("mitigation", "")), flat(text))
             self.assertEqual(steps_of(finding)["evidence"], self.evidence(text))
         waived = steps_of(document["findings"][1])["waived"]
         if text:

@@ -194,6 +194,28 @@ class Whole(unittest.TestCase):
             self.assertEqual(out.stat().st_mode & 0o777, 0o604)
 
 
+class Layout(unittest.TestCase):
+    """Where a word belongs, there is a list or a map."""
+
+    def test_keys(self):
+        for text, line in (("waivers:\n  - [a]: b\n", 2), ("? [x]\n: y\n", 1), ("? {x: y}\n: z\n", 1),
+                           ("waivers:\n- match:\n    labels:\n      ? [x]\n      : y\n", 4),
+                           ("waivers: []\n? - a\n: b\n", 2)):
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "file.yaml")
+                file.write_text(text)
+                for option in ("--waivers", "--policy"):
+                    with self.subTest(text=text, option=option):
+                        code, said, _ = said_by("audit", option, str(file), "/dev/null")
+                        self.assertEqual(code, 2)
+                        self.assertEqual(said.decode(),
+                                         f"{file}:{line}: a key is a word, not a list or a map\n")
+                code, said, _ = said_by("scan", "-c", str(file), "--dry-run", "127.0.0.1")
+                self.assertEqual(code, 2)
+                self.assertNotIn(b"nternal", said)
+                self.assertRegex(said.decode(), f"^{file}:[0-9]+: ")
+
+
 class Environment(unittest.TestCase):
     """Libraries of ours obey variables that are not for this program."""
 
