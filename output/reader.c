@@ -7,6 +7,7 @@
 
 #include "output/reader_facts.h"
 #include "scanner/grow.h"
+#include "scanner/omission.h"
 #include "scanner/targets.h"
 
 #define HOST_NAME_OCTETS ((size_t)253)
@@ -15,6 +16,7 @@
 struct reading {
     struct target_host target;
     struct target_label labels[LABELS_MAX];
+    struct omissions omissions;
     struct host_view view;
     size_t capacity, service_capacity;
     const struct service **services;
@@ -66,6 +68,40 @@ static bool read_labels(struct reader *r, struct reading *reading, struct target
     return true;
 }
 
+static void read_omission(struct reader *r, const cJSON *item, const char *path, struct omission *o)
+{
+    const char *family = "";
+    *o = (struct omission){.family = AF_INET};
+    member_word(&r->m, member_of(item, "family"), path, &family);
+    if (strcmp(family, "ipv6") == 0)
+        o->family = AF_INET6;
+    else if (strcmp(family, "ipv4") != 0)
+        members_fail(&r->m, path, "of a family that is not known");
+    member_number(&r->m, member_of(item, "count"), path, UINT64_MAX, &o->count);
+    member_address(&r->m, member_of(item, "first"), path, &o->first);
+    if (!reader_hold_word(r, member_of(item, "reason"), path, &o->reason))
+        members_fail(&r->m, path, "without a reason");
+}
+
+static void read_omissions(struct reader *r, struct reading *reading)
+{
+    static const char path[] = "/endpoint/left_out";
+    const cJSON *item, *list = find(r, path);
+    struct omissions *all = &reading->omissions;
+    all->count = 0;
+    if (list && !cJSON_IsArray(list))
+        members_fail(&r->m, path, "not a list");
+    cJSON_ArrayForEach(item, list)
+    {
+        if (all->count == OMISSIONS_MAX) {
+            members_fail(&r->m, path, "more than there can be");
+            return;
+        }
+        read_omission(r, item, path, &all->list[all->count++]);
+    }
+    reading->view.omissions = all->count ? all : NULL;
+}
+
 /* The host, as the first record names it. */
 static bool read_host(struct reader *r, struct reading *reading)
 {
@@ -87,6 +123,7 @@ static bool read_host(struct reader *r, struct reading *reading)
     reader_hold_word(r, find(r, "/endpoint/source/file"), "/endpoint/source/file", &target.file);
     member_number(&r->m, find(r, "/endpoint/source/line"), "/endpoint/source/line", UINT64_MAX,
                   &target.line);
+    read_omissions(r, reading);
     if (!read_labels(r, reading, &target))
         return false;
     reading->target = target;
@@ -232,6 +269,7 @@ static void forget_identity(struct reading *reading)
     reading->identity = NULL;
     reading->target = (struct target_host){.name = NULL};
     reading->view.address = (struct address){.family = 0};
+    reading->view.omissions = NULL;
 }
 
 /* The observation is there only if all went well. */

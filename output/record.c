@@ -10,6 +10,7 @@
 #include "output/date.h"
 #include "output/hex.h"
 #include "output/verdict.h"
+#include "scanner/omission.h"
 #include "scanner/targets.h"
 
 /* --- facts ------------------------------------------------------------------------------------ */
@@ -115,6 +116,24 @@ static void put_head(struct builder *b, const struct run *run, const char *type,
     put_text(b, b->root, "time", record_time(time, true, text));
 }
 
+/* Only where the name has addresses that were not asked. */
+static void put_omissions(struct builder *b, struct part endpoint, const struct omissions *all)
+{
+    char text[ADDRESS_TEXT_MAX];
+    struct part array = put_array(b, endpoint, "left_out");
+    for (size_t i = 0; i < all->count; i++) {
+        const struct omission *o = &all->list[i];
+        struct part one = put_object(b, array, NULL);
+        put_text(b, one, "family", o->family == AF_INET ? "ipv4" : "ipv6");
+        put_text(b, one, "reason", o->reason);
+        if (o->count)
+            put_number(b, one, "count", o->count);
+        else
+            put_null(b, one, "count");
+        put_text(b, one, "first", o->first.family ? address_format(&o->first, text) : NULL);
+    }
+}
+
 static void put_endpoint(struct builder *b, const struct host_view *host)
 {
     const struct target_host *target = host->target;
@@ -139,6 +158,8 @@ static void put_endpoint(struct builder *b, const struct host_view *host)
     struct part source = put_object(b, e, "source");
     put_text(b, source, "file", target->file);
     put_number(b, source, "line", target->line);
+    if (host->omissions)
+        put_omissions(b, e, host->omissions);
 }
 
 /* --- status ----------------------------------------------------------------------------------- */

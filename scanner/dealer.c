@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "scanner/dealer.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -13,7 +14,8 @@
 
 struct dealt {
     uint64_t number;
-    unsigned left; /* assignments that are not done, and one while more may come */
+    unsigned left;               /* assignments that are not done, and one while more may come */
+    struct omissions *omissions; /* NULL: there are none */
     struct dealt *next, *previous;
 };
 
@@ -90,6 +92,12 @@ static struct dealt *deal(struct dealer *s, uint64_t number)
     return d;
 }
 
+static void dealt_free(struct dealt *d)
+{
+    free(d->omissions);
+    free(d);
+}
+
 static void add_assignment(struct dealer *s, struct dealt *d)
 {
     pthread_mutex_lock(&s->lock);
@@ -107,7 +115,7 @@ bool dealer_done(struct dealer *s, struct dealt *d)
     }
     pthread_mutex_unlock(&s->lock);
     if (over)
-        free(d);
+        dealt_free(d);
     return over;
 }
 
@@ -189,54 +197,134 @@ static enum resolved worse(const struct resolution *r)
     return plain ? r->ipv6 : r->ipv4;
 }
 
-/* What of them may be scanned, and was not before. */
-static void keep_addresses(struct lookup *l, const struct resolution *r)
+static void omit(struct omissions *all, const struct address *a, const char *reason)
 {
-    struct dealer *s = l->dealer;
-    size_t excluded = 0;
+    size_t i = 0;
+    while (i < all->count && (all->list[i].family != a->family || all->list[i].reason != reason))
+        i++;
+    if (i == OMISSIONS_MAX)
+        return;
+    if (i == all->count)
+        all->list[all->count++] = (struct omission){a->family, reason, 0, *a};
+    all->list[i].count++;
+}
+
+/* A lost answer is no answer: there may be addresses of the family. */
+static void omit_unknown(struct omissions *all, int family, enum resolved how)
+{
+    if (how > RESOLVED_NO_NAME)
+        all->list[all->count++] = (struct omission){.family = family, .reason = resolved_name(how)};
+}
+
+static const char reason_excluded[] = "excluded", reason_limit[] = "limit";
+
+/* Puts aside what of them may be asked, and was not before; returns how many may. */
+static size_t keep_addresses(struct lookup *l, const struct resolution *r,
+                             struct omissions *omissions)
+{
+    size_t usable = 0;
     for (size_t i = 0; i < r->count; i++) {
-        if (targets_excluded(s->targets, &r->addresses[i]))
-            excluded++;
-        else if (!is_done(s, &l->target, &r->addresses[i]))
-            l->addresses[l->count++] = r->addresses[i];
+        const struct address *a = &r->addresses[i];
+        const struct hostless *hostless = address_without_host(a);
+        if (hostless || targets_excluded(l->dealer->targets, a)) {
+            omit(omissions, a, hostless ? hostless->word : reason_excluded);
+            continue;
+        }
+        usable++;
+        if (!is_done(l->dealer, &l->target, a))
+            l->addresses[l->count++] = *a;
     }
-    if (excluded == r->count)
-        say(s, l->target.name, "left out", "all its addresses are excluded");
+    for (int i = 0; i < 2; i++)
+        if (r->cut[i].count) {
+            omit(omissions, &r->cut[i].first, reason_limit);
+            omissions->list[omissions->count - 1].count = r->cut[i].count;
+        }
+    return usable;
+}
+
+/* Says what is left out, but for what people excluded themselves. */
+static void say_omission(struct dealer *s, const char *name, const struct omission *o)
+{
+    char text[ADDRESS_TEXT_MAX], what[128];
+    const char *family = o->family == AF_INET ? "IPv4" : "IPv6";
+    if (o->reason == reason_excluded)
+        return;
+    if (o->count)
+        snprintf(what, sizeof what, "%" PRIu64 " %s address%s left out, from %s on", o->count,
+                 family, o->count == 1 ? "" : "es", address_format(&o->first, text));
+    else
+        snprintf(what, sizeof what, "%s addresses not known", family);
+    say(s, name, what, o->reason);
+}
+
+/* They go out with all its assignments. */
+static void keep_omissions(struct lookup *l, const struct omissions *omissions)
+{
+    for (size_t i = 0; i < omissions->count; i++)
+        say_omission(l->dealer, l->target.name, &omissions->list[i]);
+    if (!omissions->count)
+        return;
+    l->dealt->omissions = malloc(sizeof *omissions);
+    if (l->dealt->omissions) {
+        *l->dealt->omissions = *omissions;
+        return;
+    }
+    tell_loss(l->dealer, l->target.name, "left out", "no memory");
+    l->lost = true;
+}
+
+/* The name has no address that may be asked: this word says why. */
+static void hand_out_word(struct lookup *l, enum resolved word)
+{
+    if (is_done(l->dealer, &l->target, &(struct address){0})) {
+        drop(l);
+        return;
+    }
+    l->word = word;
+    if (word != RESOLVED_LOCAL)
+        say(l->dealer, l->target.name, "no address", resolved_name(word));
+    make_ready(l);
+}
+
+static bool is_all_excluded(const struct omissions *omissions)
+{
+    bool all = true;
+    for (size_t i = 0; i < omissions->count; i++)
+        all = all && (!omissions->list[i].count || omissions->list[i].reason == reason_excluded);
+    return all;
 }
 
 static void on_resolved(void *context, const struct resolution *r)
 {
     struct lookup *l = context;
     struct dealer *s = l->dealer;
+    struct omissions omissions = {0};
 
     if (s->closing) {
         lookup_free(l);
         return;
     }
-    if (!r->count) {
-        if (is_done(s, &l->target, &(struct address){0})) {
-            drop(l);
-            return;
-        }
-        l->word = worse(r);
-        if (l->word != RESOLVED_LOCAL)
-            say(s, l->target.name, "no address", resolved_name(l->word));
-        make_ready(l);
+    if (!(l->addresses = calloc(r->count + 1, sizeof *l->addresses))) {
+        tell_loss(s, l->target.name, "left out", "no memory");
+        l->lost = true;
+        drop(l);
         return;
     }
-    if (r->ipv4 > RESOLVED_NO_NAME || r->ipv6 > RESOLVED_NO_NAME)
-        say(s, l->target.name,
-            r->ipv4 > RESOLVED_NO_NAME ? "IPv4 addresses not known" : "IPv6 addresses not known",
-            resolved_name(r->ipv4 > RESOLVED_NO_NAME ? r->ipv4 : r->ipv6));
-    l->lost = !(l->addresses = calloc(r->count, sizeof *l->addresses));
-    if (l->lost)
-        tell_loss(s, l->target.name, "left out", "no memory");
-    else
-        keep_addresses(l, r);
-    if (l->count)
+    size_t usable = keep_addresses(l, r, &omissions);
+    omit_unknown(&omissions, AF_INET, r->ipv4);
+    omit_unknown(&omissions, AF_INET6, r->ipv6);
+    keep_omissions(l, &omissions);
+    if (l->count) {
         make_ready(l);
-    else
+    } else if (!r->count) {
+        hand_out_word(l, worse(r));
+    } else if (!usable && !is_all_excluded(&omissions)) {
+        hand_out_word(l, RESOLVED_UNUSABLE);
+    } else {
+        if (!usable)
+            say(s, l->target.name, "left out", "all its addresses are excluded");
         drop(l);
+    }
 }
 
 static void look_up(struct dealer *s, const struct target_host *target, struct dealt *d)
@@ -256,7 +344,8 @@ static void look_up(struct dealer *s, const struct target_host *target, struct d
 static void hand_out(struct dealer *s, struct assignment *a)
 {
     struct lookup *l = s->ready;
-    *a = (struct assignment){.target = l->target, .dealt = l->dealt};
+    *a = (struct assignment){
+        .target = l->target, .omissions = l->dealt->omissions, .dealt = l->dealt};
     if (l->count)
         a->address = l->addresses[l->given++];
     else
@@ -406,7 +495,7 @@ void dealer_free(struct dealer *s)
         return;
     while (s->first) {
         struct dealt *next = s->first->next;
-        free(s->first);
+        dealt_free(s->first);
         s->first = next;
     }
     pthread_mutex_destroy(&s->lock);

@@ -7,7 +7,8 @@
  *
  * Targets have numbers, in the order in which they are dealt out: first those that are known when
  * the run begins, in a seeded order, then those of a stream as they come. Of N shards this one has
- * every Nth target. A name is one target, and as many assignments as it has addresses. What was
+ * every Nth target. A name is one target, and as many assignments as it has addresses that may be
+ * asked; each of them says which others are left out. What was
  * dealt out and is not done is pending: the number from which to go on, what is pending, and
  * whatever was written down of the rest is all that a run needs to be continued.
  *
@@ -19,6 +20,7 @@
 
 #include <uv.h>
 
+#include "scanner/omission.h"
 #include "scanner/targets.h"
 
 struct dealer_options {
@@ -43,6 +45,8 @@ struct assignment {
     struct target_host target;
     struct address address; /* family 0: the name has none, and the word says why */
     const char *word;
+    const struct omissions
+        *omissions; /* of the name; NULL: there are none. Lives as long as dealt */
     struct dealt *dealt;
 };
 

@@ -206,6 +206,7 @@ static struct host *host_new(struct engine *e, const struct assignment *a)
     h->view.target = &h->target;
     h->view.count = count;
     h->view.address = a->address;
+    h->view.omissions = a->omissions;
     h->view.endpoints = (struct observation *)(h + 1);
     h->tasks = (struct task *)(h->view.endpoints + count);
     h->patience = patience_new(e->options.patience_ms);

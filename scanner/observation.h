@@ -21,6 +21,7 @@
 #include "scanner/outcome.h"
 #include "scanner/text.h"
 
+struct omissions;
 struct target_host;
 
 /* Each fact that can be unknown by itself; fact_path() gives its place in a record. */
@@ -295,7 +296,8 @@ void observation_settle(struct observation *);
 /* All that was seen of one address, which goes out together. */
 struct host_view {
     const struct target_host *target;
-    struct address address; /* family 0: the name has none */
+    struct address address;            /* family 0: the name has none */
+    const struct omissions *omissions; /* its other addresses that are left out; NULL: none are */
     struct observation *endpoints;
     size_t count;
     bool answered; /* one of the ports accepted a connection */

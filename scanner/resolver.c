@@ -53,7 +53,7 @@ const char *resolved_name(enum resolved how)
         [RESOLVED_NO_NAME] = "no_such_name", [RESOLVED_BAD_NAME] = "bad_name",
         [RESOLVED_TIMEOUT] = "timeout",      [RESOLVED_FAILURE] = "server_failure",
         [RESOLVED_GARBLED] = "bad_answer",   [RESOLVED_LOCAL] = "local",
-        [RESOLVED_CANCELLED] = "cancelled",
+        [RESOLVED_CANCELLED] = "cancelled",  [RESOLVED_UNUSABLE] = "no_usable_address",
     };
     return names[how];
 }

@@ -32,7 +32,8 @@ enum resolved {
     RESOLVED_FAILURE,    /* servers cannot be reached, or said SERVFAIL or REFUSED      */
     RESOLVED_GARBLED,    /* an answer that cannot be read                               */
     RESOLVED_LOCAL,      /* our own side: no memory …                                   */
-    RESOLVED_CANCELLED   /* resolver_close() came first                                 */
+    RESOLVED_CANCELLED,  /* resolver_close() came first                                 */
+    RESOLVED_UNUSABLE    /* never the resolver's word: none of the addresses is a host's */
 };
 
 /* How many addresses of a family were too many, and the first of them: the lowest are kept. */

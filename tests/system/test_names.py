@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Names as targets: what they resolve to, what is left alone, and what is said to the servers."""
 
+import os
 import unittest
 
 import facts
@@ -84,6 +85,16 @@ class Addresses(NamesCase, unittest.TestCase):
         run, _ = self.scan({"mail.demo.test": [server.address] * 3}, "mail.demo.test:10143/imap")
         self.one(run)
 
+    def test_loopback_by_another_name(self):
+        """Nothing listens at 127.0.0.1 but this server: it is not to be connected to."""
+        here = self.farm.add("imap", address="127.0.0.1",
+                             port=12000 + int(self.farm.net.rsplit(".", 1)[1]))
+        self.farm.start()
+        names = {"a.demo.test": ["0.0.0.0"], "b.demo.test": ["::ffff:0.0.0.0"]}
+        run, _ = self.scan(names, *(f"{name}:{here.port}/imap" for name in names), exit_code=3)
+        self.assertEqual(run.records, [])
+        self.assertEqual(self.farm.stop()[here.at()]["accepted"], 0)
+
     def test_forms_of_a_name(self):
         """Letters and a last dot make no difference."""
         server = self.farm.add("imap")
@@ -154,6 +165,107 @@ class Failures(NamesCase, unittest.TestCase):
         run, _ = self.scan({}, "--all", "no.demo.test", exit_code=3)
         self.assertEqual(len(run.records), 10)
         self.assertEqual({record["status"] for record in run.records}, {"dns_error"})
+
+
+class LeftOut(NamesCase, unittest.TestCase):
+    """What a name has and is not asked is in the record, with the reason."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.farm.add("imap")
+        self.farm.start()
+
+    def left_out(self, addresses, *arguments, exit_code=0):
+        """Of a name with these addresses: the one record, and what it says is left out."""
+        run, _ = self.scan({"mail.demo.test": addresses}, "--all", *arguments,
+                           "mail.demo.test:10143/imap", exit_code=exit_code)
+        record = self.one(run)
+        return run, record, record["endpoint"].get("left_out")
+
+    def test_nothing(self):
+        _, record, left_out = self.left_out([self.server.address])
+        self.assertEqual((record["status"], left_out), ("ok", None))
+
+    def test_addresses_that_no_host_has(self):
+        """A name that is blocked has 0.0.0.0, by which the system means itself."""
+        for address, family, reason in (
+                ("0.0.0.0", "ipv4", "unspecified"), ("::", "ipv6", "unspecified"),
+                ("224.0.0.1", "ipv4", "multicast"), ("ff02::1", "ipv6", "multicast"),
+                ("255.255.255.255", "ipv4", "broadcast"), ("fe80::1", "ipv6", "link_local"),
+                ("64:ff9b::", "ipv6", "unspecified"), ("64:ff9b::e000:1", "ipv6", "multicast"),
+                ("2002::1", "ipv6", "unspecified")):
+            with self.subTest(address):
+                run, record, left_out = self.left_out([address], exit_code=3)
+                self.assertEqual((record["status"], record["error"]["code"], record["connections"]),
+                                 ("dns_error", "no_usable_address", 0))
+                self.assertEqual(record["endpoint"]["ip"], None)
+                self.assertEqual(left_out, [{"family": family, "reason": reason, "count": 1,
+                                             "first": address}])
+                self.assertRegex(run.errors, f"mail.demo.test: 1 .* left out.*{address}.*{reason}")
+
+    def test_some(self):
+        addresses = [self.server.address, "0.0.0.0", "ff02::2", "ff02::1"]
+        _, record, left_out = self.left_out(addresses)
+        self.assertEqual((record["status"], record["endpoint"]["ip"]), ("ok", self.server.address))
+        self.assertEqual(left_out, [
+            {"family": "ipv4", "reason": "unspecified", "count": 1, "first": "0.0.0.0"},
+            {"family": "ipv6", "reason": "multicast", "count": 2, "first": "ff02::1"}])
+
+    def test_excluded(self):
+        file = self.farm.directory / "exclude"
+        file.write_text(f"{self.farm.net}.200/29\n10.9.0.0/16\n")
+        spelt = ["64:ff9b::a09:1", "2002:a09:1::1", "::10.9.0.1"]
+        addresses = [self.server.address, f"{self.farm.net}.201", f"{self.farm.net}.202", *spelt]
+        _, record, left_out = self.left_out(addresses, "-x", file)
+        self.assertEqual(record["status"], "ok")
+        self.assertEqual(left_out, [
+            {"family": "ipv4", "reason": "excluded", "count": 2, "first": f"{self.farm.net}.201"},
+            {"family": "ipv6", "reason": "excluded", "count": 3, "first": "::10.9.0.1"}])
+
+    def test_half_a_lookup(self):
+        """That an answer is lost does not mean that there is no address."""
+        _, record, left_out = self.left_out({A: [self.server.address], AAAA: SERVFAIL})
+        self.assertEqual(record["status"], "ok")
+        self.assertEqual(left_out, [{"family": "ipv6", "reason": "server_failure", "count": None,
+                                     "first": None}])
+
+    def test_half_a_lookup_without_the_other_half(self):
+        _, record, left_out = self.left_out({A: SERVFAIL, AAAA: []}, exit_code=3)
+        self.assertEqual((record["status"], record["error"]["code"]),
+                         ("dns_error", "server_failure"))
+        self.assertEqual(left_out, [{"family": "ipv4", "reason": "server_failure", "count": None,
+                                     "first": None}])
+
+    def test_many_addresses(self):
+        """All of them are asked, up to a limit that the record names."""
+        net = self.farm.net
+        for count, left in ((100, None), (260, 4)):
+            addresses = [f"{net}.{i}" if i < 250 else f"127.254.0.{i - 249}" for i in range(count)]
+            with self.subTest(count):
+                run, _ = self.scan({"mail.demo.test": addresses}, "--all", "--facts",
+                                   "capabilities", "mail.demo.test:10143/imap")
+                self.assertEqual({r["endpoint"]["ip"] for r in run.records},
+                                 set(addresses[:256]))
+                for record in run.records:
+                    self.assertEqual(record["endpoint"].get("left_out"), left and [
+                        {"family": "ipv4", "reason": "limit", "count": left,
+                         "first": "127.254.0.7"}])
+
+
+class Search(NamesCase, unittest.TestCase):
+    def test_no_search_domains(self):
+        """A search domain with a wildcard: every name is in it, and only the name counts."""
+        server = self.farm.add("imap")
+        self.farm.start()
+        names = {f"{name}.corp.test": [server.address] for name in ("no.demo.test", "single")}
+        for options in ("ndots:0", "ndots:5"):
+            with self.subTest(options):
+                run, asked = self.scan(names, "--all", "no.demo.test:10143/imap", "single:10143/imap",
+                                       env={**os.environ, "LOCALDOMAIN": "corp.test",
+                                            "RES_OPTIONS": options}, exit_code=3)
+                self.assertEqual({record["error"]["code"] for record in run.records},
+                                 {"no_such_name"})
+                self.assertEqual({name for name, _ in asked}, {"no.demo.test", "single"})
 
 
 class Exclusions(NamesCase, unittest.TestCase):

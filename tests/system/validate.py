@@ -28,7 +28,7 @@ SCHEMA_FILE = Path(__file__).resolve().parents[2] / "output" / "schema" / "recor
 # Members that this program adds to the contract: they may be left out without a word.
 ADDITIONS = {"/starttls/command", "/tls/failure", "/tls/client_certificate_requested",
              "/tls/large_hello_intolerant", "/findings/waiver/approved_by",
-             "/findings/waiver/ticket", "/findings/baseline"}
+             "/findings/waiver/ticket", "/findings/baseline", "/endpoint/left_out"}
 
 # What most runs do not ask for: left out without a word then, and a boolean or in unknown else.
 OPTIONAL = {"/starttls/required", "/starttls/continues_in_clear", "/auth/anonymous",
