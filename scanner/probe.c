@@ -585,6 +585,17 @@ static bool is_text(char c)
     return c == '\r' || c == '\n' || c == '\t' || (c >= ' ' && c < 127);
 }
 
+/* Its beginning, in however many pieces it comes. */
+static void keep_text(struct probe *p, const char *bytes, size_t len)
+{
+    size_t room = FIRST_TEXT_MAX - p->first_text_len;
+    if (!p->first_text && !had_memory(p, (p->first_text = malloc(FIRST_TEXT_MAX)) != NULL))
+        return;
+    len = len < room ? len : room;
+    memcpy(p->first_text + p->first_text_len, bytes, len);
+    p->first_text_len += len;
+}
+
 /* Text where TLS should begin. Behind an upgrade it is passed over, and never taken for TLS: whether
    it came with the reply or a moment later must make no difference. Gives how much of the bytes it
    is. */
@@ -593,10 +604,8 @@ static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
     size_t n = 0;
     while (n < len && (p->in_text_line || is_text(bytes[n])))
         p->in_text_line = bytes[n++] != '\n';
-    if (n && !p->first_text && had_memory(p, (p->first_text = malloc(FIRST_TEXT_MAX)) != NULL)) {
-        p->first_text_len = n < FIRST_TEXT_MAX ? n : FIRST_TEXT_MAX;
-        memcpy(p->first_text, bytes, p->first_text_len);
-    }
+    if (n)
+        keep_text(p, bytes, n);
     p->text_octets += n;
     return n;
 }
@@ -618,7 +627,8 @@ static void on_cipher(struct probe *p, char *bytes, size_t len, bool early)
         size_t n = pass_over_text(p, bytes, len);
         if (early)
             p->facts.trailing += n;
-        if (n && (p->request.tls_first || p->text_octets > PLAINTEXT_MAX)) {
+        bool whole = !p->in_text_line || p->first_text_len == FIRST_TEXT_MAX;
+        if (n && ((p->request.tls_first && whole) || p->text_octets > PLAINTEXT_MAX)) {
             finish(p, PHASE_TLS, CAUSE_PLAINTEXT, 0);
             return;
         }
