@@ -199,6 +199,7 @@ bool endpoint_next(struct endpoint *e, enum course course, struct probe_request 
     e->request.certificates =
         e->request.offer == OFFER_HELLO && !observation_knows(o, FACT_CERTIFICATE);
     e->begun = now;
+    e->lost = stall_lost(e->network->stall);
     o->connections++;
     *r = e->request;
     return true;
@@ -214,6 +215,8 @@ void endpoint_withdraw(struct endpoint *e)
 static void account(struct endpoint *e, const struct probe_facts *f)
 {
     uint64_t spent = uv_now(e->network->loop) - e->begun;
+    uint64_t lost = stall_lost(e->network->stall) - e->lost; /* on our side */
+    spent -= lost < spent ? lost : spent;
     e->left -= spent < e->left ? spent : e->left;
     e->connected |= f->connected;
     observation_keep(e->observation, !f->out_of_memory);
@@ -591,6 +594,15 @@ static void learn_failure(struct observation *o, const struct probe_facts *f)
         observation_keep(o, text_set(&o->tls.failure_text, span_of(text), FAILURE_TEXT_MAX));
 }
 
+/* It was we who did not go on with it: that is no failure of the server's. */
+static void leave_handshake(struct observation *o)
+{
+    o->handshake = HANDSHAKE_NOT_TESTED;
+    o->why[FACT_ESTABLISHED] = CAUSE_LOCAL;
+    observation_excuse(o, FACT_LOGIN_AFTER, FACT_MECHANISMS_AFTER, CAUSE_LOCAL);
+    observation_excuse(o, FACT_ESTABLISHED, FACT_VERIFY, CAUSE_LOCAL);
+}
+
 /* A full handshake, done or broken. What a ServerHello and a certificate said holds either way. */
 static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
 {
@@ -604,7 +616,9 @@ static void absorb_handshake(struct endpoint *e, const struct probe_facts *f)
     o->tls.established = s.completed && cause == CAUSE_NONE;
     o->handshake = o->tls.established ? HANDSHAKE_OK : HANDSHAKE_FAILED;
     observation_learn(o, FACT_ESTABLISHED);
-    if (o->tls.established) {
+    if (cause == CAUSE_LOCAL) {
+        leave_handshake(o);
+    } else if (o->tls.established) {
         o->tls.failure = (struct outcome){PHASE_TLS, CAUSE_NONE, -1};
         text_free(&o->tls.failure_text);
         if (first || small)
@@ -762,7 +776,7 @@ static void set_status(struct endpoint *e, const struct probe_facts *f)
         o->status = STATUS_OK; /* quick mode: TLS is all that is looked at */
     } else if (end.cause == CAUSE_TIMEOUT && f->received == 0) {
         o->status = STATUS_TIMEOUT;
-    } else if (e->implicit && end.phase == PHASE_TLS) {
+    } else if (e->implicit && end.phase == PHASE_TLS && end.cause != CAUSE_LOCAL) {
         o->status = STATUS_TLS_ERROR;
     } else {
         o->status = end.cause == CAUSE_TIMEOUT ? STATUS_TIMEOUT : STATUS_ERROR;

@@ -82,6 +82,7 @@ struct endpoint {
     const struct trial *trial;    /* under way, or NULL                                        */
     size_t next_trial;
     uint64_t begun; /* when this probe was, in the loop's time */
+    uint64_t lost;  /* ms that stalls had taken then           */
     uint64_t left;  /* ms that its probes may still take      */
 };
 

@@ -15,6 +15,7 @@
 #define HOSTS_BESIDE 256  /* hosts that have no connection now, but wait for one         */
 #define STARVED_WAIT 100  /* ms between two looks for a descriptor, if there is not even one */
 #define STARVED_MAX 300   /* looks in a row                                                   */
+#define STALLS_MAX 8U     /* times that an endpoint is asked again what a stall of ours cut short */
 #define SLEEPERS_MAX 512U /* hosts that turned us away and wait; more of them are let go */
 
 struct host;
@@ -28,6 +29,7 @@ struct task {
     bool talking;        /* it is one of the host's dialogues */
     bool held;           /* it is connected, and waits to become one */
     bool complete;
+    unsigned stalled; /* times that a stall cut a probe of it short */
 };
 
 /* What a host waits for; never for two things. */
@@ -75,6 +77,7 @@ struct engine {
     uv_idle_t turn;   /* pumps from the loop, never from inside a callback of ours */
     uv_timer_t alarm; /* when a sleeper wakes, or the rate allows more             */
     unsigned open_handles;
+    struct stall stall;
 };
 
 static void wake(struct engine *e);
@@ -318,6 +321,12 @@ static bool tired_of_waiting(const struct probe_facts *f)
            (!f->begun || (f->received == 0 && (cause == CAUSE_CLOSED || cause == CAUSE_RESET)));
 }
 
+/* What our own stall cut short is asked again, unless it is what we were busy with. */
+static bool is_worth_again(struct task *t, const struct probe_facts *f)
+{
+    return f->stalled && !f->slow && t->stalled++ < STALLS_MAX;
+}
+
 static void on_probe_done(void *context, struct probe *probe)
 {
     struct task *t = context;
@@ -333,7 +342,7 @@ static void on_probe_done(void *context, struct probe *probe)
     if (h->net)
         h->net->active--;
     pass_on(h);
-    if (tired_of_waiting(&facts)) {
+    if (tired_of_waiting(&facts) || is_worth_again(t, &facts)) {
         endpoint_postpone(&t->endpoint, &facts);
     } else if (put_off && e->sleeper_count < SLEEPERS_MAX &&
                patience_setback(&h->patience, t->begun, uv_now(e->loop))) {
@@ -579,11 +588,16 @@ static void set_alarm(struct engine *e)
         uv_timer_start(&e->alarm, on_alarm, wait, 0);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_stall_ended(void *context)
 {
-    struct engine *e = handle->data;
+    struct engine *e = context;
     if (--e->open_handles == 0)
         e->events.on_end(e->events.context);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    on_stall_ended(handle->data);
 }
 
 static void end(struct engine *e)
@@ -593,6 +607,7 @@ static void end(struct engine *e)
     e->ended = true;
     uv_close((uv_handle_t *)&e->turn, on_handle_closed);
     uv_close((uv_handle_t *)&e->alarm, on_handle_closed);
+    stall_end(&e->stall, on_stall_ended, e);
 }
 
 static void on_turn(uv_idle_t *turn)
@@ -680,7 +695,9 @@ struct engine *engine_new(uv_loop_t *loop, const struct engine_options *options,
     uv_idle_init(loop, &e->turn);
     uv_timer_init(loop, &e->alarm);
     e->turn.data = e->alarm.data = e;
-    e->open_handles = 2;
+    e->open_handles = 3;
+    stall_begin(&e->stall, loop);
+    e->network.stall = &e->stall;
     return e;
 }
 

@@ -34,6 +34,7 @@ struct probe {
     struct probe_request request;
     uint64_t started; /* in the loop's time */
     unsigned open_handles;
+    unsigned stalls; /* that there had been when it began */
     bool done;
     bool cut;       /* something could not be sent any more */
     bool last_look; /* the deadline has passed; what lies in the socket is read first */
@@ -78,13 +79,36 @@ static void close_handles(struct probe *p)
         uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
+/* Did our own silence bring this about, or may it have? */
+static bool is_doubtful(struct probe *p, enum phase phase, enum cause cause)
+{
+    switch (cause) {
+    case CAUSE_CLOSED:
+        return phase != PHASE_CONNECT && stall_count(p->network->stall) != p->stalls;
+    case CAUSE_TIMEOUT:
+    case CAUSE_DEADLINE:
+    case CAUSE_RESET:
+    case CAUSE_UNREACHABLE:
+    case CAUSE_RATE_LIMITED:
+    case CAUSE_PLAINTEXT:
+    case CAUSE_ALERT:
+        return stall_count(p->network->stall) != p->stalls;
+    default:
+        return false;
+    }
+}
+
 /* The one exit. The peer sees the end of this dialogue before another begins: on_done may see to
    that. */
 static void finish(struct probe *p, enum phase phase, enum cause cause, int detail)
 {
     if (p->done)
         return;
-    p->facts.outcome = (struct outcome){phase, cause, detail};
+    p->facts.stalled = is_doubtful(p, phase, cause);
+    if (p->facts.stalled)
+        p->facts.outcome = (struct outcome){phase, CAUSE_LOCAL, 0};
+    else
+        p->facts.outcome = (struct outcome){phase, cause, detail};
     close_handles(p);
     p->request.on_done(p->request.context, p);
 }
@@ -533,7 +557,9 @@ static void on_tls_bytes(struct probe *p, char *bytes, size_t len)
 {
     char *plain = p->network->plain + NETWORK_CARRY;
     bool was_open = tls_step(p->tls) == TLS_OPEN;
+    uint64_t begun = uv_hrtime();
     enum tls_step step = tls_feed(p->tls, (struct span){bytes, len});
+    p->facts.slow |= stall_made(begun);
     size_t n;
 
     if (step == TLS_OPEN && !was_open)
@@ -759,7 +785,7 @@ static void on_connected(uv_connect_t *connect, int result)
     struct probe *p = connect->data;
     if (p->done || result == UV_ECANCELED)
         return;
-    if (result == 0 || result == UV_ECONNREFUSED)
+    if ((result == 0 || result == UV_ECONNREFUSED) && stall_count(p->network->stall) == p->stalls)
         round_trip_add(&p->network->round_trip, uv_now(p->network->loop) - p->started);
     if (result < 0) {
         finish(p, PHASE_CONNECT, cause_of_uv(p, result), 0);
@@ -811,6 +837,7 @@ bool probe_start(struct network *network, const struct probe_request *request, s
     p->network = network;
     p->request = *request;
     p->started = uv_now(network->loop);
+    p->stalls = stall_count(network->stall);
     p->tcp.data = p->timer.data = p->connect.data = p;
     if (uv_tcp_init_ex(network->loop, &p->tcp, (unsigned)request->address.family) < 0) {
         free(p); /* no descriptor: no handle was made */

@@ -22,6 +22,7 @@
 #include "scanner/chains.h"
 #include "scanner/outcome.h"
 #include "scanner/pace.h"
+#include "scanner/stall.h"
 #include "scanner/tls.h"
 
 /* Milliseconds that a stage may take. */
@@ -36,6 +37,7 @@ struct network {
     struct chains *chains;
     struct deadlines deadlines;   /* of connecting: the longest                */
     struct round_trip round_trip; /* of the connections that came about        */
+    struct stall *stall;          /* times in which the loop did not look; NULL: it always does */
     const struct address *source; /* to connect from, or NULL */
     const char *name;             /* for EHLO; NULL: the address that is connected from */
     const char *user, *password;  /* made up for this run: nobody's */
@@ -99,6 +101,9 @@ struct probe_facts {
     bool tls_begun;         /* a hello was sent                                         */
     bool resuming;          /* it offered to resume a session                           */
     bool usable;            /* something was said inside TLS                            */
+    bool stalled;           /* it was cut, or ran out of time, where our loop had not looked for
+                               a while: the cause is local                         */
+    bool slow;              /* and it was its own octets that we were busy with            */
     bool out_of_memory;     /* on our side, somewhere on the way: nothing of it counts  */
     struct span first_text; /* text that came where TLS should begin: its beginning     */
     const struct dialogue *dialogue;

@@ -465,6 +465,8 @@ static enum cause why_no_injection(const struct endpoint *e, bool late)
         return CAUSE_REFUSED;
     if (o->handshake == HANDSHAKE_FAILED)
         return CAUSE_TLS;
+    if (o->why[FACT_ESTABLISHED] == CAUSE_LOCAL)
+        return CAUSE_LOCAL;
     if (e->turned_away)
         return CAUSE_RATE_LIMITED;
     return late ? CAUSE_DEADLINE : CAUSE_NOT_ASKED;

@@ -41,6 +41,7 @@ struct probe {
     uint64_t due; /* when the next thing happens to it */
     uint64_t connected;
     bool accepted, hung_up;
+    unsigned stalls; /* that there had been when it began */
     struct probe *next;
 };
 
@@ -64,6 +65,8 @@ static struct {
     unsigned started;         /* connections in all */
     unsigned in_second[7200]; /* of them, by second */
     enum kind (*kind_of)(const struct address *);
+    unsigned stalls;
+    uint64_t lost;
     uint64_t talk_ms;     /* what a dialogue takes          */
     uint64_t quiet_since; /* the last connection ended then */
 
@@ -88,8 +91,10 @@ static struct {
     unsigned addresses;   /* hosts share this many; 0: each has its own                */
     unsigned descriptors; /* 0: as many as there are connections                       */
     unsigned failing;     /* per cent of connections that cannot be begun              */
+    unsigned cut;         /* per cent of dialogues that a stall of ours cuts short             */
     unsigned late;        /* per cent of hosts that are not there when they are wanted */
     unsigned pairs;       /* this many ports have two services                         */
+    bool slow;            /* and it is what they were busy with                                */
     size_t stop_at;       /* the run is ended by whoever is told then; 0: by nobody    */
 } twist;
 
@@ -158,6 +163,32 @@ void uv_close(uv_handle_t *handle, uv_close_cb on_close)
     on_close(handle);
 }
 
+/* --- stalls, played --------------------------------------------------------------------------- */
+
+void stall_begin(struct stall *s, uv_loop_t *loop)
+{
+    (void)loop;
+    *s = (struct stall){0};
+}
+
+void stall_end(struct stall *s, void (*on_ended)(void *context), void *context)
+{
+    (void)s;
+    on_ended(context);
+}
+
+unsigned stall_count(struct stall *s)
+{
+    (void)s;
+    return world.stalls;
+}
+
+uint64_t stall_lost(struct stall *s)
+{
+    (void)s;
+    return world.lost;
+}
+
 /* --- probes, played --------------------------------------------------------------------------- */
 
 static struct host_log *log_of(const struct probe *p)
@@ -184,6 +215,7 @@ bool probe_start(struct network *network, const struct probe_request *request, s
         assert_false(address_compare(&other->request.address, &request->address) == 0 &&
                      other->request.port == request->port);
     p->network = network;
+    p->stalls = world.stalls;
     p->request = *request;
     p->kind = world.kind_of(&request->address);
     p->next = world.probes;
@@ -215,6 +247,10 @@ static void unlink_probe(struct probe *p)
 static void finish(struct probe *p, enum phase phase, enum cause cause)
 {
     world.quiet_since = world.now;
+    if (p->stalls != world.stalls && (cause == CAUSE_TIMEOUT || cause == CAUSE_DEADLINE)) {
+        p->facts.stalled = true;
+        cause = CAUSE_LOCAL;
+    }
     p->facts.outcome = (struct outcome){phase, cause, 0};
     p->facts.dialogue = &p->dialogue;
     if (p->facts.begun)
@@ -293,6 +329,13 @@ static void advance(struct probe *p)
         finish(p, p->facts.begun ? PHASE_GREETING : PHASE_CONNECT, CAUSE_DEADLINE);
     } else if (p->hung_up) {
         finish(p, PHASE_GREETING, CAUSE_CLOSED);
+    } else if (p->facts.begun && twist.cut && chance(100) < twist.cut) {
+        p->facts.stalled = true;
+        p->facts.slow = twist.slow;
+        world.stalls++;
+        world.lost += 33 * SECOND;
+        world.now += 33 * SECOND;
+        finish(p, PHASE_GREETING, CAUSE_LOCAL);
     } else if (p->facts.begun) {
         p->facts.received = 10;
         p->dialogue.greeting = p->accepted ? GREETING_OK : GREETING_REFUSED;
@@ -749,6 +792,43 @@ static void expect_manners(const struct engine_options *o, size_t hosts)
         assert_true(world.logs[i].most_talking <= o->per_host);
 }
 
+/* Half a minute at a time in which we do nothing: who hung up on us is asked again. */
+static void what_a_stall_cut_is_asked_again(void **state)
+{
+    (void)state;
+    twist.seed = 1;
+    twist.cut = 10;
+    run(options_of(100), 50, all_sound, 1000);
+    assert_true(world.stalls > 0);
+    assert_int_equal(world.statuses[STATUS_OK], 50 * PORTS);
+    assert_true(world.connections > 50 * PORTS);
+    memset(&twist, 0, sizeof twist);
+}
+
+static void what_stalls_cut_for_ever_is_not_known(void **state)
+{
+    (void)state;
+    twist.seed = 1;
+    twist.cut = 100;
+    run(options_of(100), 5, all_sound, 1000);
+    assert_int_equal(world.statuses[STATUS_ERROR], 5 * PORTS);
+    assert_true(world.started <= 5 * PORTS * 10);
+    memset(&twist, 0, sizeof twist);
+}
+
+/* Whoever keeps us busy may do so once. */
+static void what_stalls_us_is_not_asked_again(void **state)
+{
+    (void)state;
+    twist.seed = 1;
+    twist.cut = 100;
+    twist.slow = true;
+    run(options_of(1), 3, all_sound, 1000);
+    assert_int_equal(world.statuses[STATUS_ERROR], 3 * PORTS);
+    assert_int_equal(world.started, 3 * PORTS);
+    memset(&twist, 0, sizeof twist);
+}
+
 /* Every run ends, with every host told once and no limit passed. */
 static void any_run(void **state)
 {
@@ -805,6 +885,9 @@ int main(void)
         cmocka_unit_test(who_is_connected_comes_first),
         cmocka_unit_test(what_is_complete_is_told),
         cmocka_unit_test(what_never_has_its_turn_is_not_known),
+        cmocka_unit_test(what_a_stall_cut_is_asked_again),
+        cmocka_unit_test(what_stalls_cut_for_ever_is_not_known),
+        cmocka_unit_test(what_stalls_us_is_not_asked_again),
         cmocka_unit_test(any_run),
         cmocka_unit_test(any_run_with_patience),
     };
