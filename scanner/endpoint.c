@@ -533,6 +533,7 @@ static void absorb_certificates(struct endpoint *e, const struct span *ders, siz
     if (!count || observation_knows(o, FACT_CERTIFICATE))
         return;
     if (!chains_read(chains, &o->tls.chain, ders, count)) {
+        chain_free(&o->tls.chain); /* another probe may bring it */
         o->why[FACT_CERTIFICATE] = o->why[FACT_CHAIN] = CAUSE_LOCAL;
         observation_keep(o, false);
         return;
