@@ -326,7 +326,7 @@ static bool migrate(struct store *s)
         ok = store_run(s, schema_step(v)) && set_version(s, v);
     for (size_t i = 0; ok && schema_views[i]; i++)
         ok = store_run(s, schema_views[i]);
-    ok = ok && guard_schema(s, SCHEMA_VERSION) && store_run(s, "COMMIT");
+    ok = ok && (version == 0 || guard_schema(s, SCHEMA_VERSION)) && store_run(s, "COMMIT");
     if (!ok)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     return ok;
