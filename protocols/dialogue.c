@@ -53,7 +53,7 @@ static bool take_line(struct dialogue *d, struct span *bytes, struct span *line)
     if (line->len && line->at[line->len - 1] == '\r')
         line->len--;
     else
-        d->bare_lf |= *end == '\n';
+        d->bare_lf |= *end == '\n' && !(d->bare_cr && !line->len);
     return true;
 }
 
@@ -414,7 +414,7 @@ static bool is_due(const struct dialogue *d, enum step step)
     case STEP_HELO:
         return a->unlisted && p->hello_first && !d->secure;
     case STEP_RESET:
-        return a->login && p->resets && !d->secure;
+        return a->login && !a->unreset && p->resets && !d->secure;
     case STEP_LOGIN:
         return a->login && !d->secure;
     case STEP_UPGRADE:

@@ -91,6 +91,7 @@ struct agenda {
     const char *user;      /* a name that nobody has                                      */
     const char *password;  /* for one login with that name, or NULL                       */
     bool anonymous;        /* FTP: then ask for "anonymous" too                           */
+    bool unreset;          /* SMTP: not RSET, which was never answered                   */
 
     /* Send a command behind the upgrade command, in one piece with it, and see whether it is
        carried out inside TLS. Its tag in IMAP is X and this number. */

@@ -68,6 +68,7 @@ static enum want smtp_ask(struct dialogue *d, enum step step)
         d->helo = ANSWER_MISSING;
         return dialogue_say(d, step, "HELO %s", d->agenda.name);
     case STEP_RESET:
+        d->reset = ANSWER_MISSING;
         return dialogue_say(d, step, "RSET");
     case STEP_LOGIN:
         return dialogue_say(d, step, "AUTH %s", dialogue_mechanism(d));

@@ -61,6 +61,7 @@ struct endpoint {
     bool implicit;          /* how it is spoken to now */
     bool connected;         /* some probe got through */
     bool unlisted;          /* the capability command is not said in clear any more */
+    bool unreset;           /* nor RSET */
     bool handshake_died;    /* before a ServerHello                                   */
     enum tls_offer offer;   /* of the last full handshake                             */
     struct text first_text; /* what came where TLS should begin, before the other mode was tried */

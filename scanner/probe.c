@@ -487,7 +487,7 @@ static void break_off(struct probe *p)
     set_deadline(p, BREAK_WAIT);
 }
 
-static void on_cipher(struct probe *p, char *bytes, size_t len, bool early);
+static void on_cipher(struct probe *p, char *bytes, size_t len);
 
 static void make_offer(struct probe *p)
 {
@@ -513,7 +513,7 @@ static void begin_tls(struct probe *p, struct span rest)
         make_offer(p);
     if (!p->done && rest.len) {
         memmove(p->network->input + NETWORK_CARRY, rest.at, rest.len);
-        on_cipher(p, p->network->input + NETWORK_CARRY, rest.len, true);
+        on_cipher(p, p->network->input + NETWORK_CARRY, rest.len);
     }
 }
 
@@ -636,14 +636,13 @@ static size_t pass_over_text(struct probe *p, const char *bytes, size_t len)
     return n;
 }
 
-/* early: the bytes came before our hello could be answered. Text that comes after it and is not
-   followed by TLS is the answer, in words; followed by TLS it was only late. */
-static void on_cipher(struct probe *p, char *bytes, size_t len, bool early)
+/* Text that is followed by TLS is data that trails the reply. If no TLS comes, it is what the server
+   has to say about our ClientHello, however soon it came. */
+static void on_cipher(struct probe *p, char *bytes, size_t len)
 {
     if (p->request.offer == OFFER_ALERT)
         return; /* its alert, or its words about ours */
     if (p->held) {
-        early = true;
         p->request.resume = NULL;
         make_offer(p);
         if (p->done)
@@ -651,8 +650,6 @@ static void on_cipher(struct probe *p, char *bytes, size_t len, bool early)
     }
     if (p->layer == LAYER_AWAITED) {
         size_t n = pass_over_text(p, bytes, len);
-        if (early)
-            p->facts.trailing += n;
         bool whole = !p->in_text_line || p->first_text_len == FIRST_TEXT_MAX;
         if (n && ((p->request.tls_first && whole) || p->text_octets > PLAINTEXT_MAX)) {
             finish(p, PHASE_TLS, CAUSE_PLAINTEXT, 0);
@@ -742,7 +739,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     if (p->layer == LAYER_CLEAR)
         hear(p, buffer->base, (size_t)n);
     else
-        on_cipher(p, buffer->base, (size_t)n, false);
+        on_cipher(p, buffer->base, (size_t)n);
 }
 
 /* RFC 5321 section 4.1.4: who has no name says its address. */

@@ -93,18 +93,17 @@ struct probe_request {
 struct probe_facts {
     struct outcome outcome;
     bool connected;
-    bool held, begun;       /* it had to wait for its turn; it had it           */
-    struct address source;  /* of our side, once connected                         */
-    uint64_t received;      /* octets in all                                            */
-    uint64_t trailing;      /* octets of plaintext between the accepted upgrade and TLS; without TLS
-                               behind them only what came before it could be an answer */
-    bool tls_begun;         /* a hello was sent                                         */
-    bool resuming;          /* it offered to resume a session                           */
-    bool usable;            /* something was said inside TLS                            */
-    bool stalled;           /* it was cut, or ran out of time, where our loop had not looked for
+    bool held, begun;      /* it had to wait for its turn; it had it           */
+    struct address source; /* of our side, once connected                         */
+    uint64_t received;     /* octets in all                                            */
+    uint64_t trailing;  /* octets of plaintext between the accepted upgrade and TLS, if that came */
+    bool tls_begun;     /* a hello was sent                                         */
+    bool resuming;      /* it offered to resume a session                           */
+    bool usable;        /* something was said inside TLS                            */
+    bool stalled;       /* it was cut, or ran out of time, where our loop had not looked for
                                a while: the cause is local                         */
-    bool slow;              /* and it was its own octets that we were busy with            */
-    bool out_of_memory;     /* on our side, somewhere on the way: nothing of it counts  */
+    bool slow;          /* and it was its own octets that we were busy with            */
+    bool out_of_memory; /* on our side, somewhere on the way: nothing of it counts  */
     struct span first_text; /* text that came where TLS should begin: its beginning     */
     const struct dialogue *dialogue;
     const struct tls *tls;           /* NULL: no handshake was begun                       */

@@ -39,7 +39,7 @@ static void learn(struct observation *o, enum fact fact, enum tri *value, enum a
 static bool login_is_worth(const struct endpoint *e)
 {
     return endpoint_wants(e, FACTS_LOGIN) && is_open_in_clear(e) && !is_same_address(e) &&
-           e->observation->login.verdict == LOGIN_NOT_TESTED;
+           (e->observation->login.verdict == LOGIN_NOT_TESTED || e->unreset);
 }
 
 /* The plaintext mechanisms that the server offers, the plainest first; NULL behind them. */
@@ -72,6 +72,7 @@ static void ask_login(struct endpoint *e, struct probe_request *r)
     r->agenda = (struct agenda){
         .login = true,
         .unlisted = e->unlisted,
+        .unreset = e->unreset,
         .mechanism = offered[0],
         .second = offered[1],
         .contradicted = says_disabled(o) && !offered[0],
@@ -170,7 +171,9 @@ static void absorb_login(struct endpoint *e, const struct probe_facts *f)
     snprintf(o->login.probe, sizeof o->login.probe, "%s", d->login_probe);
     mask_name(o->login.reply.data, e->network->user);
     o->credentials_sent |= d->credentials_sent;
-    if (d->protocol->resets)
+    /* The login matters more than RSET: without that it is asked once more. */
+    e->unreset = !e->unreset && f->connected && d->reset == ANSWER_MISSING;
+    if (d->protocol->resets && !d->agenda.unreset)
         learn(o, FACT_REQUIRED, &o->required,
               d->reset == ANSWER_YES  ? ANSWER_NO
               : d->reset == ANSWER_NO ? ANSWER_YES
@@ -422,6 +425,7 @@ static void absorb_renegotiation(struct endpoint *e, const struct probe_facts *f
 /* --- the table -------------------------------------------------------------------------------- */
 
 const struct trial trials[] = {
+    {"login", COURSE_LOGIN, login_is_worth, ask_login, absorb_login},
     {"login", COURSE_LOGIN, login_is_worth, ask_login, absorb_login},
     {"injection", COURSE_ABUSE, injection_is_worth, ask_injection, absorb_injection},
     {"resumption", COURSE_ABUSE, resumption_is_worth, ask_resumption, absorb_resumption},

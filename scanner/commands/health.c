@@ -274,6 +274,7 @@ static const char *find_blind_spot(const cJSON *record, enum status status, cons
         {"/starttls/accepted", "whether STARTTLS works is not known"},
         {"/tls", "whether TLS is to be had is not known"},
         {"/tls/certificate", "its certificate is not known"},
+        {"/tls/certificate/not_after", "the end of its certificate is not known"},
     };
     const cJSON *login = export_member(record, "auth/cleartext_login");
 

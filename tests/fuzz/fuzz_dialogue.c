@@ -48,7 +48,7 @@ static void on_output(struct run *r)
     struct span out = dialogue_output(&r->dialogue);
     if (!out.len)
         return;
-    require(out.len > 2 && out.len <= sizeof r->dialogue.out);
+    require(out.len >= 2 && out.len <= sizeof r->dialogue.out);
     const char *end = memchr(out.at, '\n', out.len);
     require(end == out.at + out.len - 1 || r->dialogue.agenda.injection);
     require(out.at[out.len - 1] == '\n' && out.at[out.len - 2] == '\r');
@@ -115,6 +115,9 @@ static uint64_t run(unsigned kind, struct span in, size_t piece)
                             .name = "client.example.test",
                             .login = (kind & 32) != 0,
                             .mechanism = kind & 8 ? "LOGIN" : NULL,
+                            .second = kind & 4 ? "XOAUTH2" : NULL,
+                            .contradicted = (kind & 16) != 0,
+                            .unlisted = (kind & 64) != 0,
                             .user = "nobody.invalid",
                             .password = kind & 4 ? "secret" : NULL,
                             .anonymous = inside,
@@ -143,6 +146,13 @@ static uint64_t run(unsigned kind, struct span in, size_t piece)
         memcpy(carry, left.at, left.len);
         len = left.len;
         free(exact);
+    }
+    struct span rest = {carry, len};
+    if (want == WANT_MORE && dialogue_hesitates(&r.dialogue, rest)) {
+        want = dialogue_silence(&r.dialogue, &rest);
+        on_output(&r);
+        if (want == WANT_TLS)
+            want = dialogue_secured(&r.dialogue);
     }
     if (want != WANT_MORE) {
         struct span more = span_of("250 more\r\n");

@@ -263,6 +263,14 @@ class Silent(DialogueCase, unittest.TestCase):
                         inside={}, **{command: end})
 
 
+class Unreset(DialogueCase, unittest.TestCase):
+    @classmethod
+    def build(cls):
+        for end, reason in (("<wait>", "timeout"), ("<end>", "closed")):
+            cls.add(f"RSET {end}", "smtp", login("refused", confidence="confirmed") |
+                    {"/starttls/required": Unknown(reason)}, RSET=end, AUTH="530 TLS first")
+
+
 class Later(DialogueCase, unittest.TestCase):
     """A session that worked inside TLS was established, whatever became of it."""
 
