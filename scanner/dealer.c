@@ -249,18 +249,21 @@ static void say_omission(struct dealer *s, const char *name, const struct omissi
     const char *family = o->family == AF_INET ? "IPv4" : "IPv6";
     if (o->reason == reason_excluded)
         return;
-    if (o->count)
-        snprintf(what, sizeof what, "%" PRIu64 " %s address%s left out, from %s on", o->count,
-                 family, o->count == 1 ? "" : "es", address_format(&o->first, text));
-    else
+    if (!o->count)
         snprintf(what, sizeof what, "%s addresses not known", family);
+    else if (o->count == 1)
+        snprintf(what, sizeof what, "%s address %s left out", family,
+                 address_format(&o->first, text));
+    else
+        snprintf(what, sizeof what, "%" PRIu64 " %s addresses from %s on left out", o->count,
+                 family, address_format(&o->first, text));
     say(s, name, what, o->reason);
 }
 
-/* They go out with all its assignments. */
-static void keep_omissions(struct lookup *l, const struct omissions *omissions)
+/* They go out with all its assignments. Of a name without any address one word is said. */
+static void keep_omissions(struct lookup *l, const struct omissions *omissions, bool any)
 {
-    for (size_t i = 0; i < omissions->count; i++)
+    for (size_t i = 0; any && i < omissions->count; i++)
         say_omission(l->dealer, l->target.name, &omissions->list[i]);
     if (!omissions->count)
         return;
@@ -313,7 +316,7 @@ static void on_resolved(void *context, const struct resolution *r)
     size_t usable = keep_addresses(l, r, &omissions);
     omit_unknown(&omissions, AF_INET, r->ipv4);
     omit_unknown(&omissions, AF_INET6, r->ipv6);
-    keep_omissions(l, &omissions);
+    keep_omissions(l, &omissions, r->count > 0);
     if (l->count) {
         make_ready(l);
     } else if (!r->count) {
