@@ -2,6 +2,7 @@
 /* scan.c: the command that scans: targets in, an engine that asks, writers that tell. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@
 
 #define DESCRIPTORS_KEPT 64     /* for everything but connections */
 #define DESCRIPTORS_OF_WORKER 8 /* a thread's loop */
+#define DESCRIPTORS_LEAST 8     /* the loop's own, which libuv aborts without, and a connection */
 #define RATE_OF_WORKER 100      /* connections a second that are work for a thread */
 
 /* There is a checkpoint after so long, and after so many hosts. */
@@ -444,6 +446,18 @@ static void make_room(struct crew_options *o, bool quiet)
                o->engine.concurrency);
 }
 
+/* Are there as many as a scan cannot do without? */
+static bool has_descriptors(void)
+{
+    int fds[DESCRIPTORS_LEAST], count = 0;
+    while (count < DESCRIPTORS_LEAST &&
+           (fds[count] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+    return count == DESCRIPTORS_LEAST;
+}
+
 /* No more threads than there are hosts: more would have nothing to do. And each keeps its share of
    the rate by itself: shares of a low one would be used all at once, or by nobody. */
 static void limit_workers(struct scan *s)
@@ -750,7 +764,7 @@ static int run_scan(struct scan *s)
     if (!open_writers(s) || !begin_writers(s))
         return EXIT_TROUBLE;
     make_room(&s->options.crew, s->options.quiet); /* the record says what was asked for */
-    int result = uv_loop_init(&s->loop);
+    int result = has_descriptors() ? uv_loop_init(&s->loop) : UV_EMFILE;
     if (result < 0) {
         notice(PRIORITY_ERROR, "the scan cannot be begun: %s", uv_strerror(result));
         return EXIT_TROUBLE;
