@@ -243,8 +243,8 @@ static bool put_certificate(struct exporting *e, const cJSON *tls)
     const cJSON *c = member_of(tls, "certificate"), *verify = member_of(tls, "verify");
     return put_fields(e, c, before) && put_field(e, words_list(e, member_of(c, "san_dns"), " ")) &&
            put_fields(e, c, behind) &&
-           (c && !cJSON_IsNull(c) ? put_count(e, export_number(c, "key_bits"))
-                                  : put_field(e, "")) &&
+           (export_number(c, "key_bits") > 0 ? put_count(e, export_number(c, "key_bits"))
+                                             : put_field(e, "")) &&
            put_field(e, export_text(c, "sha256")) &&
            put_truth_within(e, tls, "verify", "trusted") &&
            put_truth_within(e, tls, "verify", "name_match") &&

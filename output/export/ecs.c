@@ -233,6 +233,14 @@ static bool finish(struct exporting *e)
 
 /* --- an endpoint ------------------------------------------------------------------------------ */
 
+/* Nothing is said of a name that is not known. */
+static bool put_name(struct exporting *e, const char *name, const cJSON *c, const char *member)
+{
+    return !cJSON_IsString(member_of(c, member)) ||
+           (json_begin(e, name, '{') && put_member(e, "distinguished_name", c, member) &&
+            json_end(e, '}'));
+}
+
 static bool put_x509(struct exporting *e, const cJSON *c)
 {
     bool ok = json_begin(e, "x509", '{') && put_upper(e, "serial_number", export_text(c, "serial"));
@@ -249,13 +257,11 @@ static bool put_x509(struct exporting *e, const cJSON *c)
         }
         ok = ok && json_end(e, ']');
     }
-    return ok && json_begin(e, "subject", '{') &&
-           put_member(e, "distinguished_name", c, "subject_dn") && json_end(e, '}') &&
-           json_begin(e, "issuer", '{') && put_member(e, "distinguished_name", c, "issuer_dn") &&
-           json_end(e, '}') && put_time(e, "not_before", c, "not_before") &&
-           put_time(e, "not_after", c, "not_after") &&
+    return ok && put_name(e, "subject", c, "subject_dn") && put_name(e, "issuer", c, "issuer_dn") &&
+           put_time(e, "not_before", c, "not_before") && put_time(e, "not_after", c, "not_after") &&
            put_member(e, "public_key_algorithm", c, "key_algorithm") &&
-           json_number(e, "public_key_size", export_number(c, "key_bits")) &&
+           (export_number(c, "key_bits") <= 0 ||
+            json_number(e, "public_key_size", export_number(c, "key_bits"))) &&
            put_member(e, "signature_algorithm", c, "signature_algorithm") && json_end(e, '}');
 }
 

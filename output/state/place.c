@@ -137,7 +137,8 @@ static struct value certificate_value(struct work *w, const char *const known[KN
     cJSON *list = cJSON_CreateArray();
     bool whole = list != NULL;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        whole = whole && member_put(list, NULL, cJSON_CreateString(texts[i] ? texts[i] : ""));
+        whole = whole && member_put(list, NULL,
+                                    texts[i] ? cJSON_CreateString(texts[i]) : cJSON_CreateNull());
     return (struct value){.list = keep_list(w, list, whole)};
 }
 

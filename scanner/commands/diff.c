@@ -256,11 +256,12 @@ static void print_certificate(const cJSON *certificate)
     const cJSON *hash = cJSON_GetArrayItem(certificate, 0),
                 *end = cJSON_GetArrayItem(certificate, 2);
     char text[32];
-    if (!cJSON_IsString(hash) || !cJSON_IsString(end)) {
+    if (!cJSON_IsString(hash)) {
         fputs("none", stdout);
         return;
     }
-    snprintf(text, sizeof text, "%.8s to %.10s", hash->valuestring, end->valuestring);
+    snprintf(text, sizeof text, "%.8s to %.10s", hash->valuestring,
+             cJSON_IsString(end) ? end->valuestring : "?");
     print_text(text);
 }
 

@@ -275,6 +275,7 @@ static const char *find_blind_spot(const cJSON *record, enum status status, cons
         {"/tls", "whether TLS is to be had is not known"},
         {"/tls/certificate", "its certificate is not known"},
         {"/tls/certificate/not_after", "the end of its certificate is not known"},
+        {"/tls/verify/trusted", "whether its certificate is trusted is not known"},
     };
     const cJSON *login = export_member(record, "auth/cleartext_login");
 
