@@ -440,10 +440,11 @@ bool chain_conclude(const struct trust_path *path, struct span der, const char *
 {
     v->own_roots = path->own_roots;
     v->name_match = servername_match(der, name, address);
-    if (path->unknown != CAUSE_NONE &&
-        !(path->readable && (now < path->from || now > path->until))) {
-        v->unknown = path->unknown;
-        return true;
+    if (path->unknown != CAUSE_NONE) { /* its own dates are known all the same */
+        bool ok = !path->readable || check_dates(v, path->from, path->until, now);
+        if (!v->errors.count)
+            v->unknown = path->unknown;
+        return ok;
     }
     const struct trust_way *way = best_way(path, now);
     if (!check_dates(v, way->from, way->until, now) ||

@@ -899,6 +899,376 @@ static void test_unreadable(void **state)
     assert_verdict(behind, 3, "mail.example.test", NOW, TRI_YES, "");
 }
 
+/* --- paths ------------------------------------------------------------------------------------ */
+
+/* Roots of a file of their own. */
+static struct trust *trust_in(const struct span *ders, size_t count)
+{
+    char file[] = "/tmp/test-certificate-XXXXXX";
+    int fd = mkstemp(file);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < count; i++)
+        write_pem(fd, ders[i]);
+    close(fd);
+    struct trust *t = trust_new(file, stderr);
+    unlink(file);
+    assert_non_null(t);
+    return t;
+}
+
+static const char *verdict_in(const struct trust *t, const struct span *ders, size_t count)
+{
+    static char found[256];
+    struct address address = {.family = AF_INET};
+    struct verification v = {0};
+    assert_true(chain_verify(t, ders, count, "mail.example.test", &address, NOW, &v));
+    snprintf(found, sizeof found, "%s",
+             v.trusted                 ? "trusted"
+             : v.unknown != CAUSE_NONE ? cause_name(v.unknown)
+             : v.errors.count          ? v.errors.items[0]
+                                       : "?");
+    verification_free(&v);
+    return found;
+}
+
+/* As OpenSSL and GnuTLS have it: a root that is trusted may have expired all the same. */
+static void test_dates_of_roots(void **state)
+{
+    struct plan old = root_plan, late = root_plan;
+    (void)state;
+    old.from = NOW - 900 * DAY;
+    old.until = NOW - DAY;
+    late.from = NOW + DAY;
+    struct span ders[] = {leaf, middle}, roots[] = {make(old), make(late), root};
+    struct trust *t = trust_in(roots, 1);
+    assert_string_equal(verdict_in(t, ders, 2), "expired");
+    trust_free(t);
+    t = trust_in(roots + 1, 1);
+    assert_string_equal(verdict_in(t, ders, 2), "not_yet_valid");
+    trust_free(t);
+    t = trust_in(roots, 3); /* one of the three is good */
+    assert_string_equal(verdict_in(t, ders, 2), "trusted");
+    struct span sent[] = {leaf, middle, roots[0]}; /* the old one is sent, the new one is known */
+    assert_string_equal(verdict_in(t, sent, 3), "trusted");
+    trust_free(t);
+    forget(roots[0]);
+    forget(roots[1]);
+}
+
+/* Several issuers of one name: one that expired, one with another key, one that cannot be read. */
+static void test_many_issuers(void **state)
+{
+    struct plan old = middle_plan, other = middle_plan;
+    (void)state;
+    old.until = NOW - DAY;
+    other.key = KEY_STRANGER;
+    struct span a = make(old), b = make(other), c = {middle.at, middle.len - 1};
+    struct span all[] = {leaf, a, b, c, span_of("garbage"), middle},
+                turned[] = {leaf, middle, c, b, a}, none[] = {leaf, a, b}, cut[] = {leaf, b, c};
+    assert_verdict(all, 6, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(turned, 5, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(none, 3, "mail.example.test", NOW, TRI_YES, "expired");
+    assert_verdict(cut, 3, "mail.example.test", NOW, TRI_YES, "unreadable");
+    forget(a);
+    forget(b);
+}
+
+/* The first that are looked at lead nowhere: others behind them are not known. */
+static void test_limits_of_paths(void **state)
+{
+    struct span ders[CHAIN_MAX + 2];
+    struct plan p = middle_plan;
+    (void)state;
+    p.key = KEY_STRANGER;
+    p.issuer = "Nobody";
+    struct span stranger = make(p);
+    ders[0] = leaf;
+    for (size_t i = 1; i < CHAIN_MAX + 2; i++)
+        ders[i] = stranger;
+    assert_verdict(ders, CHAIN_MAX, "mail.example.test", NOW, TRI_YES, "unknown_issuer");
+    assert_verdict(ders, CHAIN_MAX + 1, "mail.example.test", NOW, TRI_YES, "limit");
+    assert_verdict(ders, CHAIN_MAX + 2, "mail.example.test", NOW + 11 * DAY, TRI_YES, "expired");
+    ders[1] = middle;
+    assert_verdict(ders, CHAIN_MAX + 2, "mail.example.test", NOW, TRI_YES, "");
+    forget(stranger);
+}
+
+/* A row of authorities, as long as is looked at, in any order. */
+static void test_long_chain(void **state)
+{
+    struct span ders[12], turned[12];
+    char names[13][16];
+    (void)state;
+    for (int i = 0; i < 13; i++)
+        snprintf(names[i], sizeof *names, "authority %d", i);
+    for (int i = 0; i < 12; i++) {
+        struct plan p = {.subject = names[i],
+                         .issuer = i < 11 ? names[i + 1] : "Root",
+                         .key = KEY_LEAF,
+                         .signer = i < 11 ? KEY_LEAF : KEY_ROOT,
+                         .names = i ? NULL : mail_names,
+                         .authority = i > 0};
+        ders[i] = make(p);
+        turned[i ? 12 - i : 0] = ders[i];
+    }
+    assert_verdict(ders, 12, "mail.example.test", NOW, TRI_YES, "");
+    assert_verdict(turned, 12, "mail.example.test", NOW, TRI_YES, "");
+    for (int i = 0; i < 12; i++)
+        forget(ders[i]);
+}
+
+/* --- what libraries would refuse to make ------------------------------------------------------ */
+
+struct octets {
+    char at[4096];
+    size_t len;
+};
+
+/* An element of this tag around what stands behind the mark. */
+static void wrap(struct octets *o, size_t mark, int tag)
+{
+    size_t len = o->len - mark;
+    assert_true(o->len + 4 <= sizeof o->at);
+    memmove(o->at + mark + 4, o->at + mark, len);
+    memcpy(o->at + mark, (char[]){(char)tag, (char)0x82, (char)(len >> 8), (char)len}, 4);
+    o->len += 4;
+}
+
+static void add(struct octets *o, const char *octets, size_t len)
+{
+    assert_true(o->len + len <= sizeof o->at);
+    memcpy(o->at + o->len, octets, len);
+    o->len += len;
+}
+#define ADD(o, octets) add(o, octets, sizeof(octets) - 1)
+
+static void add_common_name(struct octets *o, int tag, const char *octets, size_t len)
+{
+    size_t name = o->len;
+    ADD(o, "\x06\x03\x55\x04\x03");
+    size_t value = o->len;
+    add(o, octets, len);
+    wrap(o, value, tag);
+    wrap(o, name, 0x30);
+    wrap(o, name, 0x31);
+    wrap(o, name, 0x30);
+}
+
+static const char rsa_key[] = "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+                              "\x03\x0b\x00\x30\x08\x02\x01\x7f\x02\x03\x01\x00\x01";
+
+struct odd {
+    int tag; /* of the subject's common name */
+    const char *subject;
+    size_t subject_len;
+    int dates; /* their tag */
+    const char *from, *until;
+    const char *key;
+    size_t key_len;
+    const char *extensions;
+    size_t extensions_len;
+};
+
+static void make_odd(struct octets *o, const struct odd *odd)
+{
+    o->len = 0;
+    ADD(o, "\xa0\x03\x02\x01\x02\x02\x02\xff\x7f\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02");
+    add_common_name(o, 0x0c, "Issuer", 6);
+    size_t dates = o->len;
+    add(o, odd->from, strlen(odd->from));
+    wrap(o, dates, odd->dates);
+    size_t until = o->len;
+    add(o, odd->until, strlen(odd->until));
+    wrap(o, until, odd->dates);
+    wrap(o, dates, 0x30);
+    add_common_name(o, odd->tag, odd->subject, odd->subject_len);
+    size_t key = o->len;
+    add(o, odd->key ? odd->key : rsa_key, odd->key ? odd->key_len : sizeof rsa_key - 1);
+    wrap(o, key, 0x30);
+    size_t extensions = o->len;
+    if (odd->extensions) {
+        add(o, odd->extensions, odd->extensions_len);
+        wrap(o, extensions, 0x30);
+        wrap(o, extensions, 0xa3);
+    }
+    wrap(o, 0, 0x30);
+    ADD(o, "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02\x03\x03\x00\x30\x00");
+    wrap(o, 0, 0x30);
+}
+
+static struct certificate *read_odd(struct chain *chain, struct odd odd)
+{
+    static struct octets o;
+    if (!odd.subject) {
+        odd.tag = 0x0c;
+        odd.subject = "Subject";
+        odd.subject_len = 7;
+    }
+    if (!odd.from) {
+        odd.dates = 0x17;
+        odd.from = "250101000000Z";
+        odd.until = "300101000000Z";
+    }
+    make_odd(&o, &odd);
+    return read_one(chain, (struct span){o.at, o.len});
+}
+
+static void test_odd_dates(void **state)
+{
+    static const struct {
+        int tag;
+        const char *text;
+        int64_t seconds; /* -1: none */
+    } cases[] = {{0x17, "500101000000Z", -631152000},
+                 {0x17, "491231235959Z", 2524607999},
+                 {0x17, "700101000000Z", 0},
+                 {0x18, "19000101000000Z", -2208988800},
+                 {0x18, "99991231235959Z", 253402300799},
+                 {0x18, "00010101000000Z", -62135596800},
+                 {0x17, "240229120000Z", 1709208000},
+                 {0x17, "250229120000Z", -1},
+                 {0x17, "250101000000+0000", -1},
+                 {0x17, "2501010000Z", -1},
+                 {0x18, "20250101000000.5Z", -1},
+                 {0x18, "20250101000000", -1},
+                 {0x17, "251301000000Z", -1},
+                 {0x17, "250101240000Z", -1},
+                 {0x17, "xx0101000000Z", -1},
+                 {0x04, "250101000000Z", -1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chain chain;
+        struct certificate *c = read_odd(
+            &chain,
+            (struct odd){.dates = cases[i].tag, .from = cases[i].text, .until = cases[i].text});
+        bool known = cases[i].seconds != -1;
+        assert_int_equal(certificate_knows(c, CERTIFICATE_NOT_BEFORE), known);
+        assert_int_equal(certificate_knows(c, CERTIFICATE_NOT_AFTER), known);
+        if (known)
+            assert_int_equal(c->not_after, cases[i].seconds);
+        assert_true(certificate_knows(c, CERTIFICATE_SUBJECT)); /* the rest is as it was */
+        assert_string_equal(c->serial, "ff7f");
+        chain_free(&chain);
+    }
+}
+
+static void test_strings(void **state)
+{
+    static const struct {
+        int tag;
+        const char *octets;
+        size_t len;
+        const char *text;
+    } cases[] = {
+        {0x0c, "M\xc3\xbcller", 7, "CN=M\xc3\xbcller"},
+        {0x14, "M\xfcller", 6, "CN=M\xc3\xbcller"},
+        {0x14, "M\xc3\xbcller", 7, "CN=M\xc3\xbcller"},
+        {0x1e, "\0M\0\xfc\x20\xac\xd8\x3d\xde\x00", 10, "CN=M\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"},
+        {0x1c, "\0\0\0M\0\x01\xf6\0", 8, "CN=M\xf0\x9f\x98\x80"},
+        {0x13, " a,b#", 5, "CN=\\ a\\,b#"},
+        {0x0c, "a\0b", 3, "CN=a\\00b"},
+        {0x1e, "abc", 3, "CN=#1e820003616263"}, /* half a character */
+        {0x01, "\xff", 1, "CN=#01820001ff"},    /* no text at all */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chain chain;
+        struct certificate *c = read_odd(&chain, (struct odd){.tag = cases[i].tag,
+                                                              .subject = cases[i].octets,
+                                                              .subject_len = cases[i].len});
+        assert_string_equal(c->subject.data, cases[i].text);
+        assert_false(c->subject.lossy);
+        chain_free(&chain);
+    }
+}
+
+/* Keys, as far as they are known: a size of a curve that nobody knows is none. */
+static void test_odd_keys(void **state)
+{
+#define EC_KEY(curve)                                                                              \
+    "\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05" curve "\x03\x02\x00\x04"
+    static const struct {
+        const char *octets;
+        size_t len;
+        const char *algorithm;
+        unsigned bits;
+    } cases[] = {
+        {EC_KEY("\x2b\x81\x04\x00\x23"), 22, "ec", 521},
+        {EC_KEY("\x2b\x81\x04\x00\x0a"), 22, "ec", 256},
+        {EC_KEY("\x2b\x81\x04\x00\x63"), 22, "ec", 0},
+        {"\x30\x05\x06\x03\x2b\x65\x70\x03\x02\x00\x01", 11, "ed25519", 256},
+        {"\x30\x05\x06\x03\x2b\x65\x71\x03\x02\x00\x01", 11, "ed448", 448},
+        {"\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11\x03\x02\x00\x01", 17,
+         "2.16.840.1.101.3.4.3.17", 0}, /* ML-DSA-44 */
+        {"\x30\x00\x03\x01\x00", 5, NULL, 0},
+        {"garbage", 7, NULL, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chain chain;
+        struct certificate *c =
+            read_odd(&chain, (struct odd){.key = cases[i].octets, .key_len = cases[i].len});
+        assert_int_equal(certificate_knows(c, CERTIFICATE_SPKI), cases[i].algorithm != NULL);
+        assert_int_equal(certificate_knows(c, CERTIFICATE_KEY), cases[i].algorithm != NULL);
+        assert_int_equal(certificate_knows(c, CERTIFICATE_KEY_BITS), cases[i].bits > 0);
+        assert_int_equal(c->key_bits, cases[i].bits);
+        assert_string_equal(c->key_algorithm, cases[i].algorithm ? cases[i].algorithm : "");
+        static const unsigned char zeros[32];
+        assert_int_equal(memcmp(c->spki_sha256, zeros, 32) != 0, cases[i].algorithm != NULL);
+        chain_free(&chain);
+    }
+}
+
+/* An extension that is none, or is there twice, is not known, and takes nothing else with it. */
+static void test_odd_extensions(void **state)
+{
+#define NAMES_OF(octets) "\x30\x0d\x06\x03\x55\x1d\x11\x04\x06\x30\x04" octets
+#define USAGE "\x30\x0b\x06\x03\x55\x1d\x0f\x04\x04\x03\x02\x07\x80"
+    static const struct {
+        const char *octets;
+        size_t len;
+        unsigned unreadable;
+    } cases[] = {
+        {NAMES_OF("\x82\x02xy") USAGE, 28, 0},
+        {NAMES_OF("\x82\x03xy") USAGE, 28, 1U << CERTIFICATE_NAMES},
+        {NAMES_OF("\x82\x02xy") NAMES_OF("\x82\x02zz") USAGE, 43, 1U << CERTIFICATE_NAMES},
+        {NAMES_OF("\x82\x02xy") "\x30\x0b\x06\x03\x55\x1d\x0f\x04\x04\x05\x02\x07\x80", 28,
+         1U << CERTIFICATE_KEY_USAGE},
+        {"\x31\x00", 2,
+         1U << CERTIFICATE_NAMES | 1U << CERTIFICATE_KEY_USAGE | 1U << CERTIFICATE_PURPOSES |
+             1U << CERTIFICATE_ACCESS | 1U << CERTIFICATE_MUST_STAPLE |
+             1U << CERTIFICATE_TIMESTAMPS},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct chain chain;
+        struct certificate *c = read_odd(
+            &chain, (struct odd){.extensions = cases[i].octets, .extensions_len = cases[i].len});
+        unsigned expected = cases[i].unreadable | 1U << CERTIFICATE_KEY_BITS;
+        c->unreadable |= 1U << CERTIFICATE_KEY_BITS;
+        assert_int_equal(c->unreadable, expected);
+        assert_int_equal(c->names.count, certificate_knows(c, CERTIFICATE_NAMES));
+        assert_int_equal(c->key_usage.count, certificate_knows(c, CERTIFICATE_KEY_USAGE));
+        chain_free(&chain);
+    }
+}
+
+/* What stands behind a certificate is none of its business, and no library takes it. */
+static void test_trailing_octets(void **state)
+{
+    char octets[4096];
+    struct chain chain;
+    (void)state;
+    assert_true(leaf.len + 1 < sizeof octets);
+    memcpy(octets, leaf.at, leaf.len);
+    octets[leaf.len] = 'x';
+    struct span ders[] = {{octets, leaf.len + 1}, middle};
+    assert_int_equal(read_one(&chain, ders[0])->unreadable, 0);
+    assert_string_equal(chain.certificates[0].subject.data, "CN=Leaf");
+    assert_verdict(ders, 2, "mail.example.test", NOW, TRI_YES, "unreadable");
+    chain_free(&chain);
+}
+
 /* --- roots ------------------------------------------------------------------------------------ */
 
 static void test_trust(void **state)
@@ -1082,6 +1452,15 @@ int main(void)
         cmocka_unit_test(test_signer_is_no_authority),
         cmocka_unit_test(test_weak_signature),
         cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_dates_of_roots),
+        cmocka_unit_test(test_many_issuers),
+        cmocka_unit_test(test_limits_of_paths),
+        cmocka_unit_test(test_long_chain),
+        cmocka_unit_test(test_odd_dates),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_odd_keys),
+        cmocka_unit_test(test_odd_extensions),
+        cmocka_unit_test(test_trailing_octets),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_nothing_is_done_twice),
         cmocka_unit_test(test_the_store_is_bounded),

@@ -68,10 +68,17 @@ const filters = [
             [
                 row.untrusted && "untrusted",
                 row.misnamed && "other_name",
-                row.certificate && !row.untrusted && !row.misnamed && "fine",
+                row.certificate && row.trusted && !row.misnamed && "fine",
+                row.certificate && !row.trusted && !row.untrusted && !row.misnamed && "unknown",
             ].filter(Boolean),
         say: (v) =>
-            v === "untrusted" ? "not trusted" : v === "other_name" ? "for another name" : "nothing against it",
+            v === "untrusted"
+                ? "not trusted"
+                : v === "other_name"
+                  ? "for another name"
+                  : v === "unknown"
+                    ? "not known"
+                    : "nothing against it",
     },
     {
         key: "policy",

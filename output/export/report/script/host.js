@@ -122,7 +122,9 @@ function compareTable(mine, records) {
                         ? h("span.t-bad", "not trusted")
                         : row.misnamed
                           ? h("span.t-bad", "another name")
-                          : h("span.t-good", "nothing against it")
+                          : row.trusted
+                            ? h("span.t-good", "nothing against it")
+                            : h("span.t-soft", "not known")
                     : h("span.t-soft", "–")
             ),
             policyNames().map((name) =>

@@ -211,6 +211,7 @@ function readTls(row, tls, run) {
     }
     const verify = object(tls.verify);
     row.untrusted = verify.trusted === false;
+    row.trusted = verify.trusted === true;
     row.misnamed = verify.name_match === false;
 }
 
