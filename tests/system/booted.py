@@ -15,6 +15,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import mounts
+
 CHECKOUT = Path(__file__).parents[2]
 SYSTEMD = "/lib/systemd/systemd"
 WATCHDOG = 300
@@ -114,6 +116,8 @@ def missing():
         return "booting a systemd needs root"
     if not os.access(SYSTEMD, os.X_OK):
         return "systemd is not there"
+    if reason := mounts.missing():
+        return reason
     try:
         status, printed = run("systemctl --version")
     except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:

@@ -21,6 +21,7 @@ import time
 import unittest
 from pathlib import Path
 
+import mounts
 import scan
 import validate
 from case import main
@@ -296,6 +297,8 @@ def missing():
         return "Slurm needs root"
     if not os.access(unpacked("slurm") / "usr/sbin/slurmctld-wlm", os.X_OK):
         return "Slurm is not there: run tests/system/install-servers"
+    if reason := mounts.missing():
+        return reason
     done = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True)
     if done.returncode:
         return f"no namespaces: {done.stderr.strip()}"

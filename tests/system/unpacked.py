@@ -10,6 +10,7 @@ import os
 import subprocess
 from functools import cache
 
+import mounts
 from servers import Server, unpacked
 
 SERVICE_USER = 65000  # the first account of a service in its house, and its group
@@ -26,6 +27,8 @@ exec "$@"
 @cache
 def house_missing(package):
     """Why there can be no house for this package here, or None."""
+    if reason := mounts.missing():
+        return reason
     mount = ["mount", "-t", "overlay", "house", "-o", f"lowerdir={unpacked(package)}/usr:/usr",
              "/usr"]
     done = subprocess.run(["unshare", "--mount", *mount], capture_output=True, text=True)
