@@ -20,7 +20,8 @@
    the first group alone, since every key costs as much as a tenth of a handshake; a server that does
    not have X25519 asks for another group by a HelloRetryRequest. */
 #define ALL_THERE_IS                                                                               \
-    "+CIPHER-ALL:+ARCFOUR-128:+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5:+SIGN-ALL:"            \
+    "+CIPHER-ALL:+AES-128-CCM-8:+AES-256-CCM-8:+ARCFOUR-128:+3DES-CBC:+MAC-ALL:+SHA256:+SHA384:+"  \
+    "SHA1:+MD5:+SIGN-ALL:"                                                                         \
     "+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:+SIGN-DSA-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:"          \
     "+DHE-DSS:%DUMBFW:%UNSAFE_RENEGOTIATION:%VERIFY_ALLOW_SIGN_WITH_SHA1"
 

@@ -4,6 +4,7 @@
 #define ALERT_PROTOCOL_VERSION 70
 #define ALERT_HANDSHAKE_FAILURE 40
 #define ALERT_INSUFFICIENT_SECURITY 71
+#define ALERT_INTERNAL_ERROR 80 /* how OpenSSL says that it has no use for its own SHA-1 */
 #define ALERT_UNRECOGNIZED_NAME 112
 #define UNREACHED_MAX 2 /* then the server is left alone */
 #define SILENT_MAX 3    /* hellos without an answer, while none was ever accepted */
@@ -92,7 +93,9 @@ static bool next_part(const struct ladder *l, enum version v, enum hello_form fo
     ask->form = form;
     for (unsigned i = 0; i < parts; i++) {
         ask->part = all_first ? 1 - i : i;
-        if (all_first && i == 1 && shares_nothing(&l->facts[v]))
+        bool understood =
+            shares_nothing(&l->facts[v]) || is_alert(&l->facts[v], ALERT_INTERNAL_ERROR);
+        if (all_first && i == 1 && understood)
             return false; /* they were all in there */
         if (is_untried(l, v, form, ask->part))
             return true;
@@ -173,6 +176,25 @@ static int highest_open(const struct ladder *l, int from)
     return from;
 }
 
+/* A server that has TLS 1.3 marks what it chooses below. Where the mark is missing, two servers may
+   share the address: one that said "no such version" is asked once more, since it may be the other
+   that answers then. */
+static bool recheck(struct ladder *l)
+{
+    bool due = l->unmarked && l->facts[VERSION_TLS13].status == VERSION_ACCEPTED && !l->rechecked &&
+               !l->inconsistent && !l->exhaustive && !l->finished;
+    bool any = false;
+    l->rechecked = true;
+    l->list_ignored |= due;
+    for (int v = VERSION_SSL3; v <= VERSION_TLS12 && due; v++)
+        if (is_alert(&l->facts[v], ALERT_PROTOCOL_VERSION) || l->facts[v].proof == PROOF_INFERRED) {
+            l->tried[v] = 0;
+            l->settled[v] = false;
+            any = true;
+        }
+    return any;
+}
+
 bool ladder_next(struct ladder *l, struct hello *ask)
 {
     bool has_modern = l->facts[VERSION_TLS13].status == VERSION_ACCEPTED && !l->exhaustive;
@@ -185,7 +207,7 @@ bool ladder_next(struct ladder *l, struct hello *ask)
     else if (is_last_try(l) && !l->settled[VERSION_TLS10])
         v = VERSION_TLS10;
     if (v < VERSION_SSL2)
-        return false;
+        return recheck(l) && ladder_next(l, ask);
     if (next_attempt(l, (enum version)v, ask))
         return true;
     l->settled[v] = true; /* all was tried, and not all was answered */
@@ -254,6 +276,10 @@ static void learn_form(struct ladder *l, const struct hello *asked, uint32_t sui
     struct hello offered = {.highest = VERSION_TLS13,
                             .part = (l->tried[VERSION_TLS13] & 1U << MODERN_WITH_SHARE) != 0};
     bool refused = modern->status == VERSION_REJECTED || modern->reason == CAUSE_TIMEOUT;
+    if (l->exhaustive) { /* each version was asked alone: then some refusals are right */
+        offered = (struct hello){.highest = asked->highest};
+        refused &= !shares_nothing(modern) && !is_alert(modern, ALERT_PROTOCOL_VERSION);
+    }
 
     l->large |= asked->part && asked->form != HELLO_BARE;
     if (!other || asked->highest <= VERSION_SSL3)
@@ -423,6 +449,13 @@ static void absorb_choice(struct ladder *l, const struct hello *asked,
               asked->alone ? 1U << asked->highest : offered);
     if (!known)
         return;
+    if (asked->highest <= VERSION_TLS12 && hello->version >= VERSION_TLS10) {
+        l->marked |= hello->sentinel;
+        l->unmarked |= !hello->sentinel;
+        /* a server that has TLS 1.3 does it always, or never */
+        if (l->marked && l->unmarked && l->facts[VERSION_TLS13].status == VERSION_ACCEPTED)
+            contradict(l);
+    }
     if (!l->accepted)
         l->known = *asked;
     learn_form(l, asked, hello->suite);

@@ -46,6 +46,9 @@ struct ladder {
     bool intolerant;      /* what offers TLS 1.3 is refused as a whole, whatever its suites    */
     bool inconsistent;    /* two answers contradict each other                               */
     bool finished;
+    bool marked,
+        unmarked;       /* answers below TLS 1.3 with the mark of RFC 8446 section 4.1.3, without */
+    bool rechecked;     /* what was refused has been asked once more                        */
     bool list_ignored;  /* the server goes by the older field, though it has TLS 1.3              */
     unsigned unreached; /* hellos that could not even be sent, in a row                      */
     unsigned silent;    /* hellos that were not answered, in a row                           */

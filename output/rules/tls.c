@@ -181,6 +181,11 @@ static enum verdict fail_intolerance(const struct subject *s, struct evidence *e
     return VERDICT_FAIL;
 }
 
+static bool is_nothing_shared(int alert)
+{
+    return alert == ALERT_HANDSHAKE_FAILURE || alert == ALERT_INSUFFICIENT_SECURITY;
+}
+
 /* A hello that names TLS 1.3 beside older versions is refused as a whole, or is not answered. A
    handshake that came about began with such a hello, unless it is known that only older forms work.
    Where no handshake was asked, an alert 70 may have been the right answer to a hello with TLS 1.3
@@ -202,9 +207,12 @@ static enum verdict judge_intolerance(const struct subject *s, struct evidence *
         return verdict_open(modern, e);
     if (!has_older(s))
         return VERDICT_NOT_APPLICABLE;
-    bool shares_nothing =
-        modern->alert == ALERT_HANDSHAKE_FAILURE || modern->alert == ALERT_INSUFFICIENT_SECURITY;
-    if (shares_nothing || (!asked && modern->alert == ALERT_PROTOCOL_VERSION))
+    const struct outcome *failure = &s->o->tls.failure;
+    if (asked && observation_knows(s->o, FACT_TLS_VERSION) && s->o->tls.version < VERSION_TLS13)
+        return VERDICT_PASS; /* the handshake broke later */
+    if (is_nothing_shared(modern->alert) ||
+        (asked && failure->cause == CAUSE_ALERT && is_nothing_shared(failure->detail)) ||
+        (!asked && modern->alert == ALERT_PROTOCOL_VERSION))
         return verdict_without(VERDICT_INCONCLUSIVE, cause_name(CAUSE_ALERT), e);
     return fail_intolerance(s, e);
 }

@@ -79,6 +79,7 @@ static void read_name(struct reader *body, struct hello *hello)
 static void read_extensions(struct reader *reader, struct hello *hello)
 {
     read_16(reader);
+    hello->extended = reader->left > 0;
     while (reader->left >= 4) {
         unsigned type = read_16(reader);
         size_t len = read_16(reader);
@@ -91,6 +92,7 @@ static void read_extensions(struct reader *reader, struct hello *hello)
             hello->resumes = true;
         } else if (type == 43) {
             hello->listed = 0;
+            hello->has_list = true;
             for (size_t left = read_8(&body); left >= 2 && body.left >= 2; left -= 2)
                 hello->listed |= version_bit(read_16(&body));
         }

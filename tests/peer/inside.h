@@ -74,6 +74,7 @@ struct hello {
     unsigned listed;   /* and by supported_versions, which servers without TLS 1.2 do not know */
     size_t len;        /* of the record, with its header */
     bool sni;
+    bool extended, has_list;                    /* it has extensions; one is supported_versions */
     bool resumes;                               /* it offers to resume a session by a ticket */
     const uint8_t *session_id, *ciphers, *name; /* into the record */
     size_t session_id_len, ciphers_len, name_len;

@@ -78,6 +78,12 @@
  *     sni=          ignored | required (alert 112 without) | known (alert 112 for any name but
  *                   mail.demo.test and localhost)
  *     alpn=         ignored | enforced (alert 120 if the protocol is not among those offered)
+ *     intolerant=   a ClientHello with this in it is refused as refuse= says: none
+ *                   list (supported_versions) | extensions (any) | size (more than 255 octets)
+ *                   version (client_version above TLS 1.0)
+ *     lie=          what is the matter with every ServerHello, which is played and of TLS 1.2 at most:
+ *                   none | suite, compression (not offered) | field (1.3 in the older field)
+ *                   short (cut within, though its length says otherwise)
  *     hello-max=    N: closes when the ClientHello's record has more bytes
  *     tickets=      yes (sessions are resumed) | no | close (given, but whoever comes with one is
  *                   hung up on)
@@ -199,6 +205,14 @@ enum peer_cert {
 enum peer_client_cert { CLIENT_CERT_NONE, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
 enum peer_sni { SNI_IGNORED, SNI_REQUIRED, SNI_KNOWN };
 enum peer_alpn { ALPN_IGNORED, ALPN_ENFORCED };
+enum peer_intolerant {
+    INTOLERANT_NOT,
+    INTOLERANT_LIST,
+    INTOLERANT_EXTENSIONS,
+    INTOLERANT_SIZE,
+    INTOLERANT_VERSION
+};
+enum peer_lie { LIE_NONE, LIE_SUITE, LIE_COMPRESSION, LIE_FIELD, LIE_SHORT };
 enum peer_tickets { TICKETS_YES, TICKETS_NO, TICKETS_CLOSE };
 enum peer_cut { CUT_NEVER, CUT_CLOSE, CUT_RESET };
 
@@ -211,7 +225,7 @@ struct peer_config {
     uint16_t port;
     int protocol, mode;
     int greeting, caps, login, prot, ccc, middlebox, starttls, inject, after_failure, inside,
-        refuse, tls, cert, client_cert, sni, alpn, tickets, cut;
+        refuse, tls, cert, client_cert, sni, alpn, tickets, intolerant, lie, cut;
     int anonymous, required, greet_again; /* 0 or 1 */
     unsigned versions;                    /* set of enum peer_version */
     unsigned refuse_alert;                /* for REFUSE_ALERT */

@@ -105,6 +105,16 @@ static const struct word alpns[] = {{"ignored", ALPN_IGNORED}, {"enforced", ALPN
 static const struct word ticketss[] = {
     {"yes", TICKETS_YES}, {"no", TICKETS_NO}, {"close", TICKETS_CLOSE}, {0}};
 
+static const struct word intolerants[] = {{"none", INTOLERANT_NOT},
+                                          {"list", INTOLERANT_LIST},
+                                          {"extensions", INTOLERANT_EXTENSIONS},
+                                          {"size", INTOLERANT_SIZE},
+                                          {"version", INTOLERANT_VERSION},
+                                          {0}};
+static const struct word lies[] = {
+    {"none", LIE_NONE},   {"suite", LIE_SUITE}, {"compression", LIE_COMPRESSION},
+    {"field", LIE_FIELD}, {"short", LIE_SHORT}, {0}};
+
 static bool word_find(const struct word *words, const char *name, int *value)
 {
     for (; words->name; words++) {
@@ -303,6 +313,8 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         {"sni", snis, &c->sni},
         {"alpn", alpns, &c->alpn},
         {"tickets", ticketss, &c->tickets},
+        {"intolerant", intolerants, &c->intolerant},
+        {"lie", lies, &c->lie},
     };
     const struct {
         const char *key;

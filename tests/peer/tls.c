@@ -186,6 +186,53 @@ static void hello_play(struct conn *conn, const struct hello *hello, unsigned ve
         conn_deafen(conn); /* there is no key exchange to come */
 }
 
+/* intolerant= */
+static bool hello_chokes(const struct conn *conn, const struct hello *hello)
+{
+    switch (conn->config->intolerant) {
+    case INTOLERANT_LIST:
+        return hello->has_list;
+    case INTOLERANT_EXTENSIONS:
+        return hello->extended;
+    case INTOLERANT_SIZE:
+        return hello->len > 255;
+    case INTOLERANT_VERSION:
+        return hello->versions & (VERSION_TLS11 | VERSION_TLS12);
+    default:
+        return false;
+    }
+}
+
+/* lie= */
+static void hello_lie(struct conn *conn, const struct hello *hello, unsigned version)
+{
+    enum { VERSION_AT = 9, SUITE_AT = 44, COMPRESSION_AT = 46 }; /* there is no session id */
+    uint8_t answer[ANSWER_MAX];
+    size_t len = hello_answer(hello, version, conn->listener->cert, answer);
+    if (conn->config->lie == LIE_SUITE) {
+        answer[SUITE_AT] = 0xab;
+        answer[SUITE_AT + 1] = 0xcd;
+    } else if (conn->config->lie == LIE_COMPRESSION) {
+        answer[COMPRESSION_AT] = 64; /* LZS (RFC 3943) */
+    } else if (conn->config->lie == LIE_FIELD) {
+        answer[VERSION_AT + 1] = 4;
+    } else { /* a record and a message of 20 octets, which is no ServerHello */
+        answer[4] = 24;
+        answer[8] = 20;
+        len = 5 + 24;
+    }
+    conn_send(conn, answer, len);
+    conn_end(conn);
+}
+
+static unsigned highest_of(unsigned versions)
+{
+    unsigned highest = VERSION_TLS12;
+    while (highest > VERSION_SSL2 && !(versions & highest))
+        highest >>= 1;
+    return highest;
+}
+
 static void hello_refuse(struct conn *conn, const struct hello *hello)
 {
     const struct peer_config *config = conn->config;
@@ -226,6 +273,10 @@ void tls_hello(struct conn *conn)
     bool large = config->hello_max > 0 && hello.len > config->hello_max;
     if (large || (config->tickets == TICKETS_CLOSE && hello.resumes))
         conn_end(conn);
+    else if (!hello.v2 && hello_chokes(conn, &hello))
+        hello_refuse(conn, &hello);
+    else if (config->lie != LIE_NONE && shared & ~(unsigned)(VERSION_SSL2 | VERSION_TLS13))
+        hello_lie(conn, &hello, highest_of(shared));
     else if (!name_fits(conn, &hello))
         alert_send(conn, ALERT_NO_NAME, hello.len);
     else if (shared & ~(unsigned)(VERSION_SSL2 | VERSION_SSL3))

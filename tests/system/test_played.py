@@ -582,8 +582,9 @@ class Choices(PlayedCase, unittest.TestCase):
         cls.chosen("1.2,1.3", "ssl3", {"1.3": "accepted", "1.2": "accepted",
                                        "1.1": "rejected by chose_lower",
                                        "1.0": "rejected by chose_lower", "ssl3.0": "accepted"})
+        # TLS 1.2 comes with the mark of a server that has TLS 1.3, and 1.0 without: as of two servers.
         cls.chosen("1.2,1.3", "1.0", {"1.3": "accepted", "1.2": "accepted",
-                                      "1.1": "rejected by chose_lower", "1.0": "accepted",
+                                      "1.1": "inconclusive inconsistent_answers", "1.0": "accepted",
                                       "ssl3.0": odd})
 
     @classmethod
@@ -597,6 +598,81 @@ class Choices(PlayedCase, unittest.TestCase):
             with self.subTest(server=server.line().strip()):
                 self.assertEqual({name: seen[f"/tls/versions/{name}"] for name in expected},
                                  expected)
+
+
+class Intolerant(PlayedCase, unittest.TestCase):
+    """Servers that refuse what they do not know: their versions, their certificate and what they say
+    inside TLS are found all the same."""
+
+    WAYS = {"close": "by close", "reset": "by reset", "alert:40": "by alert 40",
+            "alert:70": "by alert 70", "alert:50": "by alert 50", "silent": "timeout"}
+
+    @classmethod
+    def build(cls):
+        at = 0
+        for intolerant, versions in (("list", "1.2"), ("list", "1.0,1.1,1.2"), ("list", "1.1"),
+                                     ("extensions", "1.0,1.1,1.2"), ("extensions", "1.0"),
+                                     ("version", "1.0"), ("size", "1.0,1.1,1.2"),
+                                     ("size", "1.2,1.3")):
+            for refuse in cls.WAYS:
+                for mode in MODES:
+                    protocol = PROTOCOLS[at % 4]
+                    at += 1
+                    # GnuTLS needs the curves that a ClientHello without extensions does not name.
+                    cls.add(protocol, mode, versions=versions, refuse=refuse,
+                            intolerant=intolerant, cert="rsa")
+
+    def test_every_fact(self):
+        for server, _, target in self.cases:
+            script = dict(server.script)
+            accepted = script["versions"].split(",")
+            record = self.run_.endpoints[server.at()]
+            seen = facts.of(record)
+            with self.subTest(server=server.line().strip(), target=target):
+                self.assertEqual(seen["/tls/versions_accepted"], accepted)
+                self.assertEqual(seen["/tls/certificate"], facts.fingerprints(
+                    self.farm.certificate_file(server))[0])
+                self.assertIs(seen["/tls/established"], True, scan.pretty(record))
+                self.assertEqual((seen["/status"], seen["/tls/version"]), ("ok", accepted[-1]))
+                self.assertEqual(seen["/banner"], facts.BANNERS[server.protocol])
+                new = script["intolerant"] != "size" or None
+                self.assertIs(seen.get("/tls/new_hello_intolerant"), new)
+                self.assertNotIn("/tls/inconsistent_answers", seen)
+                found = {entry["rule"] for entry in record["findings"]}
+                self.assertEqual("TLS-VERSION-INTOLERANT" in found, bool(new))
+                self.assertLessEqual(record["connections"], 18)
+                if script["refuse"] == "silent":
+                    self.assertNotIn("rejected by timeout", seen.values())
+                    continue
+                for name in facts.VERSIONS[2:]:
+                    if name not in accepted:
+                        self.assertIn("rejected", seen[f"/tls/versions/{name}"])
+
+
+class Lies(PlayedCase, unittest.TestCase):
+    """What was not offered is chosen, or the answer is no ServerHello: nothing is proven by it."""
+
+    REASONS = {"suite": "suite_not_offered", "compression": "suite_not_offered",
+               "field": "version_not_offered", "short": "protocol"}
+
+    @classmethod
+    def build(cls):
+        for lie in cls.REASONS:
+            for mode in MODES:
+                for versions in ("1.2", "1.0,1.1,1.2"):
+                    cls.add("imap", mode, lie=lie, versions=versions)
+
+    def test_every_fact(self):
+        for server, _, target in self.cases:
+            reason = "inconclusive " + self.REASONS[dict(server.script)["lie"]]
+            record = self.run_.endpoints[server.at()]
+            seen = facts.of(record)
+            with self.subTest(server=server.line().strip(), target=target):
+                self.assertEqual(seen["/tls/versions_accepted"], [])
+                for name in ("1.2", "1.3"):
+                    self.assertEqual(seen[f"/tls/versions/{name}"], reason, scan.pretty(record))
+                self.assertNotIn("accepted", str(seen.get("/tls/compression")))
+                self.assertLessEqual(record["connections"], 18)
 
 
 class Certificates(PlayedCase, unittest.TestCase):
