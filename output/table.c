@@ -72,6 +72,12 @@ static bool is_clear(const struct observation *o)
     return observation_knows(o, FACT_OBSERVED_MODE) && o->mode != MODE_IMPLICIT;
 }
 
+/* The service speaks to us, and this was to be asked and was not reached. */
+static bool is_lost(const struct observation *o, enum fact fact)
+{
+    return o->status == STATUS_OK && o->why[fact] != CAUSE_NONE && o->why[fact] != CAUSE_NOT_ASKED;
+}
+
 /* The upgrade in a word. */
 static const char *upgrade_word(const struct observation *o, enum color *color)
 {
@@ -80,7 +86,7 @@ static const char *upgrade_word(const struct observation *o, enum color *color)
         return observation_knows(o, FACT_OBSERVED_MODE) && o->status == STATUS_OK ? "implicit"
                                                                                   : "-";
     if (!observation_knows(o, FACT_ACCEPTED))
-        return o->upgrade_command ? "unknown" : "-";
+        return o->upgrade_command || is_lost(o, FACT_ACCEPTED) ? "unknown" : "-";
     if (o->accepted != TRI_YES) {
         *color = RED;
         return o->advertised == TRI_YES ? "refused" : "none";

@@ -6,18 +6,20 @@ their first word), or None for all others; an answer is a line or several, in wh
 tag of the command. In the words of an answer, at its end:
 
     <tls>      then TLS begins; the commands inside it have the table `inside`
+    <break>    a record follows that nobody can decrypt
     <wait>     nothing more comes: the connection stays open
     <end>      the connection ends; <reset>: it is cut
     <deaf>     the ClientHello is read, and what follows in the answer is said to it, in cleartext
 """
 
+import os
 import re
 import socket
 import ssl
 import struct
 import threading
 
-MARKS = re.compile(r"(<tls>|<wait>|<end>|<reset>|<deaf>)")
+MARKS = re.compile(r"(<tls>|<break>|<wait>|<end>|<reset>|<deaf>)")
 
 
 class Gone(Exception):
@@ -99,6 +101,8 @@ class Conversation:
                 self.buffer = b""
                 self.client = self.talker.context.wrap_socket(self.client, server_side=True)
                 self.table = self.talker.inside
+            elif part == "<break>":
+                os.write(self.client.fileno(), b"\x17\x03\x03\x00\x20" + 32 * b"x")
             elif part == "<deaf>":
                 self.client.recv(65536)
             elif part == "<wait>":

@@ -279,6 +279,11 @@ class Later(DialogueCase, unittest.TestCase):
         cls.add("the end in the middle", "smtp",
                 {"/starttls/handshake": "ok", "/tls/established": True, "/tls/failure": None,
                  "/auth/capabilities/after_tls": ["STARTTLS"]}, QUIT="<reset>")
+        cls.add("a record that cannot be decrypted", "smtp",
+                {"/starttls/handshake": "ok", "/tls/established": True, "/tls/failure": None,
+                 "/auth/capabilities/after_tls": ["AUTH PLAIN"],
+                 "/tls/starttls_accepted_inside": Unknown("protocol")},
+                inside={"EHLO": "250-mail\n250 AUTH PLAIN<break><wait>"})
 
 
 class Quick(DialogueCase, unittest.TestCase):
@@ -292,6 +297,8 @@ class Quick(DialogueCase, unittest.TestCase):
                                               "/starttls/handshake": "not_tested",
                                               "/tls/versions_accepted": []},
                 without=("STARTTLS-NOT-ADVERTISED-BUT-WORKS",), STARTTLS="220 go<deaf><reset>")
+
+        cls.add("421 to EHLO", "smtp", not_reached("rate_limited"), EHLO="421 not now<end>")
 
     def test_at_a_terminal(self):
         for name, protocol, talker, _, _ in self.cases:

@@ -30,10 +30,13 @@ function ruleOf(finding) {
 }
 
 /** The upgrade in a word, as at a terminal. */
-function upgradeWord(endpoint, status, starttls, tls) {
+function upgradeWord(endpoint, status, starttls, tls, unknown) {
     if (endpoint.observed_mode === undefined) return "";
     if (endpoint.observed_mode === "implicit") return status === "ok" ? "implicit" : "";
-    if (!starttls || starttls.accepted === undefined) return starttls && isText(starttls.command) ? "not known" : "";
+    if (!starttls || starttls.accepted === undefined) {
+        const lost = status === "ok" && unknown.some((x) => x.path === "/starttls/accepted" && x.reason !== "not_asked");
+        return lost || (starttls && isText(starttls.command)) ? "not known" : "";
+    }
     if (!starttls.accepted) return starttls.advertised ? "refused" : "none";
     if (starttls.handshake === "failed") return "fails";
     if (starttls.handshake !== "ok" && !list(tls.versions_accepted).length) return "not known";
@@ -160,7 +163,7 @@ function rowOf(raw, line, run) {
         dark: 0,
         lacks: list(record.unknown).length,
     };
-    row.starttls = upgradeWord(endpoint, row.status, record.starttls, object(record.tls));
+    row.starttls = upgradeWord(endpoint, row.status, record.starttls, object(record.tls), objects(record.unknown));
     row.login = loginWord(endpoint, record.auth);
     row.isClear = row.observed !== "" && row.observed !== "implicit";
     if (row.isClear && row.status === "ok") {
