@@ -806,7 +806,7 @@ const struct rule rules_certificate[] = {
     {"CERT-EXPIRED",
      SEVERITY_HIGH,
      "The certificate has expired",
-     "The end of the certificate's validity, or of an issuer's that was sent with it, lies before "
+     "The end of the certificate's validity, or of an issuer's or the root's, lies before "
      "the time of the scan. Clients warn or refuse, and people learn to click warnings away. "
      "Critical where people log in; medium on port 25 (mx), where most senders do not look, and "
      "those that follow DANE-EE need not. Within an hour of the end it is probable only: clocks "
@@ -820,7 +820,7 @@ const struct rule rules_certificate[] = {
     {"CERT-NOT-YET-VALID",
      SEVERITY_HIGH,
      "The certificate is not valid yet",
-     "The begin of the certificate's validity, or of an issuer's that was sent with it, lies after "
+     "The begin of the certificate's validity, or of an issuer's or the root's, lies after "
      "the time of the scan. Medium on port 25 (mx). Within an hour of the begin it is probable "
      "only: clocks differ.",
      "Install a certificate that is valid now; check the clock of the machine that made it.",
