@@ -2,6 +2,7 @@
 """Every command with hardly a descriptor to spare: it does what it should, or ends with 2 and says
 why."""
 
+import os
 import resource
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ class Descriptors(unittest.TestCase):
 
         return subprocess.run([self.program, *map(str, arguments)], stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=scan.WATCHDOG,
+                              env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # needs some
                               preexec_fn=few if limit else None)
 
     def sparing(self, arguments, codes=(0, 1, 3), trouble=2, same=True):
