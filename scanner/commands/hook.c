@@ -208,6 +208,10 @@ static _Noreturn void help(const struct hook_plan *plan, int socket, const sigse
         if (split(news, (size_t)n, words) && is_sound(plan, words))
             answer = run(plan, words, 3, mask);
         send(3, &answer, sizeof answer, MSG_NOSIGNAL);
+        /* To end with something unread would take the answer back. */
+        do
+            n = recv(3, news, sizeof news, 0);
+        while (n > 0 || (n < 0 && errno == EINTR));
     }
     _exit(EXIT_DONE);
 }
