@@ -677,9 +677,26 @@ static void test_server_that_is_not_there(void **state)
     assert_true(is.ipv6 == RESOLVED_FAILURE || is.ipv6 == RESOLVED_TIMEOUT);
 }
 
+/* A bare system has no such file. */
+static bool is_in_hosts(const char *name)
+{
+    char line[256];
+    bool found = false;
+    FILE *hosts = fopen("/etc/hosts", "r");
+    while (hosts && fgets(line, sizeof line, hosts))
+        found |= line[0] != '#' && strstr(line, name) != NULL;
+    if (hosts)
+        fclose(hosts);
+    return found;
+}
+
 /* localhost is in /etc/hosts, which settles it: nobody is asked. */
 static void test_servers_of_the_system(void **state)
 {
+    if (!is_in_hosts("localhost")) {
+        print_message("SKIPPED: /etc/hosts has no localhost\n");
+        skip();
+    }
     scene_resolve(*state, (struct resolver_options){.server = NULL});
     struct resolution is = resolve(*state, "localhost");
     assert_int_equal(is.ipv4, RESOLVED_FOUND);
