@@ -997,7 +997,7 @@ static void test_limits_of_paths(void **state)
 static void test_long_chain(void **state)
 {
     struct span ders[12], turned[12];
-    char names[13][16];
+    char names[13][24];
     (void)state;
     for (int i = 0; i < 13; i++)
         snprintf(names[i], sizeof *names, "authority %d", i);
