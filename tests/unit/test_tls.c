@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <stdio.h>
@@ -638,6 +639,215 @@ static void test_client_certificate(void **state)
     }
 }
 
+/* --- keys that are larger than any real one --------------------------------------------------- */
+
+/* What a server sends in the place of its own certificate: its key is none that it could have. */
+static struct octets foreign;
+
+static void add(struct octets *o, const char *from, size_t n)
+{
+    put(o, from, n);
+}
+#define ADD(o, octets) add(o, octets, sizeof(octets) - 1)
+
+/* Makes what stands from here on the body of an element. */
+static void wrap(struct octets *o, size_t from, int tag)
+{
+    size_t len = o->len - from, n = len < 0x80 ? 0 : len < 0x100 ? 1 : 2;
+    char head[4] = {(char)tag, (char)(n ? 0x80 | n : len)};
+    for (size_t i = 0; i < n; i++)
+        head[2 + i] = (char)(len >> 8 * (n - 1 - i));
+    put(o, head, 2 + n);
+    memmove(o->at + from + 2 + n, o->at + from, len);
+    memcpy(o->at + from, head, 2 + n);
+}
+
+static void add_number(struct octets *o, size_t bits)
+{
+    size_t from = o->len;
+    ADD(o, "\0"); /* positive */
+    for (size_t i = 0; i < bits / 8; i++)
+        add(o, "\xc5", 1);
+    wrap(o, from, 0x02);
+}
+
+/* A certificate with an RSA key of so many bits. */
+static void make_foreign(size_t modulus, size_t exponent)
+{
+    struct octets *o = &foreign;
+    o->len = 0;
+    ADD(o, "\xa0\x03\x02\x01\x02\x02\x01\x01\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"
+           "\x05\x00\x30\x00\x30\x1e\x17\x0d"
+           "260101000000Z\x17\x0d"
+           "360101000000Z\x30\x00");
+    size_t spki = o->len;
+    ADD(o, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00");
+    size_t key = o->len;
+    ADD(o, "\0"); /* no unused bits */
+    size_t numbers = o->len;
+    add_number(o, modulus);
+    add_number(o, exponent);
+    wrap(o, numbers, 0x30);
+    wrap(o, key, 0x03);
+    wrap(o, spki, 0x30);
+    wrap(o, 0, 0x30);
+    ADD(o, "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00\x03\x02\x00\x01");
+    wrap(o, 0, 0x30);
+}
+
+static gnutls_pcert_st foreign_pcert;
+static gnutls_privkey_t own_key; /* what the server signs with all the same */
+
+static int on_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, int issuers_count,
+                       const gnutls_pk_algorithm_t *algorithms, int algorithms_count,
+                       gnutls_pcert_st **certificates, unsigned *count, gnutls_privkey_t *key)
+{
+    (void)session;
+    (void)issuers;
+    (void)issuers_count;
+    (void)algorithms;
+    (void)algorithms_count;
+    *certificates = &foreign_pcert;
+    *count = 1;
+    *key = own_key;
+    return 0;
+}
+
+static void set_up_foreign(gnutls_certificate_credentials_t with)
+{
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_t *crts;
+    unsigned count;
+    MUST(gnutls_certificate_get_x509_key(with_rsa, 0, &key));
+    MUST(gnutls_certificate_get_x509_crt(with_rsa, 0, &crts, &count));
+    MUST(gnutls_privkey_init(&own_key));
+    MUST(gnutls_privkey_import_x509(own_key, key, GNUTLS_PRIVKEY_IMPORT_COPY));
+    MUST(gnutls_pcert_import_x509(&foreign_pcert, crts[0], 0));
+    gnutls_free(foreign_pcert.cert.data);
+    foreign_pcert.cert.data = (unsigned char *)foreign.at;
+    foreign_pcert.cert.size = (unsigned)foreign.len;
+    gnutls_certificate_set_retrieve_function2(with, on_retrieve);
+    for (unsigned i = 0; i < count; i++)
+        gnutls_x509_crt_deinit(crts[i]);
+    gnutls_free(crts);
+    gnutls_x509_privkey_deinit(key);
+}
+
+static void tear_down_foreign(void)
+{
+    foreign_pcert.cert.data = NULL;
+    gnutls_pcert_deinit(&foreign_pcert);
+    gnutls_privkey_deinit(own_key);
+}
+
+/* The server signs with another key, so that a client which computes with this one says "bad
+   signature", and is no more than a client which does not. The certificate is known either way. */
+static void test_absurd_key(void **state)
+{
+    static const struct {
+        size_t modulus, exponent;
+        enum cause cause;
+    } cases[] = {{4096, 24, CAUSE_PROTOCOL},    {16384, 24, CAUSE_PROTOCOL},
+                 {16392, 24, CAUSE_LIMIT},      {131072, 24, CAUSE_LIMIT},
+                 {131072, 131072, CAUSE_LIMIT}, {4096, 4096, CAUSE_LIMIT},
+                 {1024, 2048, CAUSE_LIMIT}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t v = 0; v < VERSIONS; v++) {
+            gnutls_certificate_credentials_t with;
+            const char *text;
+            struct span ders[2];
+            make_foreign(cases[i].modulus, cases[i].exponent);
+            MUST(gnutls_certificate_allocate_credentials(&with));
+            set_up_foreign(with);
+            struct tls *t = client_new("mail.example.test");
+            struct server *s = server_new(versions[v].priority, with, false);
+            assert_int_equal(converse(t, s, 1 << 20, NULL), TLS_FAILED);
+            assert_cause(t, cases[i].cause, -1);
+            tls_outcome(t, &text);
+            assert_int_equal(strcmp(text, "A key is larger than any real one.") == 0,
+                             cases[i].cause == CAUSE_LIMIT);
+            assert_int_equal(tls_facts(t).hello.version, versions[v].version);
+            assert_int_equal(tls_certificates(t, ders, 2), 1);
+            assert_int_equal(ders[0].len, foreign.len);
+            assert_memory_equal(ders[0].at, foreign.at, foreign.len);
+            assert_false(tls_facts(t).completed);
+            server_free(s);
+            tls_free(t);
+            tear_down_foreign();
+            gnutls_certificate_free_credentials(with);
+        }
+    free(foreign.at);
+    foreign = (struct octets){0};
+}
+
+/* RFC 5246 section 7.4.3: a ServerKeyExchange with a prime of so many bits, behind zeros. */
+static void add_exchange(struct octets *o, size_t bits)
+{
+    size_t len = bits / 8 + 2, size = 2 + len + 3 + 3 + 4;
+    const char head[] = {0x16,
+                         3,
+                         3,
+                         (char)((size + 4) >> 8),
+                         (char)(size + 4),
+                         12,
+                         0,
+                         (char)(size >> 8),
+                         (char)size,
+                         (char)(len >> 8),
+                         (char)len,
+                         0,
+                         0};
+    put(o, head, sizeof head);
+    for (size_t i = 0; i < bits / 8; i++)
+        add(o, "\xc5", 1);
+    ADD(o, "\0\x01\x02\0\x01\x03\x04\x01\0\0");
+}
+
+/* The server's flight with that in the place of its own ServerKeyExchange. */
+static void exchange(struct tls *t, const struct octets *flight, size_t bits)
+{
+    struct octets bent = {0};
+    for (size_t at = 0, len; at < flight->len; at += len) {
+        const unsigned char *record = (const unsigned char *)flight->at + at;
+        assert_true(at + 6 <= flight->len);
+        len = 5 + (size_t)(record[3] << 8 | record[4]);
+        if (record[5] == 12)
+            add_exchange(&bent, bits);
+        else
+            put(&bent, record, len);
+    }
+    to_client(t, bent.at, bent.len, NULL);
+    free(bent.at);
+}
+
+static void test_absurd_exchange(void **state)
+{
+    static const struct {
+        size_t bits;
+        enum cause cause;
+    } cases[] = {{2048, CAUSE_PROTOCOL},
+                 {10000, CAUSE_PROTOCOL},
+                 {10008, CAUSE_LIMIT},
+                 {65536, CAUSE_LIMIT}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct span ders[1];
+        struct tls *t = client_new(NULL);
+        struct server *s = server_new("NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+DHE-RSA:-GROUP-ALL:"
+                                      "+GROUP-FFDHE3072",
+                                      with_rsa, false);
+        to_server(t, s);
+        server_step(s);
+        exchange(t, &s->out, cases[i].bits);
+        assert_int_equal(tls_step(t), TLS_FAILED);
+        assert_cause(t, cases[i].cause, -1);
+        assert_int_equal(tls_certificates(t, ders, 1), 1);
+        server_free(s);
+        tls_free(t);
+    }
+}
+
 /* --- what goes wrong -------------------------------------------------------------------------- */
 
 /* All that the server says up to our second flight. */
@@ -965,6 +1175,8 @@ int main(void)
         cmocka_unit_test(test_long_ticket),
         cmocka_unit_test(test_odd_tickets),
         cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_absurd_key),
+        cmocka_unit_test(test_absurd_exchange),
         cmocka_unit_test(test_closed_at_each_octet),
         cmocka_unit_test(test_garbage_at_each_octet),
         cmocka_unit_test(test_alerts),
