@@ -263,6 +263,13 @@ static void cert_free(struct cert *cert)
         gnutls_certificate_free_credentials(cert->credentials);
     for (unsigned i = 0; i < cert->chain_len; i++)
         gnutls_free(cert->chain[i].data);
+    gnutls_privkey_deinit(cert->key);
+    for (unsigned i = 0; i < cert->sent_len; i++) {
+        cert->sent[i].cert.data = NULL; /* a part of octets */
+        gnutls_pcert_deinit(&cert->sent[i]);
+    }
+    gnutls_free(cert->octets.data);
+    free(cert->sent);
     free(cert);
 }
 
@@ -344,12 +351,66 @@ static struct cert *leaf_read(const struct peer_certs *certs, int kind, const ch
     return NULL;
 }
 
+/* ---- what is sent in the place of a leaf ---- */
+
+static int on_retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, int issuers_count,
+                       const gnutls_pk_algorithm_t *algorithms, int algorithms_count,
+                       gnutls_pcert_st **sent, unsigned *count, gnutls_privkey_t *key)
+{
+    struct conn *conn = gnutls_transport_get_ptr(session);
+    const struct cert *cert = conn->listener->cert;
+    (void)issuers;
+    (void)issuers_count;
+    (void)algorithms;
+    (void)algorithms_count;
+    *sent = cert->sent;
+    *count = cert->sent_len;
+    *key = cert->key;
+    return 0;
+}
+
+/* Takes the file apart. The library looks at the public key of the first, which is the leaf's. */
+static bool sent_read(struct cert *cert, const gnutls_datum_t *leaf)
+{
+    const uint8_t *at = cert->octets.data;
+    size_t left = cert->octets.size;
+    cert->sent = calloc(SENT_MAX, sizeof *cert->sent);
+    while (cert->sent && left >= 3 && cert->sent_len < SENT_MAX) {
+        size_t len = (size_t)at[0] << 16 | (size_t)at[1] << 8 | at[2];
+        gnutls_pcert_st *pcert = &cert->sent[cert->sent_len];
+        if (len > left - 3 || gnutls_pcert_import_x509_raw(pcert, leaf, GNUTLS_X509_FMT_DER, 0) < 0)
+            return false;
+        gnutls_free(pcert->cert.data);
+        pcert->cert.data = cert->octets.data + (at - cert->octets.data) + 3;
+        pcert->cert.size = (unsigned)len;
+        cert->sent_len++;
+        at += 3 + len;
+        left -= 3 + len;
+    }
+    return left == 0 && cert->sent_len > 0;
+}
+
+static bool sent_arm(struct cert *cert, const char *file)
+{
+    gnutls_x509_privkey_t key = NULL;
+    memcpy(cert->file, file, strlen(file) + 1);
+    bool done = gnutls_load_file(file, &cert->octets) >= 0 && sent_read(cert, &cert->chain[0]) &&
+                gnutls_certificate_get_x509_key(cert->credentials, 0, &key) >= 0 &&
+                gnutls_privkey_init(&cert->key) >= 0 &&
+                gnutls_privkey_import_x509(cert->key, key, GNUTLS_PRIVKEY_IMPORT_COPY) >= 0;
+    if (key)
+        gnutls_x509_privkey_deinit(key);
+    gnutls_certificate_set_retrieve_function2(cert->credentials, on_retrieve);
+    return done;
+}
+
 const struct cert *certs_get(struct peer_certs *certs, int kind, const uint8_t address[16],
-                             struct peer_error *error)
+                             const char *file, struct peer_error *error)
 {
     char text[INET6_ADDRSTRLEN], name[INET6_ADDRSTRLEN + 32];
     for (struct cert *cert = certs->made; cert; cert = cert->next)
-        if (cert->kind == kind && memcmp(cert->address, address, 16) == 0)
+        if (cert->kind == kind && memcmp(cert->address, address, 16) == 0 &&
+            strcmp(cert->file, file) == 0)
             return cert;
     script_address(address, text, sizeof text);
     snprintf(name, sizeof name, "%s-%s.pem", script_cert(kind), text);
@@ -358,6 +419,11 @@ const struct cert *certs_get(struct peer_certs *certs, int kind, const uint8_t a
         cert = leaf_read(certs, kind, name);
         if (!cert)
             complain(error, name, "cannot be read back");
+    }
+    if (cert && *file && !sent_arm(cert, file)) {
+        complain(error, file, "no certificates behind their lengths");
+        cert_free(cert);
+        return NULL;
     }
     if (!cert)
         return NULL;

@@ -18,6 +18,7 @@
 #define PEER_INSIDE_H
 
 #include "peer.h"
+#include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 
 /* ---- bytes.c ---- */
@@ -54,7 +55,7 @@ struct place *places_find(const struct places *places, const uint8_t address[16]
 
 /* ---- certs.c ---- */
 
-enum { CHAIN_MAX = 3 };
+enum { CHAIN_MAX = 3, SENT_MAX = 32 };
 struct cert {
     struct cert *next;
     int kind;
@@ -62,9 +63,15 @@ struct cert {
     gnutls_certificate_credentials_t credentials;
     gnutls_datum_t chain[CHAIN_MAX]; /* DER, leaf first: for the played versions */
     unsigned chain_len;
+    char file[PEER_TEXT_MAX]; /* send-cert=, or "" */
+    gnutls_datum_t octets;    /* what is in it   */
+    gnutls_pcert_st *sent;
+    unsigned sent_len;
+    gnutls_privkey_t key;
 };
+/* file: send-cert=; "": what is sent is what was made. */
 const struct cert *certs_get(struct peer_certs *certs, int kind, const uint8_t address[16],
-                             struct peer_error *error);
+                             const char *file, struct peer_error *error);
 
 /* ---- hello.c ---- */
 

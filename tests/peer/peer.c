@@ -566,7 +566,7 @@ static bool listener_arm(struct listener *listener, struct peer_certs *certs,
                    config->starttls == STARTTLS_TEMPORARY;
     if (config->mode == PEER_CLEAR && refuses)
         return true;
-    listener->cert = certs_get(certs, config->cert, config->address, error);
+    listener->cert = certs_get(certs, config->cert, config->address, config->send_cert, error);
     if (!listener->cert)
         return false;
     if (!(config->versions & ~(unsigned)(VERSION_SSL2 | VERSION_SSL3)))

@@ -74,6 +74,8 @@
  *     tls=          what every hello gets: ok (TLS) | close | reset | silent | plaintext | garbage
  *                   alerts (endless warnings) | break (closes after the Certificate)
  *     cert=         good | rsa | expired | selfsigned | wrongname | weakkey | chain
+ *     send-cert=    the name of a file: what is sent as certificates, each behind its length in three
+ *                   octets, whatever it may be; the key of cert= signs all the same
  *     client-cert=  none | request | require
  *     sni=          ignored | required (alert 112 without) | known (alert 112 for any name but
  *                   mail.demo.test and localhost)
@@ -239,6 +241,8 @@ struct peer_config {
     char greeting_text[PEER_TEXT_MAX];
     char login_reply[PEER_TEXT_MAX]; /* without its last CRLF */
     char caps_clear[PEER_TEXT_MAX], caps_tls[PEER_TEXT_MAX];
+    bool has_send_cert;
+    char send_cert[PEER_TEXT_MAX];
 };
 
 struct peer_error {

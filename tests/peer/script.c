@@ -340,6 +340,8 @@ static int set_key(struct peer_config *c, const char *key, char *value, size_t l
         return read_text(value, c->caps_clear, &c->has_caps_clear);
     if (strcmp(key, "caps-tls") == 0)
         return read_text(value, c->caps_tls, &c->has_caps_tls);
+    if (strcmp(key, "send-cert") == 0)
+        return read_text(value, c->send_cert, &c->has_send_cert);
     if (strcmp(key, "versions") == 0)
         return set_versions(c, value);
     if (strcmp(key, "refuse") == 0)

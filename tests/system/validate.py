@@ -129,6 +129,8 @@ def check_three_values(record):
             items = definition_of(below.get("items", {}))
             if "properties" in below and isinstance(value[name], dict):
                 yield from walk(below, value[name], here)
+            elif here == "/tls/chain":
+                yield from check_chain(items, value[name] or [], unknown, reached)
             elif "properties" in items:
                 for item in value[name] or []:
                     yield from walk(items, item, here)
@@ -140,6 +142,15 @@ def check_three_values(record):
     for path in unknown:
         if path not in reached:
             yield f"/unknown: {path} is no member that could be left out"
+
+
+def check_chain(part, chain, unknown, reached):
+    """A link is in unknown if and only if something of it is left out; so is the first beyond."""
+    for i, link in enumerate(chain):
+        whole = set(part["properties"]) == set(link)
+        if whole == (f"/tls/chain/{i}" in unknown):
+            yield f"/tls/chain/{i}: in unknown if and only if something is left out"
+    reached.update(f"/tls/chain/{i}" for i in range(len(chain) + 1))
 
 
 def check_lossy(record):
