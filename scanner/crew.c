@@ -17,6 +17,7 @@ struct worker {
     uv_loop_t loop; /* of a thread, if it has one */
     bool has_loop;
     uv_async_t call; /* there is mail, or it is to stop */
+    uv_tcp_t spare;  /* see open_spare() */
     pthread_t thread;
     bool running; /* the thread is to be joined */
 
@@ -255,6 +256,9 @@ static void on_call(uv_async_t *call)
 static void *work(void *context)
 {
     struct worker *w = context;
+    struct crew *c = w->crew;
+    if (c->events.on_thread)
+        c->events.on_thread(c->events.context);
     engine_wake(w->engine);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     return NULL;
@@ -307,6 +311,13 @@ static void discard(struct worker *w)
     w->finished = true;
 }
 
+/* A loop opens a spare descriptor with its first stream; a thread may be able to open nothing. */
+static void open_spare(struct worker *w)
+{
+    if (uv_tcp_init(&w->loop, &w->spare) == 0)
+        uv_close((uv_handle_t *)&w->spare, NULL);
+}
+
 static bool make_worker(struct crew *c, unsigned number, FILE *errors)
 {
     struct worker *w = &c->workers[number];
@@ -318,6 +329,7 @@ static bool make_worker(struct crew *c, unsigned number, FILE *errors)
         return false;
     w->call.data = w;
     w->finished = false;
+    open_spare(w);
     return make_engine(w, errors);
 }
 

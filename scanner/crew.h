@@ -29,6 +29,8 @@ struct crew_events {
     /* A host could not be scanned for want of memory, or what was seen of it not be kept: the run is
        not whole. As on_message. */
     void (*on_loss)(void *context, const char *);
+    /* A thread has begun; called by it, before it does anything else. May be NULL. */
+    void (*on_thread)(void *context);
     /* It is over: no thread is left, and no handle of the crew on the loop. */
     void (*on_end)(void *context);
     /* As in source_options; from the caller's thread. */

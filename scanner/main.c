@@ -19,6 +19,7 @@
 #include "scanner/commands/command.h"
 #include "scanner/commands/health.h"
 #include "scanner/commands/notice.h"
+#include "scanner/sandbox.h"
 #include "scanner/say.h"
 
 /* The host's crypto policy must not decide what can be seen: the library is not to read it before
@@ -70,9 +71,11 @@ int finish_stdout(void)
 
 static int print_version(void)
 {
-    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s, SQLite %s\n",
+    char offer[64];
+    printf(PROGRAM " %s (record schema %s)\nGnuTLS %s, libuv %s, c-ares %s, cJSON %s, SQLite %s\n"
+                   "sandbox: %s\n",
            VERSION, RUN_SCHEMA, gnutls_check_version(NULL), uv_version_string(), ares_version(NULL),
-           cJSON_Version(), sqlite3_libversion());
+           cJSON_Version(), sqlite3_libversion(), sandbox_offer(offer, sizeof offer));
     return finish_stdout();
 }
 
@@ -132,6 +135,7 @@ static void forget_variables(void)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);
     setenv("GNUTLS_SYSTEM_PRIORITY_FILE", "/dev/null", 1);
+    setenv("UV_USE_IO_URING", "0", 1); /* what goes by a ring, no filter of calls sees */
 }
 
 /* Of a plugin, what the other commands call trouble would be CRITICAL. */

@@ -221,6 +221,25 @@ const struct argp standard_argp = {standard_rows, on_standard_option, NULL, NULL
 const struct argp fail_on_argp = {
     standard_rows + FAIL_ON_ROW, on_standard_option, NULL, NULL, NULL, NULL, NULL};
 
+static enum sandbox_mode parse_sandbox(struct argp_state *state, const char *text)
+{
+    enum sandbox_mode mode = SANDBOX_AUTO;
+    if (!sandbox_mode_parse(text, &mode))
+        refuse(state, "sandbox", "'%s' is none of auto, require, off", text);
+    return mode;
+}
+
+static error_t on_sandbox_option(int key, char *argument, struct argp_state *state)
+{
+    enum sandbox_mode *mode = state->input;
+    if (key != KEY_SANDBOX)
+        return ARGP_ERR_UNKNOWN;
+    *mode = parse_sandbox(state, argument);
+    return 0;
+}
+
+const struct argp sandbox_argp = {sandbox_rows, on_sandbox_option, NULL, NULL, NULL, NULL, NULL};
+
 /* What does not go without something else, or with it. */
 static void check_together(struct argp_state *state, const struct scan_options *o)
 {
@@ -398,6 +417,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_PER_ENDPOINT:
         o->per_endpoint = parse_number(state, "metrics-per-endpoint", argument, 1, 1000000000);
+        break;
+    case KEY_SANDBOX:
+        o->sandbox = parse_sandbox(state, argument);
         break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
@@ -600,7 +622,8 @@ void options_parse(struct scan_options *o, int argc, char **argv,
                             .per_host = DEFAULT_PER_HOST,
                             .patience_ms = DEFAULT_PATIENCE},
                  .workers = count_cores()},
-        .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT};
+        .on_change_timeout = DEFAULT_ON_CHANGE_TIMEOUT,
+        .sandbox = sandbox_mode_default()};
     struct parsing parsing = {o, configure};
     argp_err_exit_status = 2;
     parse_arguments(&argp, argc, argv, &parsing);

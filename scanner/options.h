@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "scanner/crew.h"
+#include "scanner/sandbox.h"
 
 /* What a run is held to, in the words of the command line. */
 struct standard_options {
@@ -28,6 +29,9 @@ extern const struct argp standard_argp;
 
 /* The same for those that only count what was judged: --fail-on alone. */
 extern const struct argp fail_on_argp;
+
+/* --sandbox, for all commands but scan; its input is an enum sandbox_mode. */
+extern const struct argp sandbox_argp;
 
 /* An option as it was given. */
 struct option_word {
@@ -61,6 +65,7 @@ struct scan_options {
     bool all, dry_run;
     bool json, table; /* forced, whatever standard output is */
     bool quiet;
+    enum sandbox_mode sandbox;
     struct standard_options standard;
 
     /* In the order given. */

@@ -55,6 +55,7 @@ const struct config_member config_members[] = {
     {"run", "workers", "workers", CONFIG_NUMBER, 0},
     {"run", "shard", "shard", CONFIG_TEXT, 0},
     {"run", "max_duration", "max-duration", CONFIG_NUMBER, 0},
+    {"run", "sandbox", "sandbox", CONFIG_TEXT, 0},
 
     {"timeouts", "connect", "connect-timeout", CONFIG_NUMBER, 0},
     {"timeouts", "greeting", "greeting-timeout", CONFIG_NUMBER, 0},

@@ -15,6 +15,7 @@
 #include "output/reader.h"
 #include "output/revision.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/commands/standard.h"
 #include "scanner/grow.h"
 #include "scanner/say.h"
@@ -26,6 +27,7 @@ struct audit_options {
     struct standard_options standard;
     const char *output;
     bool json, table, quiet;
+    enum sandbox_mode sandbox;
     char **files; /* argv's */
     size_t file_count;
 };
@@ -521,6 +523,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
+        state->child_inputs[1] = &o->sandbox;
         break;
     case ARGP_KEY_ARGS:
         o->files = state->argv + state->next;
@@ -563,7 +566,8 @@ int command_audit(int argc, char **argv)
          0},
         {"quiet", 'q', NULL, 0, "No notes", 0},
         {NULL, 0, NULL, 0, NULL, 0}};
-    static const struct argp_child children[] = {{&standard_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
+    static const struct argp_child children[] = {
+        {&standard_argp, 0, NULL, 0}, {&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -576,11 +580,13 @@ int command_audit(int argc, char **argv)
         children,
         NULL,
         NULL};
-    struct audit a = {.code = EXIT_DONE};
+    struct audit a = {.options = {.sandbox = sandbox_mode_default()}, .code = EXIT_DONE};
 
     argp_err_exit_status = EXIT_TROUBLE;
     parse_arguments(&argp, argc, argv, &a.options);
-    if (!standard_load(&a.standard, &a.options.standard) || !open_outputs(&a)) {
+    if (!standard_load(&a.standard, &a.options.standard) || !open_outputs(&a) ||
+        !confine_reader(a.options.sandbox, a.options.files, a.options.file_count, NULL,
+                        a.options.output)) {
         a.code = EXIT_TROUBLE;
     } else {
         a.run.version = VERSION;

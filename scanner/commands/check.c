@@ -23,6 +23,7 @@
 #include "output/infile.h"
 #include "output/members.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/commands/health.h"
 #include "scanner/options/arguments.h"
 #include "scanner/usage.h"
@@ -37,6 +38,7 @@ struct check {
     double timeout, max_age;     /* seconds */
     char *words[SCAN_WORDS_MAX]; /* of the scan's command line; malloc'd */
     size_t word_count;
+    enum sandbox_mode sandbox; /* of the scan, too */
     struct health health;
 };
 
@@ -98,11 +100,13 @@ static void read_file(struct check *c)
 static int be_scan(const struct check *c, int records, int messages)
 {
     char *words[SCAN_WORDS_MAX + 16], name[] = PROGRAM " check";
-    char own[][24] = {"--json", "--quiet", "--all", "--endpoint-timeout", "", "--patience", ""};
+    char own[][24] = {"--json", "--quiet",   "--all", "--endpoint-timeout", "", "--patience",
+                      "",       "--sandbox", ""};
     size_t count = 0;
 
     snprintf(own[4], sizeof own[4], "%.3f", c->timeout * 0.7);
     snprintf(own[6], sizeof own[6], "%.3f", c->timeout * 0.5);
+    snprintf(own[8], sizeof own[8], "%s", sandbox_mode_name(c->sandbox));
     words[count++] = name;
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         words[count++] = own[i];
@@ -180,6 +184,34 @@ static bool make_files(int *records, int *messages)
     return *records >= 0 && *messages >= 0;
 }
 
+static bool doubt_sandbox(struct check *c, const struct sandbox *s, bool ok)
+{
+    if (!ok)
+        health_doubt(&c->health, "--sandbox=require: %s", s->problem);
+    return ok;
+}
+
+/* From here on there is the child, and what it has written. */
+static bool wait_confined(struct check *c, pid_t child)
+{
+    struct sandbox s;
+    bool ok = sandbox_begin(&s, c->sandbox);
+    s.child = child;
+    ok = doubt_sandbox(c, &s, ok && sandbox_shut(&s, SANDBOX_WAIT, SANDBOX_WAIT));
+    sandbox_end(&s);
+    return ok;
+}
+
+static bool read_confined(struct check *c)
+{
+    struct sandbox s;
+    bool ok = sandbox_begin(&s, c->sandbox);
+    sandbox_may_read(&s, c->from);
+    ok = doubt_sandbox(c, &s, ok && sandbox_shut(&s, SANDBOX_READ, SANDBOX_READ));
+    sandbox_end(&s);
+    return ok;
+}
+
 static void scan(struct check *c)
 {
     int records, messages, status = 0;
@@ -197,6 +229,11 @@ static void scan(struct check *c)
     }
     if (child < 0) {
         health_doubt(&c->health, "no scan can be begun: %s", strerror(errno));
+        return;
+    }
+    if (!wait_confined(c, child)) {
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
         return;
     }
     bool in_time = await(c, child, &status);
@@ -392,6 +429,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_MAX_AGE:
         c->max_age = parse_age(state, argument);
         break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &c->sandbox;
+        break;
     case ARGP_KEY_ARG:
         if (c->target)
             argp_error(state, "one host is checked, and there are two");
@@ -428,6 +468,7 @@ static void check_free(struct check *c)
 
 int command_check(int argc, char **argv)
 {
+    static const struct argp_child children[] = {{&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         option_rows,
         on_option,
@@ -437,22 +478,23 @@ int command_check(int argc, char **argv)
         "What was waived does not count, and is told.\n\n"
         "Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN: nothing answers, or not all of it "
         "could be judged, and what could is not critical.",
-        NULL,
+        children,
         NULL,
         NULL};
     int64_t begun = now_ms();
     struct check c = {.timeout = TIMEOUT_DEFAULT,
                       .max_age = MAX_AGE_DEFAULT,
+                      .sandbox = sandbox_mode_default(),
                       .health = {.options = {.warning = SEVERITY_MEDIUM, .critical = SEVERITY_HIGH},
                                  .now = begun}};
 
     argp_err_exit_status = HEALTH_UNKNOWN;
     parse_arguments(&argp, argc, argv, &c);
     health_init(&c.health);
-    if (c.from)
-        read_file(&c);
-    else
+    if (!c.from)
         scan(&c);
+    else if (read_confined(&c))
+        read_file(&c);
     health_judge(&c.health);
     health_print_summary(&c.health);
     if (!c.from || c.health.endpoints) {

@@ -11,6 +11,7 @@
 #include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/quote.h"
 #include "scanner/say.h"
 #include "scanner/usage.h"
@@ -22,6 +23,7 @@ struct diff {
     const char *path, *run_id;
     char *files[2];
     bool json, all, color;
+    enum sandbox_mode sandbox;
     int code;
     bool failed; /* and said so */
     struct state *state;
@@ -483,6 +485,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case KEY_ALL:
         d->all = true;
         break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &d->sandbox;
+        break;
     case ARGP_KEY_ARG:
         if (state->arg_num > 1)
             return ARGP_ERR_UNKNOWN;
@@ -510,6 +515,7 @@ int command_diff(int argc, char **argv)
         {"json", 'j', NULL, 0, "Every change as an object, on a line of its own", 0},
         {"all", KEY_ALL, NULL, 0, "Changes of capabilities and of policies' verdicts too", 0},
         {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp_child children[] = {{&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -519,13 +525,16 @@ int command_diff(int argc, char **argv)
         "and stays open. Each change has its cause: it was observed, or other rules, policies or "
         "waivers, or another scope made it.\n\n"
         "Exit status: 0 nothing changed; 1 something did; 2 usage, input or output error.",
-        NULL,
+        children,
         NULL,
         NULL};
-    struct diff d = {.code = EXIT_DONE, .color = use_color()};
+    struct diff d = {.code = EXIT_DONE, .color = use_color(), .sandbox = sandbox_mode_default()};
 
     argp_err_exit_status = EXIT_TROUBLE;
     parse_arguments(&argp, argc, argv, &d);
+    /* Two runs are compared in a database as well, which nobody sees. */
+    if (!confine_reader(d.sandbox, d.files, d.path ? 0 : 2, d.path ? d.path : "-", NULL))
+        return EXIT_TROUBLE;
     compare(&d);
     return d.code;
 }

@@ -9,6 +9,7 @@
 
 #include "output/infile.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/options/arguments.h"
 #include "scanner/say.h"
 #include "scanner/usage.h"
@@ -20,6 +21,7 @@ struct export_command {
     struct export_options options;
     const struct exporter *format;
     const char *output;
+    enum sandbox_mode sandbox;
     char **files; /* argv's, or the one that stands for standard input */
     size_t file_count;
 };
@@ -65,6 +67,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         if (argument && !argument_number(argument, 1, PER_ENDPOINT_MAX, &c->options.per_endpoint))
             usage_error(state, "--metrics-per-endpoint: '%s' is not a number from 1 to %d",
                         argument, PER_ENDPOINT_MAX);
+        break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &c->sandbox;
         break;
     case ARGP_KEY_ARGS:
         c->files = state->argv + state->next;
@@ -115,6 +120,7 @@ int command_export(int argc, char **argv)
         {"metrics-per-endpoint", KEY_PER_ENDPOINT, "N", OPTION_ARG_OPTIONAL,
          "Metrics of each endpoint too, for N endpoints at the most (default 1000)", 0},
         {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp_child children[] = {{&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -123,10 +129,10 @@ int command_export(int argc, char **argv)
         "RECORDS is a file that a scan wrote; none, or -, is standard input.\n\n"
         "Exit status: 0 done; 2 usage, input or output error, or a line that is no record; 3 it is "
         "written, but a run in it is not complete.",
-        NULL,
+        children,
         on_help,
         NULL};
-    struct export_command c = {.options = {.scan = "default"}};
+    struct export_command c = {.options = {.scan = "default"}, .sandbox = sandbox_mode_default()};
 
     argp_err_exit_status = EXIT_TROUBLE;
     parse_arguments(&argp, argc, argv, &c);
@@ -135,6 +141,8 @@ int command_export(int argc, char **argv)
             say(stderr, PROGRAM " export: %s is read, and cannot be written", c.output);
             return EXIT_TROUBLE;
         }
+    if (!confine_reader(c.sandbox, c.files, c.file_count, NULL, c.output))
+        return EXIT_TROUBLE;
     switch (export_files(c.format, &c.options, c.files, c.file_count, c.output, stderr)) {
     case EXPORT_DONE:
         return EXIT_DONE;

@@ -90,7 +90,7 @@ static bool export_path(const char *name, const char *path)
     return ok;
 }
 
-/* How this program's own TLS library was set up is no concern of others. */
+/* How this program's own libraries were set up is no concern of others. */
 static bool export_all(const struct hook_plan *plan, const char *const words[WORD_COUNT_ALL])
 {
     return setenv("STARTTLS_AUDIT_RUN_ID", words[WORD_RUN_ID], 1) == 0 &&
@@ -99,7 +99,7 @@ static bool export_all(const struct hook_plan *plan, const char *const words[WOR
            export_path("STARTTLS_AUDIT_CHANGES", words[WORD_CHANGES]) &&
            export_path("STARTTLS_AUDIT_STATE", plan->state) &&
            export_path("STARTTLS_AUDIT_RECORDS", words[WORD_RECORDS]) &&
-           unsetenv("GNUTLS_SYSTEM_PRIORITY_FILE") == 0;
+           unsetenv("GNUTLS_SYSTEM_PRIORITY_FILE") == 0 && unsetenv("UV_USE_IO_URING") == 0;
 }
 
 /* In the child of the helper. */

@@ -8,6 +8,7 @@
 #include "output/merge.h"
 #include "output/record.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/commands/standard.h"
 #include "scanner/say.h"
 #include "scanner/usage.h"
@@ -15,6 +16,7 @@
 struct merge_options {
     struct standard_options standard;
     const char *output;
+    enum sandbox_mode sandbox;
     char **files; /* argv's */
     size_t file_count;
 };
@@ -142,7 +144,14 @@ static bool write_run(struct merge_command *c)
 
 static void merge_files(struct merge_command *c)
 {
-    if (!check_output(c) || !read_shards(c) || !tell_missing(c))
+    const struct merge_options *o = &c->options;
+    if (!check_output(c))
+        return;
+    if (!confine_reader(o->sandbox, o->files, o->file_count, NULL, o->output)) {
+        add_code(c, EXIT_TROUBLE);
+        return;
+    }
+    if (!read_shards(c) || !tell_missing(c))
         return;
     if (!ledger_init(&c->ledger) || !outfile_open_beside(&c->file, c->options.output)) {
         fail(c, c->file.name ? c->file.name : "the records", c->file.error);
@@ -166,6 +175,7 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
         break;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->standard;
+        state->child_inputs[1] = &o->sandbox;
         break;
     case ARGP_KEY_ARGS:
         o->files = state->argv + state->next;
@@ -186,7 +196,8 @@ int command_merge(int argc, char **argv)
         {"output", 'o', "FILE", 0,
          "Write the records to FILE, which is replaced only when all of it is written", 0},
         {NULL, 0, NULL, 0, NULL, 0}};
-    static const struct argp_child children[] = {{&fail_on_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
+    static const struct argp_child children[] = {
+        {&fail_on_argp, 0, NULL, 0}, {&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -201,7 +212,9 @@ int command_merge(int argc, char **argv)
         children,
         NULL,
         NULL};
-    struct merge_command c = {.code = EXIT_DONE, .merge = {.messages = stderr}};
+    struct merge_command c = {.options = {.sandbox = sandbox_mode_default()},
+                              .code = EXIT_DONE,
+                              .merge = {.messages = stderr}};
 
     argp_err_exit_status = EXIT_TROUBLE;
     parse_arguments(&argp, argc, argv, &c.options);

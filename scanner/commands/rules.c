@@ -8,6 +8,7 @@
 
 #include "output/policies/policy.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/quote.h"
 #include "scanner/say.h"
 #include "scanner/usage.h"
@@ -282,43 +283,59 @@ static bool explain(const char *name, const struct shelf *shelf)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+struct rules_options {
+    const char *name;
+    enum sandbox_mode sandbox;
+};
+
 static error_t on_option(int key, char *argument, struct argp_state *state)
 {
-    const char **name = state->input;
-    if (key != ARGP_KEY_ARG)
+    struct rules_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->sandbox;
+        break;
+    case ARGP_KEY_ARG:
+        if (o->name)
+            argp_error(state, "one rule or policy at a time");
+        o->name = argument;
+        break;
+    default:
         return ARGP_ERR_UNKNOWN;
-    if (*name)
-        argp_error(state, "one rule or policy at a time");
-    *name = argument;
+    }
     return 0;
+}
+
+/* Policies are read; all else is printing. */
+static int tell(const char *name, const struct shelf *shelf)
+{
+    if (name && !explain(name, shelf))
+        return tell_unknown(name, shelf);
+    if (!name) {
+        list_rules();
+        list_checks();
+        list_policies(shelf);
+    }
+    return finish_stdout();
 }
 
 int command_rules(int argc, char **argv)
 {
+    static const struct argp_child children[] = {{&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {NULL,
                                      on_option,
                                      "[RULE|POLICY]",
                                      "Lists the rules and the policies, or explains one of them.",
-                                     NULL,
+                                     children,
                                      NULL,
                                      NULL};
     struct shelf shelf = {.count = 0};
-    const char *name = NULL;
-    int code;
+    struct rules_options o = {.sandbox = sandbox_mode_default()};
 
     argp_err_exit_status = EXIT_TROUBLE;
-    parse_arguments(&argp, argc, argv, &name);
+    parse_arguments(&argp, argc, argv, &o);
     shelf_fill(&shelf);
-    if (name && !explain(name, &shelf)) {
-        code = tell_unknown(name, &shelf);
-    } else {
-        if (!name) {
-            list_rules();
-            list_checks();
-            list_policies(&shelf);
-        }
-        code = finish_stdout();
-    }
+    int code = confine_printer(o.sandbox) ? tell(o.name, &shelf) : EXIT_TROUBLE;
     shelf_empty(&shelf);
     return code;
 }

@@ -16,6 +16,7 @@
 #include "output/progress.h"
 #include "scanner/commands/command.h"
 #include "scanner/commands/config.h"
+#include "scanner/commands/confine.h"
 #include "scanner/commands/delivery.h"
 #include "scanner/commands/description.h"
 #include "scanner/commands/history.h"
@@ -54,6 +55,7 @@ struct scan {
     struct resumption resumption; /* all zero: it is a new run */
     struct history history;
     struct hook hook;
+    struct sandbox sandbox;
     struct delivery delivery;
     struct outfile files[WRITERS_MAX];
     struct writing writings[WRITERS_MAX];
@@ -482,11 +484,49 @@ static bool meets_twice(const struct scan *s)
            (count && targets_host(s->scope.targets, count - 1, &last) && last.name);
 }
 
+/* A worker that is not shut in as far as it is to be does not work. */
+static void on_thread(void *context)
+{
+    struct scan *s = context;
+    if (sandbox_thread(&s->sandbox))
+        return;
+    pthread_mutex_lock(&s->lock);
+    tell_trouble(s, "--sandbox=require: a thread cannot be shut in", "error");
+    pthread_mutex_unlock(&s->lock);
+    uv_async_send(&s->stop);
+}
+
+/* Everything is open: from here on there are strangers. */
+static bool shut(struct scan *s)
+{
+    bool threads = s->options.crew.workers > 1;
+    enum sandbox_phase worker = s->options.state ? SANDBOX_KEEPER : SANDBOX_WORKER;
+    confine_scan(&s->sandbox, &s->options);
+    if (!confine_shut(&s->sandbox, SANDBOX_SCAN, threads ? worker : SANDBOX_SCAN))
+        return false;
+    confine_tell(&s->sandbox, s->options.quiet);
+    return true;
+}
+
+static void begin_crew(struct scan *s)
+{
+    if (!shut(s)) {
+        s->trouble = true;
+        s->stopped_by = "error";
+        crew_stop(s->crew);
+    } else if (!crew_start(s->crew)) {
+        pthread_mutex_lock(&s->lock); /* others were begun */
+        tell_trouble(s, "a thread cannot be begun", "error");
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
 static bool start(struct scan *s)
 {
     struct crew_events events = {.on_host = on_host,
                                  .on_message = on_message,
                                  .on_loss = on_loss,
+                                 .on_thread = on_thread,
                                  .on_end = on_crew_end,
                                  .context = s};
 
@@ -519,11 +559,7 @@ static bool start(struct scan *s)
         watchdog_limit(s->watchdog, s->options.max_duration);
     }
     uv_timer_start(&s->mark, on_mark, CHECKPOINT_MS, CHECKPOINT_MS);
-    if (!crew_start(s->crew)) {
-        pthread_mutex_lock(&s->lock); /* others were begun */
-        tell_trouble(s, "a thread cannot be begun", "error");
-        pthread_mutex_unlock(&s->lock);
-    }
+    begin_crew(s);
     return true;
 }
 
@@ -669,7 +705,7 @@ static int leave(struct scan *s)
     if (!s->options.quiet)
         notice(PRIORITY_NOTE, "%s: the run is complete: nothing is left to be asked",
                s->options.resume);
-    if (!place_copy(s))
+    if (!place_copy(s) || !shut(s))
         return EXIT_TROUBLE;
     return worse_code(from->exit_code, hand_over(s, &from->totals));
 }
@@ -704,6 +740,7 @@ static void scan_free(struct scan *s)
     sums_free(&s->sums);
     resumption_free(&s->resumption);
     delivery_free(&s->delivery);
+    sandbox_end(&s->sandbox);
     hook_end(&s->hook);
     history_free(&s->history);
     pthread_mutex_destroy(&s->lock);
@@ -726,7 +763,8 @@ static bool begin_hook(struct scan *s)
 
 static int run_scan(struct scan *s)
 {
-    if (!delivery_check(&s->delivery, &s->options) || !begin_hook(s) ||
+    if (!delivery_check(&s->delivery, &s->options) ||
+        !confine_begin(&s->sandbox, s->options.sandbox) || !begin_hook(s) ||
         !standard_load(&s->standard, &s->options.standard) || !scope_read(&s->scope, &s->options))
         return EXIT_TROUBLE;
     if (s->options.dry_run)
@@ -783,7 +821,7 @@ static int run_scan(struct scan *s)
 
 int command_scan(int argc, char **argv)
 {
-    struct scan s = {0};
+    struct scan s = {.sandbox = {.mode = SANDBOX_OFF}};
 
     pthread_mutex_init(&s.lock, NULL);
     options_parse(&s.options, argc, argv, configure);

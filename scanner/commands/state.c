@@ -15,6 +15,7 @@
 #include "output/rules/rule.h"
 #include "output/state/archive.h"
 #include "scanner/commands/command.h"
+#include "scanner/commands/confine.h"
 #include "scanner/say.h"
 #include "scanner/usage.h"
 
@@ -23,6 +24,7 @@ struct state_command {
     char **files; /* argv's */
     size_t file_count;
     bool json, quiet;
+    enum sandbox_mode sandbox;
     bool anew; /* all of it is taken once more */
     int code;
 };
@@ -286,6 +288,9 @@ static error_t on_option(int key, char *argument, struct argp_state *state)
     case 'q':
         c->quiet = true;
         break;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &c->sandbox;
+        break;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0)
             c->verb = argument;
@@ -313,6 +318,7 @@ int command_state(int argc, char **argv)
         {"json", 'j', NULL, 0, "runs: an object for each, on a line of its own", 0},
         {"quiet", 'q', NULL, 0, "Say nothing of runs that are there already", 0},
         {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp_child children[] = {{&sandbox_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
     static const struct argp argp = {
         options,
         on_option,
@@ -327,13 +333,15 @@ int command_state(int argc, char **argv)
         "whatever its addresses\n"
         "check    looks at every page of the database\n\n"
         "Exit status: 0 done; 2 usage, input or output error, or a line that is no record.",
-        NULL,
+        children,
         NULL,
         NULL};
-    struct state_command c = {.code = EXIT_DONE};
+    struct state_command c = {.sandbox = sandbox_mode_default(), .code = EXIT_DONE};
 
     argp_err_exit_status = EXIT_TROUBLE;
     parse_arguments(&argp, argc, argv, &c);
+    if (!confine_reader(c.sandbox, c.files, c.file_count, c.path, NULL))
+        return EXIT_TROUBLE;
     find_verb(c.verb)->run(&c);
     return c.code;
 }

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "scanner/options/rows.h"
 
+#define SANDBOX_ROW                                                                                \
+    {                                                                                              \
+        "sandbox", KEY_SANDBOX, "MODE", 0,                                                         \
+            "Give up files and system calls that are no longer needed before anything of "         \
+            "strangers is "                                                                        \
+            "read: auto (what the system offers of that; the default), require (all of it, or "    \
+            "nothing "                                                                             \
+            "is done), off",                                                                       \
+            0                                                                                      \
+    }
+
 const struct argp_option scan_rows[] = {
     {NULL, 0, NULL, 0, "What is scanned:", 1},
     {"file", KEY_FILE, "FILE", 0,
@@ -87,6 +98,7 @@ const struct argp_option scan_rows[] = {
      "options: "
      "in FILE, or with -o OTHER in a copy of it",
      0},
+    SANDBOX_ROW,
     {NULL, 0, NULL, 0, "Night after night:", 7},
     {"state", KEY_STATE, "DB", 0,
      "Keep the history of runs, endpoints and findings in DB, and always record what was once seen",
@@ -129,3 +141,5 @@ const struct argp_option standard_rows[] = {
      0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
+
+const struct argp_option sandbox_rows[] = {SANDBOX_ROW, {NULL, 0, NULL, 0, NULL, 0}};

@@ -59,6 +59,7 @@ enum key {
     KEY_TITLE,
     KEY_LABEL,
     KEY_PER_ENDPOINT,
+    KEY_SANDBOX,
 };
 
 extern const struct argp_option scan_rows[];
@@ -67,5 +68,8 @@ extern const struct argp_option scan_rows[];
 extern const struct argp_option standard_rows[];
 
 #define FAIL_ON_ROW 3
+
+/* The one that all commands have. */
+extern const struct argp_option sandbox_rows[];
 
 #endif

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Run the scanner and trust nothing that it prints.
 
-STARTTLS_AUDIT names the program; a test run without it is an error, not a skip. run() returns the
+STARTTLS_AUDIT names the program; a test run without it is an error, not a skip. Where the system
+offers all that its sandbox takes, every run of it in every test requires that. run() returns the
 records only after the output as a whole was found sound by validate.py, whole by its run_end, and
 with the members of all records in the same order.
 """
@@ -35,6 +36,15 @@ def named_file(variable):
     if not path or not Path(path).is_file():
         raise RuntimeError(f"{variable} must name a file, it is {path!r}")
     return path
+
+
+def require_sandbox():
+    offer = subprocess.run([named_file("STARTTLS_AUDIT"), "--version"], capture_output=True, text=True).stdout
+    if "Landlock" in offer and "seccomp" in offer:
+        os.environ.setdefault("STARTTLS_AUDIT_SANDBOX", "require")
+
+
+require_sandbox()
 
 
 def command(*arguments):

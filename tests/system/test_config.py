@@ -38,7 +38,7 @@ ARGUMENTS = {
     "on-change-timeout": "20", "concurrency": "100", "per-host": "2", "per-net": "20",
     "rate": "0.5", "patience": "0", "seed": "18446744073709551615", "ehlo-name": "no",
     "source-address": "192.0.2.250", "resolver": "[2001:db8::53]:53", "workers": "007",
-    "shard": "0/4", "max-duration": "14400", "connect-timeout": "2.5", "greeting-timeout": "30",
+    "shard": "0/4", "max-duration": "14400", "sandbox": "require", "connect-timeout": "2.5", "greeting-timeout": "30",
     "reply-timeout": "15", "tls-timeout": "15", "endpoint-timeout": "300",
 }
 NEEDS = {"on-change": ["--state", "/s.db"], "on-change-timeout": ["--state", "/s.db"]}

@@ -833,7 +833,18 @@ class Journal(Case):
             stream = f"{status.st_dev}:{status.st_ino + (not journal)}"
             subprocess.run(scan.command(*options), stdin=subprocess.DEVNULL, stdout=stdout, stderr=out,
                            timeout=scan.WATCHDOG, env={**os.environ, "JOURNAL_STREAM": stream})
-        return path.read_text().splitlines()
+        lines = path.read_text().splitlines()
+        self.sandbox = [line for line in lines if "sandbox: " in line]
+        return [line for line in lines if line not in self.sandbox]
+
+    def test_what_is_given_up(self):
+        _, server = self.server()
+        self.said(server.target())
+        self.assertRegex(self.sandbox[0], r"^<[56]>starttls-audit: sandbox: ")
+        self.assertEqual(self.said("--sandbox=off", server.target()) and self.sandbox, [])
+        self.said(server.target(), journal=False)
+        if os.environ.get("STARTTLS_AUDIT_SANDBOX") == "require":
+            self.assertEqual(self.sandbox, [], "it is no news to people that all is well")
 
     def test_errors(self):
         bad = self.directory / "bad\x1b[31mtargets"

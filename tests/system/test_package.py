@@ -94,7 +94,7 @@ class Package(unittest.TestCase):
 
     def test_what_it_depends_on(self):
         known = fields(self.deb)
-        for library in ("libc6", "libgnutls30", "libuv1", "libc-ares2", "libcjson1", "libcyaml1"):
+        for library in ("libc6", "libgnutls30", "libuv1", "libc-ares2", "libcjson1", "libcyaml1", "libseccomp2"):
             self.assertRegex(known["Depends"], rf"(^|, ){library} \(>= ")
         self.assertEqual(known["Recommends"], "ca-certificates")
         self.assertEqual((known["Section"], known["Priority"]), ("net", "optional"))
