@@ -163,7 +163,10 @@ bool outfile_open_beside(struct outfile *f, const char *path)
     if (!path || strcmp(path, "-") == 0 || (stat(path, &there) == 0 && !S_ISREG(there.st_mode)))
         return outfile_open(f, path);
     *f = (struct outfile){.fd = -1, .name = path, .place = find_place(path)};
-    return f->place && !is_in_use(f->place) ? create_beside(f) : fail(f);
+    bool ok = f->place && !is_in_use(f->place) ? create_beside(f) : fail(f);
+    if (!ok)
+        outfile_drop(f);
+    return ok;
 }
 
 static bool wait_for_room(int fd)

@@ -6,7 +6,9 @@
  *   FAILING_FROM=1      nor does any after it
  *   FAILING_COUNT=FILE  how many there were is written there in the end
  *   FAILING_HANDSHAKE=N the Nth call of gnutls_handshake() never returns
- *   FAILING_SIGN=FILE   that is written when it does not
+ *   FAILING_SIGN=FILE   an octet is written there when it does not
+ *
+ * Files are opened in the beginning: later the program may open none.
  *
  * Linked into the program (--wrap) it sees what we allocate ourselves, whatever sanitizer there is;
  * as a library that is loaded before all others (FAILING_PRELOAD) it sees what the libraries do,
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -41,6 +44,7 @@ void *OURS(realloc)(void *, size_t);
 static atomic_ulong allocations;
 static unsigned long fails_at;
 static bool fails_from, armed;
+static int count_fd = -1, sign_fd = -1;
 
 static unsigned long number_of(const char *variable)
 {
@@ -48,24 +52,33 @@ static unsigned long number_of(const char *variable)
     return text ? strtoul(text, NULL, 10) : 0;
 }
 
-__attribute__((constructor)) static void begin(void)
+static int open_named(const char *variable)
 {
-    fails_at = number_of("FAILING_AT");
-    fails_from = getenv("FAILING_FROM") != NULL;
-    armed = fails_at || getenv("FAILING_COUNT");
+    const char *path = getenv(variable);
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    if (path && fd < 0)
+        abort();
+    return fd;
 }
 
+__attribute__((constructor)) static void begin(void)
+{
+    count_fd = open_named("FAILING_COUNT");
+    sign_fd = open_named("FAILING_SIGN");
+    fails_at = number_of("FAILING_AT");
+    fails_from = getenv("FAILING_FROM") != NULL;
+    armed = fails_at || count_fd >= 0;
+}
+
+/* A child may have written a number before: they are all of the same width. */
 __attribute__((destructor)) static void end(void)
 {
-    const char *path = getenv("FAILING_COUNT");
     armed = false;
-    if (path) {
+    if (count_fd >= 0) {
         char text[32];
-        int len = snprintf(text, sizeof text, "%lu\n", atomic_load(&allocations));
-        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (fd < 0 || write(fd, text, (size_t)len) != len)
+        int len = snprintf(text, sizeof text, "%20lu\n", atomic_load(&allocations));
+        if (lseek(count_fd, 0, SEEK_SET) < 0 || write(count_fd, text, (size_t)len) != len)
             abort();
-        close(fd);
     }
 }
 
@@ -118,9 +131,10 @@ int __wrap_gnutls_handshake(gnutls_session_t session)
     static atomic_ulong handshakes;
     unsigned long stops_at = number_of("FAILING_HANDSHAKE");
     if (stops_at && atomic_fetch_add(&handshakes, 1) + 1 == stops_at) {
-        close(open(getenv("FAILING_SIGN"), O_WRONLY | O_CREAT, 0600));
+        if (write(sign_fd, "!", 1) != 1)
+            abort();
         for (;;)
-            pause();
+            poll(NULL, 0, -1);
     }
     return __real_gnutls_handshake(session);
 }

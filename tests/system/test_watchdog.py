@@ -74,10 +74,13 @@ class Watchdog(unittest.TestCase):
         with sqlite3.connect(self.state) as state:
             self.assertEqual(state.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
 
+    def hangs(self):
+        return self.sign.exists() and self.sign.stat().st_size > 0
+
     def hang(self, *options, handshake=1, number=signal.SIGTERM):
         process = self.begin("-o", self.records, "--state", self.state, *options,
                              handshake=handshake)
-        self.until(process, self.sign.exists)
+        self.until(process, self.hangs)
         if number:
             process.send_signal(number)
         self.ended(process)
