@@ -326,11 +326,12 @@ static enum verdict judge_opossum(const struct subject *s, struct evidence *e)
 
 /* --- what is expected there ------------------------------------------------------------------- */
 
-/* Has our resolver failed to answer, so that nothing is known of the name? Read back from a record,
-   the word is the cause's. */
+/* Has the lookup failed, so that nothing is known of the name? Read back from a record, the word is
+   the cause's. */
 static bool is_unresolved(const struct observation *o)
 {
-    static const char *const words[] = {"timeout", "local", "cancelled"};
+    static const char *const words[] = {"timeout", "server_failure", "bad_answer", "local",
+                                        "cancelled"};
     const char *word = o->error_word ? o->error_word : cause_name(o->error.cause);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(word, words[i]) == 0)

@@ -124,8 +124,12 @@ class Expect(unittest.TestCase):
 
     def test_a_name_without_an_address(self):
         self.silent("gone.demo.test", 10993, "probable", "dns_error")
-        for name in ("broken.demo.test", "empty.demo.test"):
-            self.silent(name, 10143, "probable", "dns_error")
+        self.silent("empty.demo.test", 10143, "probable", "dns_error")
+
+    def test_a_lookup_that_failed_says_nothing_of_the_name(self):
+        records = self.of["broken.demo.test", None]
+        self.assertEqual(verdict(records[10143]), "inconclusive")
+        self.assertFalse([port for port, r in records.items() if RULE in r["checks"]["fail"]])
 
     def test_where_nothing_is_expected_nothing_changes(self):
         self.assertNotIn((self.plain, self.plain), self.of)
