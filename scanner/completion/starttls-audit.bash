@@ -72,6 +72,7 @@ _starttls_audit_argument()
     *FILE* | *RECORDS* | DB) _filedir ;;
     DIR) _filedir -d ;;
     SEVERITY) COMPREPLY=($(compgen -W "info low medium high critical" -- "$cur")) ;;
+    MODE) COMPREPLY=($(compgen -W "auto off require" -- "$cur")) ;;
     COMMAND) COMPREPLY=($(compgen -c -- "$cur" | sort -u)) ;;
     esac
 }

@@ -7,6 +7,10 @@
  *   FAILING_COUNT=FILE  how many there were is written there in the end
  *   FAILING_HANDSHAKE=N the Nth call of gnutls_handshake() never returns
  *   FAILING_SIGN=FILE   an octet is written there when it does not
+ *   FAILING_TRESPASS=WHAT
+ *                       in a handshake, and where a line of records is read, it does what only a
+ *                       taken over program would (exec, fork, file, unix, code), and ends: 99 if
+ *                       that went well, 98 if it was refused
  *
  * Files are opened in the beginning: later the program may open none.
  *
@@ -15,6 +19,7 @@
  * too.
  */
 #define _GNU_SOURCE
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
@@ -24,6 +29,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifdef FAILING_PRELOAD
@@ -109,11 +116,13 @@ void *OURS(realloc)(void *old, size_t size)
 }
 
 #ifndef FAILING_PRELOAD
+cJSON *__real_cJSON_ParseWithLengthOpts(const char *, size_t, const char **, cJSON_bool);
 char *__real_strdup(const char *);
 char *__real_strndup(const char *, size_t);
 int __real_gnutls_handshake(gnutls_session_t);
 char *__wrap_strdup(const char *);
 char *__wrap_strndup(const char *, size_t);
+cJSON *__wrap_cJSON_ParseWithLengthOpts(const char *, size_t, const char **, cJSON_bool);
 int __wrap_gnutls_handshake(gnutls_session_t);
 
 char *__wrap_strdup(const char *text)
@@ -126,9 +135,41 @@ char *__wrap_strndup(const char *text, size_t max)
     return fails() ? NULL : __real_strndup(text, max);
 }
 
+/* True: it went well. */
+static bool do_what_is_forbidden(const char *what)
+{
+    if (strcmp(what, "exec") == 0)
+        return execl("/bin/sh", "sh", "-c", "exit 99", (char *)NULL) == 0;
+    if (strcmp(what, "fork") == 0)
+        return fork() >= 0;
+    if (strcmp(what, "file") == 0)
+        return open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0;
+    if (strcmp(what, "unix") == 0)
+        return socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
+    if (strcmp(what, "code") == 0)
+        return mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+               MAP_FAILED;
+    abort();
+}
+
+static void trespass(void)
+{
+    const char *what = getenv("FAILING_TRESPASS");
+    if (what)
+        _exit(do_what_is_forbidden(what) ? 99 : 98);
+}
+
+cJSON *__wrap_cJSON_ParseWithLengthOpts(const char *text, size_t len, const char **end,
+                                        cJSON_bool whole)
+{
+    trespass();
+    return __real_cJSON_ParseWithLengthOpts(text, len, end, whole);
+}
+
 int __wrap_gnutls_handshake(gnutls_session_t session)
 {
     static atomic_ulong handshakes;
+    trespass();
     unsigned long stops_at = number_of("FAILING_HANDSHAKE");
     if (stops_at && atomic_fetch_add(&handshakes, 1) + 1 == stops_at) {
         if (write(sign_fd, "!", 1) != 1)

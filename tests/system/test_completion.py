@@ -89,6 +89,10 @@ class Completion(unittest.TestCase):
             self.assertEqual(self.propose(f"starttls-audit {line}"), every, line)
         self.assertEqual(self.propose("starttls-audit scan --fail-on=cr"), {"critical"})
 
+    def test_sandbox(self):
+        for line in "scan --sandbox ", "export --sandbox=", "check --sandbox=":
+            self.assertEqual(self.propose(f"starttls-audit {line}"), {"auto", "off", "require"}, line)
+
     def test_lists_grow_word_by_word(self):
         self.assertEqual(self.propose("starttls-audit scan --facts "), {
             "capabilities", "versions", "handshake", "login", "injection"})
