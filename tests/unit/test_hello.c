@@ -1128,11 +1128,31 @@ static void test_gnutls(void **state)
                   cases, sizeof cases / sizeof *cases, false);
 }
 
+/* Old curves are offered behind the usual ones, wherever all suites are: secp256k1, sect283k1. */
+static void test_rare_groups(void **state)
+{
+    static const enum version versions[] = {VERSION_TLS10, VERSION_TLS11, VERSION_TLS12,
+                                            VERSION_TLS13};
+    static const uint8_t random[HELLO_RANDOM];
+    (void)state;
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        uint8_t out[HELLO_MAX];
+        struct hello h = {.highest = versions[i],
+                          .part = 1,
+                          .random = random,
+                          .with_share = versions[i] == VERSION_TLS13};
+        size_t len = hello_build(&h, out);
+        assert_non_null(memmem(out, len, "\x00\x15\x00\x16\x00\x13", 6));
+        assert_non_null(memmem(out, len, "\x00\x08\x00\x09\x00\x0a", 6));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_rare_groups),
         cmocka_unit_test(test_versions_chosen),
         cmocka_unit_test(test_tls13),
         cmocka_unit_test(test_tls13_not_believed),
