@@ -24,6 +24,8 @@ from case import main
 from played import Farm
 
 SAMPLES = int(os.environ.get("FAILING_SAMPLES", "12"))
+# libseccomp does not look at all of its memory either: a filter may lack rules, or a list never end.
+LIBRARIES = {"STARTTLS_AUDIT_SANDBOX": "off"}
 CRASHES = (-signal.SIGSEGV, -signal.SIGABRT)  # inside a library that does not look
 PASSING = {"time", "duration_ms", "run_id", "connections", "records_sha256", "at_ms", "started",
            "first_seen", "last_seen", "opened", "at"}
@@ -124,7 +126,7 @@ class Scans(Failing):
     def test_all(self):
         preload = os.environ.get("STARTTLS_AUDIT_PRELOAD")
         if preload:  # a sanitizer has its own memory
-            self.scan(allowed=CRASHES, LD_PRELOAD=preload)
+            self.scan(allowed=CRASHES, LD_PRELOAD=preload, **LIBRARIES)
 
 
 class Commands(Failing):
@@ -182,7 +184,8 @@ class Commands(Failing):
         self.every(arguments, check, **options)
         preload = os.environ.get("STARTTLS_AUDIT_PRELOAD")
         if preload:
-            self.every(arguments, check, allowed=CRASHES, LD_PRELOAD=preload, **options)
+            self.every(arguments, check, allowed=CRASHES, LD_PRELOAD=preload, **LIBRARIES,
+                       **options)
 
     def written(self):
         return self.out.read_bytes()
