@@ -17,8 +17,8 @@
 #include "protocols/services.h"
 #include "scanner/address.h"
 #include "scanner/certificate.h"
-#include "scanner/path.h"
 #include "scanner/outcome.h"
+#include "scanner/path.h"
 #include "scanner/text.h"
 
 struct omissions;

@@ -259,6 +259,17 @@ static unsigned flags_of(const char *call)
                                          : 3;
 }
 
+/* The library's macros for these do not compile without warnings everywhere. */
+static struct scmp_arg_cmp equals(unsigned argument, uint32_t value)
+{
+    return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp has_bits(unsigned argument, uint32_t mask, uint32_t value)
+{
+    return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 static int add(scmp_filter_ctx c, uint32_t action, int call, struct scmp_arg_cmp condition)
 {
     return seccomp_rule_add_array(c, action, call, 1, &condition);
@@ -266,18 +277,19 @@ static int add(scmp_filter_ctx c, uint32_t action, int call, struct scmp_arg_cmp
 
 static int add_sockets(scmp_filter_ctx c, int call)
 {
-    static const int families[] = {AF_INET, AF_INET6};
+    static const unsigned families[] = {AF_INET, AF_INET6};
     static const struct {
         unsigned type, protocol;
     } kinds[] = {
         {SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, 0}, {SOCK_DGRAM, IPPROTO_UDP}};
     int error = 0;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
-        for (size_t k = 0; k < sizeof kinds / sizeof *kinds && !error; k++)
-            error =
-                seccomp_rule_add(c, ALLOW, call, 3, SCMP_A0_32(SCMP_CMP_EQ, (unsigned)families[f]),
-                                 SCMP_A1_32(SCMP_CMP_MASKED_EQ, 0xf, kinds[k].type),
-                                 SCMP_A2_32(SCMP_CMP_EQ, kinds[k].protocol));
+        for (size_t k = 0; k < sizeof kinds / sizeof *kinds && !error; k++) {
+            struct scmp_arg_cmp conditions[] = {equals(0, families[f]),
+                                                has_bits(1, 0xf, kinds[k].type),
+                                                equals(2, kinds[k].protocol)};
+            error = seccomp_rule_add_array(c, ALLOW, call, 3, conditions);
+        }
     return error;
 }
 
@@ -286,7 +298,7 @@ static int add_ioctls(scmp_filter_ctx c, int call)
     static const unsigned long requests[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS, TIOCGWINSZ};
     int error = 0;
     for (size_t i = 0; i < sizeof requests / sizeof *requests && !error; i++)
-        error = add(c, ALLOW, call, SCMP_A1_32(SCMP_CMP_EQ, (unsigned)requests[i]));
+        error = add(c, ALLOW, call, equals(1, (unsigned)requests[i]));
     return error;
 }
 
@@ -303,21 +315,17 @@ static int add_row(scmp_filter_ctx c, const struct row *r, int call, const struc
     case MISSING:
         return seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), call, 0);
     case READING:
-        return add(c, REFUSE, call,
-                   SCMP_CMP32(flags, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT, O_RDONLY));
+        return add(c, REFUSE, call, has_bits(flags, O_ACCMODE | O_CREAT, O_RDONLY));
     case OPEN_FILE:
-        error = add(c, ALLOW, call,
-                    SCMP_CMP32(flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
-        return error
-                   ? error
-                   : add(c, REFUSE, call, SCMP_CMP32(flags, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
+        error = add(c, ALLOW, call, has_bits(flags, AT_EMPTY_PATH, AT_EMPTY_PATH));
+        return error ? error : add(c, REFUSE, call, has_bits(flags, AT_EMPTY_PATH, 0));
     case NOT_EXECUTABLE:
-        return add(c, ALLOW, call, SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        return add(c, ALLOW, call, has_bits(2, PROT_EXEC, 0));
     case A_THREAD:
 #ifdef __s390__
-        return add(c, ALLOW, call, SCMP_A1_32(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        return add(c, ALLOW, call, has_bits(1, CLONE_THREAD, CLONE_THREAD));
 #else
-        return add(c, ALLOW, call, SCMP_A0_32(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        return add(c, ALLOW, call, has_bits(0, CLONE_THREAD, CLONE_THREAD));
 #endif
     case INTERNET:
         return add_sockets(c, call);
@@ -326,15 +334,15 @@ static int add_row(scmp_filter_ctx c, const struct row *r, int call, const struc
     case HARMLESS_IOCTL:
         return add_ioctls(c, call);
     case TO_OURSELVES:
-        return add(c, ALLOW, call, SCMP_A0_32(SCMP_CMP_EQ, (unsigned)getpid()));
+        return add(c, ALLOW, call, equals(0, (unsigned)getpid()));
     case TO_THE_CHILD:
-        return s->child > 0 ? add(c, ALLOW, call, SCMP_A0_32(SCMP_CMP_EQ, (unsigned)s->child)) : 0;
+        return s->child > 0 ? add(c, ALLOW, call, equals(0, (unsigned)s->child)) : 0;
     case A_LIMIT:
-        return add(c, ALLOW, call, SCMP_A2(SCMP_CMP_EQ, 0));
+        return add(c, ALLOW, call, equals(2, 0));
     case A_NAME:
-        return add(c, ALLOW, call, SCMP_A0_32(SCMP_CMP_EQ, PR_SET_NAME));
+        return add(c, ALLOW, call, equals(0, PR_SET_NAME));
     case A_FILTER:
-        return add(c, ALLOW, call, SCMP_A0_32(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER));
+        return add(c, ALLOW, call, equals(0, SECCOMP_SET_MODE_FILTER));
     }
     return -EINVAL;
 }

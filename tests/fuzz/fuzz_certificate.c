@@ -69,8 +69,8 @@ static void check_known(const struct span *ders, size_t count, const char *name,
         store = chains_new(roots());
     require(store && chains_read(store, &chain, ders, count));
     require(chains_verify(store, &chain, ders, name, address, 1795392000, &w) == (count > 0));
-    require(!count || (w.trusted == v->trusted && w.unknown == v->unknown && w.name_match == v->name_match &&
-                       w.errors.count == v->errors.count));
+    require(!count || (w.trusted == v->trusted && w.unknown == v->unknown &&
+                       w.name_match == v->name_match && w.errors.count == v->errors.count));
     for (size_t i = 0; i < w.errors.count; i++)
         require(strcmp(w.errors.items[i], v->errors.items[i]) == 0);
     for (size_t i = 0; i < chain.count; i++)
