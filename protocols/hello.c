@@ -393,11 +393,22 @@ static bool is_modern_suite(uint32_t suite)
     return suite >> 8 == 0x13;
 }
 
+/* Ciphers that are a MAC as well need TLS 1.2: an older version with one of them is none that a
+   client can speak (RFC 5288 section 4, RFC 6655 section 4, RFC 7905 section 2). */
+static bool is_aead(uint32_t suite)
+{
+    const char *name = suite_name(suite);
+    return name && (span_mentions(span_of(name), "_GCM_") || span_mentions(span_of(name), "_CCM") ||
+                    span_mentions(span_of(name), "_CHACHA20_"));
+}
+
 bool hello_offers(const struct hello *h, const struct server_hello *answer)
 {
     bool deflates = h->highest != VERSION_TLS13 && answer->compression == 1;
     if (h->highest == VERSION_SSL2)
         return true;
+    if (answer->version < VERSION_TLS12 && is_aead(answer->suite))
+        return false;
     return hello_has_suite(h, answer->suite) && (deflates || !answer->compressed) &&
            is_modern_suite(answer->suite) == (answer->version == VERSION_TLS13);
 }

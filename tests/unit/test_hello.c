@@ -1147,10 +1147,38 @@ static void test_rare_groups(void **state)
     }
 }
 
+/* What was not offered proves nothing; nor does a suite that its version does not have. */
+static void test_offers(void **state)
+{
+    static const struct {
+        enum version highest, version;
+        uint32_t suite;
+        bool offered;
+    } cases[] = {
+        {VERSION_TLS12, VERSION_TLS12, 0xc02f, true},
+        {VERSION_TLS10, VERSION_TLS10, 0x002f, true},
+        {VERSION_TLS12, VERSION_TLS11, 0xc013, true},
+        {VERSION_TLS10, VERSION_TLS10, 0xc02f, false},
+        {VERSION_TLS12, VERSION_TLS10, 0x009c, false},
+        {VERSION_TLS12, VERSION_TLS11, 0xcca8, false},
+        {VERSION_TLS12, VERSION_TLS12, 0x1301, false},
+        {VERSION_TLS13, VERSION_TLS13, 0x1301, true},
+        {VERSION_TLS13, VERSION_TLS13, 0xc02f, false},
+        {VERSION_TLS12, VERSION_TLS12, 0xfefe, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct hello h = {.highest = cases[i].highest};
+        struct server_hello answer = {.version = cases[i].version, .suite = cases[i].suite};
+        assert_int_equal(hello_offers(&h, &answer), cases[i].offered);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_build),
+        cmocka_unit_test(test_offers),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_rare_groups),
         cmocka_unit_test(test_versions_chosen),
