@@ -79,7 +79,7 @@ typedef void (*note_fn)(void *context, bool secure, enum note, struct span);
 struct agenda {
     bool capabilities; /* ask for the capability list, outside and inside TLS         */
     bool upgrade;      /* ask for TLS on a connection that starts in clear            */
-    bool unlisted;     /* but not in clear: it was never answered; SMTP says HELO then */
+    bool unlisted;     /* but not in cleartext: it was never answered; SMTP says HELO then */
     const char *name;  /* our name for EHLO; at most DIALOGUE_NAME_MAX octets         */
 
     /* How far would a login get in clear? No credentials are sent unless a password is given. */

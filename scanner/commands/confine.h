@@ -7,7 +7,7 @@
 
 #include "scanner/options.h"
 
-/* False: --sandbox=require asks for more than there is; that was told. Either way the sandbox is to
+/* False: --sandbox=require asks for more than there is; a message said so. Either way the sandbox is to
    be given to sandbox_end(). */
 bool confine_begin(struct sandbox *, enum sandbox_mode);
 bool confine_shut(struct sandbox *, enum sandbox_phase, enum sandbox_phase worker);

@@ -286,7 +286,7 @@ static bool send_news(const struct hook *h, const struct hook_news *n)
     return send(h->socket, news, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* A signal handler can be told nothing. */
+/* A signal handler gets no context. */
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)

@@ -43,7 +43,7 @@ struct hook_news {
     uint64_t count;      /* of its lines */
 };
 
-/* False: no process can be begun; that was told. */
+/* False: no process can be begun; a message said so. */
 bool hook_begin(struct hook *, const struct hook_plan *);
 
 /* Runs the command, once, and waits for it. False: it could not be run, or it failed; that was told.
